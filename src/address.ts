@@ -1,0 +1,109 @@
+/**
+ * What an address is: how it may be written, what it means, how long it may be.
+ */
+import {resolve} from 'node:path';
+import {BindLockError, printable} from './errors.js';
+
+/** A socket with a file. */
+export interface PathnameAddress {
+	readonly kind: 'pathname';
+	/** As the caller wrote it. */
+	readonly given: string;
+	/** Absolute, so that a later `chdir` changes nothing. */
+	readonly path: string;
+	/** What to give to `bind`: the absolute path where it fits, else the path as it was given. */
+	readonly bindPath: string;
+	/** `<path>.lock` */
+	readonly lockPath: string;
+}
+
+/** A name in the abstract namespace, which Linux keeps per network namespace and without a file. */
+export interface AbstractAddress {
+	readonly kind: 'abstract';
+	/** As the caller wrote it. */
+	readonly given: string;
+	/** The name without its leading NUL. */
+	readonly name: string;
+}
+
+export type Address = PathnameAddress | AbstractAddress;
+
+/**
+ * Bytes that `sun_path` has for a name: 108 on Linux and 104 on macOS, less the NUL that ends a
+ * path or begins an abstract name (`unix(7)`). Node 20 and 22 cut longer names in silence, so that
+ * two different paths meet on one socket file; Node 24 and later answer EINVAL.
+ */
+export const maxNameBytes: number = process.platform === 'darwin' ? 103 : 107;
+
+/**
+ * Reads an address as Node writes it (`'/p'`, `'p'`, `'\0name'`), or as gRPC, Docker, nginx and
+ * curl do (`unix:/p`, `unix:///p`, `unix:@name`, `unix-abstract:name`). `'@name'` alone is a
+ * relative path, as it is to Node.
+ *
+ * @throws BindLockError `ERR_INVALID_ARG_TYPE`, `ERR_ADDRESS_EMPTY`, `ERR_ADDRESS_NUL`,
+ * `ERR_ADDRESS_SPELLING`, `ENAMETOOLONG`
+ */
+export function parseAddress(given: string): Address {
+	if (typeof given !== 'string') {
+		throw new BindLockError(`The address must be a string, as server.listen() takes it; got ${typeof given}`, {
+			code: 'ERR_INVALID_ARG_TYPE',
+			address: String(given),
+		});
+	}
+	const written = withoutScheme(given);
+	return written.startsWith('\0') ? abstractAddress(given, written.slice(1)) : pathnameAddress(given, written);
+}
+
+function withoutScheme(given: string): string {
+	if (given.startsWith('unix-abstract:')) return `\0${given.slice('unix-abstract:'.length)}`;
+	if (!given.startsWith('unix:')) return given;
+	const rest = given.slice('unix:'.length);
+	if (rest.startsWith('@')) return `\0${rest.slice(1)}`;
+	if (!rest.startsWith('//')) return rest;
+	if (rest.startsWith('///')) return rest.slice(2);
+	throw refuse(
+		given,
+		'ERR_ADDRESS_SPELLING',
+		'after "unix://" comes an absolute path, as in unix:///run/app.sock; a relative one is written unix:app.sock',
+	);
+}
+
+function pathnameAddress(given: string, written: string): PathnameAddress {
+	checkName(given, written);
+	if (/(^|\/)\.{0,2}$/.test(written)) {
+		throw refuse(given, 'ERR_ADDRESS_SPELLING', 'it names a directory; give the name of the socket file in it');
+	}
+	const path = resolve(written);
+	const fits = Buffer.byteLength(path) <= maxNameBytes;
+	return {kind: 'pathname', given, path, bindPath: fits ? path : written, lockPath: `${path}.lock`};
+}
+
+function abstractAddress(given: string, name: string): AbstractAddress {
+	checkName(given, name);
+	return {kind: 'abstract', given, name};
+}
+
+function checkName(given: string, name: string): void {
+	if (name === '') {
+		throw refuse(given, 'ERR_ADDRESS_EMPTY', 'it is empty; an empty name would be bound to a random one');
+	}
+	if (name.includes('\0')) {
+		throw refuse(given, 'ERR_ADDRESS_NUL', 'it has a NUL inside, where the kernel would end the name');
+	}
+	const bytes = Buffer.byteLength(name);
+	if (bytes > maxNameBytes) {
+		throw refuse(
+			given,
+			'ENAMETOOLONG',
+			`it has ${bytes} bytes and sun_path holds ${maxNameBytes}; use a shorter name, or a relative path from a directory near it`,
+		);
+	}
+}
+
+function refuse(given: string, code: string, why: string): BindLockError {
+	return new BindLockError(`Cannot use the address ${given === '' ? '""' : printable(given)}: ${why}`, {
+		code,
+		address: given,
+		...(code === 'ENAMETOOLONG' ? {syscall: 'bind'} : {}),
+	});
+}

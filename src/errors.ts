@@ -1,0 +1,131 @@
+/**
+ * The one error class, and the sentences in it. A message alone must tell an operator what was
+ * tried, on what, who is in the way, and what to do.
+ */
+import {constants} from 'node:os';
+
+/** Who has an address. */
+export interface Holder {
+	/** Process id, as seen from this process's pid namespace (a claim from another namespace: as seen from there). */
+	readonly pid: number;
+	/** User id of the process; -1 if neither the kernel nor the record tells. */
+	readonly uid: number;
+	/** Its command line, arguments separated by spaces; empty if unknown. */
+	readonly command: string;
+	/** When the lock was taken; for a holder that writes no record, when its process started. */
+	readonly since: Date | undefined;
+	/** The `label` option of the holder, if it gave one. */
+	readonly label?: string;
+	/** Host name of the holder where it differs from ours: a container that shares the directory. */
+	readonly host?: string;
+	/**
+	 * `'kernel'`: /proc confirms that this process has the lock, or is bound to the address, now.
+	 * `'claim'`: only the record says so (another pid namespace, or a process we may not look into).
+	 */
+	readonly verifiedBy: 'kernel' | 'claim';
+}
+
+export interface BindLockErrorFields {
+	readonly code: string;
+	readonly address: string;
+	readonly syscall?: string | undefined;
+	readonly path?: string | undefined;
+	readonly holder?: Holder | undefined;
+	readonly cause?: unknown;
+}
+
+/**
+ * Every error that bindlock raises about an address, except an abort, which rejects with the
+ * signal's own reason.
+ *
+ * A taken address has `code: 'EADDRINUSE'`, and `errno` and `syscall` as `server.listen()` of Node
+ * gives them, so code written for TCP works unchanged.
+ */
+export class BindLockError extends Error {
+	override readonly name = 'BindLockError' as const;
+	/** As the kernel names it (`'EADDRINUSE'`, `'EACCES'`, …) or, where it has no name, `'ERR_…'`. */
+	readonly code: string;
+	/** The negative number that Node gives with this `code`; absent for the `ERR_…` codes. */
+	readonly errno?: number;
+	/** The system call that failed, or that would have. */
+	readonly syscall?: string;
+	/** The address as it was given. */
+	readonly address: string;
+	/** The file that the error is about, where it is not the address itself. */
+	readonly path?: string;
+	/** Who is in the way, where that could be found out. */
+	readonly holder?: Holder;
+
+	constructor(message: string, fields: BindLockErrorFields) {
+		super(message, fields.cause === undefined ? undefined : {cause: fields.cause});
+		this.code = fields.code;
+		this.address = fields.address;
+		const errno = errnoOf(fields.code);
+		if (errno !== undefined) this.errno = errno;
+		if (fields.syscall !== undefined) this.syscall = fields.syscall;
+		if (fields.path !== undefined) this.path = fields.path;
+		if (fields.holder !== undefined) this.holder = fields.holder;
+	}
+}
+
+/** The address is served, or reserved: what TCP says with EADDRINUSE, and by whom. */
+export function addressInUse(
+	address: string,
+	by: {readonly holder?: Holder | undefined; readonly why: string; readonly cause?: unknown},
+): BindLockError {
+	const who = by.holder === undefined ? '' : ` ${describeHolder(by.holder)}`;
+	return new BindLockError(`listen EADDRINUSE: address already in use ${printable(address)}: ${by.why}${who}`, {
+		code: 'EADDRINUSE',
+		syscall: 'listen',
+		address,
+		holder: by.holder,
+		cause: by.cause,
+	});
+}
+
+/** The code of whatever was thrown, `'UNKNOWN'` if it has none. */
+export function codeOf(thrown: unknown): string {
+	const code = (thrown as {code?: unknown} | null | undefined)?.code;
+	return typeof code === 'string' ? code : 'UNKNOWN';
+}
+
+/** What a system call threw that no step of the protocol has a better sentence for. */
+export function asBindLockError(address: string, thrown: unknown): BindLockError {
+	if (thrown instanceof BindLockError) return thrown;
+	const {message, syscall, path} = thrown as NodeJS.ErrnoException;
+	return new BindLockError(`Cannot use the address ${printable(address)}: ${message}`, {
+		code: codeOf(thrown),
+		address,
+		syscall,
+		path,
+		cause: thrown,
+	});
+}
+
+/** `pid 12 (node server.js), uid 0, label "blue", since 2026-01-01T00:00:00.000Z`. */
+export function describeHolder(holder: Holder): string {
+	const parts = [`pid ${holder.pid}${holder.command === '' ? '' : ` (${shorten(holder.command)})`}`];
+	if (holder.uid >= 0) parts.push(`uid ${holder.uid}`);
+	if (holder.host !== undefined) parts.push(`host ${JSON.stringify(holder.host)}`);
+	if (holder.label !== undefined) parts.push(`label ${JSON.stringify(holder.label)}`);
+	if (holder.since !== undefined) parts.push(`since ${holder.since.toISOString()}`);
+	if (holder.verifiedBy === 'claim') parts.push('as its record claims; the kernel could not confirm it from here');
+	return parts.join(', ');
+}
+
+/** An address or file name fit for a message: control characters and the abstract NUL shown, not sent to a terminal. */
+export function printable(name: string): string {
+	// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+	return /[\u0000-\u001f\u007f-\u009f]/.test(name) ? JSON.stringify(name) : name;
+}
+
+function shorten(command: string): string {
+	const shown = command.length > 120 ? `${command.slice(0, 119)}…` : command;
+	// biome-ignore lint/suspicious/noControlCharactersInRegex: a command line of another user must not reach a terminal raw
+	return shown.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+}
+
+function errnoOf(code: string): number | undefined {
+	const errno = (constants.errno as Readonly<Record<string, number>>)[code];
+	return errno === undefined ? undefined : -errno;
+}

@@ -1,0 +1,39 @@
+/**
+ * `inspect`: what is the state of an address? It takes nothing and disturbs nobody.
+ */
+import {pathnameOnly} from './acquire.js';
+import {parseAddress} from './address.js';
+import type {BindLockError, Holder} from './errors.js';
+import {look} from './protocol/look.js';
+import {NodeSystem, run} from './system/node.js';
+
+/** The state of an address, as it was a moment ago. */
+export interface Inspection {
+	/**
+	 * `'free'`: nothing is there. `'stale'`: a socket that no process is bound to; `acquire` removes it.
+	 * `'held'`: somebody has the lock. `'foreign'`: a server that takes no lock is bound there.
+	 * `'blocked'`: `acquire` would refuse it; see `reason`.
+	 */
+	readonly state: 'free' | 'stale' | 'held' | 'foreign' | 'blocked';
+	/** As it was given. */
+	readonly address: string;
+	readonly lockPath: string;
+	/** What lies at the address. */
+	readonly found: 'nothing' | 'socket' | 'file' | 'directory' | 'symlink' | 'other';
+	/** Who has the lock, or is bound there; absent if that cannot be seen from here. */
+	readonly holder?: Holder;
+	/** Why it is blocked: the error that `acquire` would give. */
+	readonly reason?: BindLockError;
+}
+
+/**
+ * Tells free, stale, held, foreign and blocked apart. It never locks, so it can make no `acquire`
+ * fail, and it connects only to a socket file to which, by /proc, no process is bound.
+ *
+ * @throws BindLockError for an address that cannot be one
+ */
+export async function inspect(address: string): Promise<Inspection> {
+	const parsed = pathnameOnly(parseAddress(address));
+	const seen = await run(look(parsed, process.geteuid?.() ?? -1), new NodeSystem(address));
+	return {address, lockPath: parsed.lockPath, ...seen};
+}

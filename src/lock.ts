@@ -1,0 +1,52 @@
+/**
+ * The lock as its owner sees it.
+ */
+
+import type {PathnameAddress} from './address.js';
+
+/** An address that this process has, until it releases it or ends, however it ends. */
+export interface BindLock extends AsyncDisposable {
+	/** As it was given. */
+	readonly address: string;
+	/** The lock file, `<path>.lock`. */
+	readonly lockPath: string;
+	/** Whether the lock is still ours. */
+	readonly held: boolean;
+	/** Whether a stale socket was removed on taking it. */
+	readonly reclaimed: boolean;
+	/**
+	 * Gives the address back. With a lock of {@link listen} the server first stops listening (its
+	 * open connections go on). Idempotent; never rejects.
+	 */
+	release(): Promise<void>;
+}
+
+/** The lock in this process: a promise to call `giveBack` once. */
+export class OwnLock implements BindLock {
+	readonly address: string;
+	readonly lockPath: string;
+	readonly reclaimed: boolean;
+	readonly #giveBack: () => void;
+	#held = true;
+
+	constructor(address: PathnameAddress, reclaimed: boolean, giveBack: () => void) {
+		this.address = address.given;
+		this.lockPath = address.lockPath;
+		this.reclaimed = reclaimed;
+		this.#giveBack = giveBack;
+	}
+
+	get held(): boolean {
+		return this.#held;
+	}
+
+	async release(): Promise<void> {
+		if (!this.#held) return;
+		this.#held = false;
+		this.#giveBack();
+	}
+
+	[Symbol.asyncDispose](): Promise<void> {
+		return this.release();
+	}
+}

@@ -1,0 +1,88 @@
+/**
+ * The seam between the protocol and the machine: one method, one step that the kernel does at once.
+ * The protocol yields these as data, so a driver may run them on the real kernel, or on a simulated
+ * one in any order with those of other processes, and may stop for ever before any of them.
+ */
+import type {Holder} from '../errors.js';
+import type {LockRecord} from './record.js';
+
+/** What `stat` tells that the protocol needs. `dev` and `ino` are bigints: inode numbers use all 64 bits on some filesystems. */
+export interface FileStatus {
+	readonly dev: bigint;
+	readonly ino: bigint;
+	readonly type: 'file' | 'directory' | 'socket' | 'symlink' | 'other';
+	readonly nlink: number;
+	readonly size: number;
+	readonly uid: number;
+}
+
+/** Who keeps us from a lock: see {@link System.contention}. */
+export type Contention =
+	/** An exclusive lock: a holder. */
+	| {readonly kind: 'exclusive'; readonly holder?: Holder}
+	/** Only readers, which test the lock for a moment (`pgrep -L`) and hold nothing that counts. */
+	| {readonly kind: 'shared'; readonly holder?: Holder}
+	/** The kernel shows no lock: it was given back meanwhile, or its owner is in another pid namespace. */
+	| {readonly kind: 'unseen'; readonly holder?: Holder};
+
+/** A process bound to the address: `holder` is absent where we may not look into processes of others. */
+export interface Bound {
+	readonly holder?: Holder;
+}
+
+/** A listening socket in this process; only the driver knows what it is. */
+export type Listener = object;
+
+export interface System {
+	/** `open(O_RDWR|O_NOFOLLOW|O_CLOEXEC)`, and `O_CREAT|O_EXCL` with `create`; a raw descriptor. */
+	openLockFile(path: string, create: boolean, mode: number): number;
+	/** A reference (`O_PATH`) that keeps the inode, and so its number, from being used again; `undefined` where there is no such thing. */
+	pin(path: string): number | undefined;
+	close(descriptor: number): void;
+	fstat(descriptor: number): FileStatus;
+	/** `undefined` if there is nothing. */
+	lstat(path: string): FileStatus | undefined;
+	/** The first `length` bytes, as UTF-8. */
+	read(descriptor: number, length: number): string;
+	/** Writes at the start of the file; how many bytes were written. */
+	write(descriptor: number, text: string): number;
+	/** `ftruncate` to nothing. */
+	truncate(descriptor: number): void;
+	/** `flock(LOCK_EX|LOCK_NB)`: whether we have the lock now. */
+	flock(descriptor: number): boolean;
+	/** Whether there was something to unlink. */
+	unlink(path: string): boolean;
+	/** A second name for the file, never over an existing one. */
+	link(existing: string, path: string): void;
+	rename(from: string, to: string): void;
+	/** Whether this process may write: throws the error that says why not. */
+	checkWritable(path: string): void;
+	/** The first `length` bytes of a regular file that nobody needs to notice being read; `undefined` if it may not be read. */
+	peek(path: string, length: number): string | undefined;
+	/** Who has the lock of this file, looked up without touching it. */
+	contention(lockFile: FileStatus, lockPath: string, record: LockRecord | undefined): Contention;
+	/** Who is bound to the socket file at this path, looked up without connecting. */
+	bound(path: string, socket: FileStatus): Bound | undefined;
+	/** Connects to a pinned socket and disconnects: `'CONNECTED'`, or the error's code. */
+	connect(path: string, pinned: number | undefined): Promise<string> | string;
+	/** Closes a listening socket as libuv does: unlinks the path it was bound to, whatever lies there, then closes. */
+	closeListener(listener: Listener): void;
+	/** Waits about this many milliseconds. */
+	pause(milliseconds: number): Promise<void> | undefined;
+}
+
+/** One system call, not yet made. */
+export type Call = {
+	[Name in keyof System]: {readonly name: Name; readonly parameters: Readonly<Parameters<System[Name]>>};
+}[keyof System];
+
+/** A piece of protocol: yields calls, is given their results (or has their errors thrown into it), and returns a `Result`. */
+export type Protocol<Result> = Generator<Call, Result, unknown>;
+
+/** `const status = yield* call('lstat', path)` */
+export function* call<Name extends keyof System>(
+	name: Name,
+	...parameters: Parameters<System[Name]>
+): Generator<Call, Awaited<ReturnType<System[Name]>>, unknown> {
+	return (yield {name, parameters} as unknown as Call) as Awaited<ReturnType<System[Name]>>;
+}

@@ -1,0 +1,246 @@
+/**
+ * The lock file: opened, checked, locked, written and given back. The order of the calls is the
+ * protocol; each comment names the race that its step closes.
+ */
+
+import type {PathnameAddress} from '../address.js';
+import {addressInUse, BindLockError, codeOf, printable} from '../errors.js';
+import {type Contention, call, type FileStatus, type Protocol} from './calls.js';
+import {type LockRecord, maxRecordBytes, parseRecord} from './record.js';
+
+/** Who takes, and how. */
+export interface Claim {
+	/** Effective user id of this process. */
+	readonly uid: number;
+	/** Mode of a lock file that has to be created. */
+	readonly lockFileMode: number;
+	/** What to write into the lock file, when its descriptor is known. */
+	readonly record: (descriptor: number) => string;
+}
+
+/** A lock that we have: the descriptor is the lock. */
+export interface HeldLock {
+	readonly descriptor: number;
+	readonly file: FileStatus;
+}
+
+/** How often a lock file may be replaced under us before we give up. Twice is a coincidence. */
+export const maxReplacements = 20;
+
+/** Readers test a lock for microseconds; a shared lock that outlasts this is refused as one. */
+const readerPatienceMs = 100;
+
+/** Gives the lock back. The socket must be gone, or closed, before. */
+export function* giveBackLock(lockPath: string, lock: HeldLock, removeLockFile: boolean): Protocol<void> {
+	try {
+		// Unlinked while still locked: a waiter who then locks the dead inode notices (see lockOpened).
+		if (removeLockFile && (yield* isStillAt(lockPath, lock.file)) !== undefined) yield* call('unlink', lockPath);
+		// An empty lock file says: left in good order. A record without a lock says: crashed.
+		else yield* call('truncate', lock.descriptor);
+	} catch {
+		// Tidiness only; what matters is that the lock goes.
+	} finally {
+		yield* close(lock.descriptor);
+	}
+}
+
+/** Whether this very file is (still) at the path; its present status if so. */
+export function* isStillAt(path: string, file: FileStatus): Protocol<FileStatus | undefined> {
+	const found = yield* call('lstat', path);
+	return found !== undefined && sameFile(found, file) ? found : undefined;
+}
+
+export function sameFile(one: FileStatus, other: FileStatus): boolean {
+	return one.ino === other.ino && one.dev === other.dev;
+}
+
+/** Closes; Linux has freed the descriptor even where it reports an error (`close(2)`). */
+export function* close(descriptor: number): Protocol<void> {
+	try {
+		yield* call('close', descriptor);
+	} catch {}
+}
+
+/** Opens without `O_CREAT` first: so we know whether we made it, and `fs.protected_regular` does not mind. */
+export function* openLockFile(
+	address: PathnameAddress,
+	mode: number,
+): Protocol<{readonly descriptor: number; readonly created: boolean}> {
+	for (let attempt = 0; attempt < maxReplacements; attempt++) {
+		try {
+			return {descriptor: yield* call('openLockFile', address.lockPath, false, mode), created: false};
+		} catch (error) {
+			if (codeOf(error) !== 'ENOENT') throw cannotOpen(address, error);
+		}
+		try {
+			return {descriptor: yield* call('openLockFile', address.lockPath, true, mode), created: true};
+		} catch (error) {
+			// Somebody else has made it between the two tries.
+			if (codeOf(error) !== 'EEXIST') throw cannotOpen(address, error);
+		}
+	}
+	throw unstable(address);
+}
+
+/** The lock file is replaced faster than we can lock it. */
+export function unstable(address: PathnameAddress): BindLockError {
+	return new BindLockError(
+		`Cannot lock ${printable(address.lockPath)}: it was replaced ${maxReplacements} times while being locked; find out what keeps removing it`,
+		{code: 'ERR_LOCK_UNSTABLE', address: address.given, path: address.lockPath, syscall: 'flock'},
+	);
+}
+
+/** From the open descriptor to the lock on the file that is at the path; `undefined` if it was replaced. */
+export function* lockOpened(address: PathnameAddress, descriptor: number): Protocol<FileStatus | undefined> {
+	const opened = yield* call('fstat', descriptor);
+	// Removed since we opened it: a lock on a dead inode keeps nobody out.
+	if (opened.nlink === 0) return undefined;
+	refuseUnlessLockFile(address, opened);
+	const record = yield* readRecord(address, descriptor, opened);
+	if (!(yield* lock(address, descriptor, opened, record))) return undefined;
+	// The holder may have unlinked it on leaving, as libwayland does, while we waited for the
+	// lock: then a newcomer makes a new file, locks that, and both of us hold (R1).
+	const locked = yield* isStillAt(address.lockPath, opened);
+	if (locked === undefined) return undefined;
+	// Written between the first look and the lock: by a holder that has died since, or by a stranger.
+	if (locked.size !== opened.size) yield* readRecord(address, descriptor, locked);
+	return locked;
+}
+
+function* lock(
+	address: PathnameAddress,
+	descriptor: number,
+	file: FileStatus,
+	record: LockRecord | undefined,
+): Protocol<boolean> {
+	let waitedMs = 0;
+	for (let pauseMs = 1; ; pauseMs *= 2) {
+		try {
+			if (yield* call('flock', descriptor)) return true;
+		} catch (error) {
+			throw cannotFlock(address, error);
+		}
+		// Somebody has the lock of a removed file: that is no reason to refuse anybody.
+		if ((yield* isStillAt(address.lockPath, file)) === undefined) return false;
+		const contention = yield* call('contention', file, address.lockPath, record);
+		// A reader that tests the lock (`pgrep -L`) looks the same to flock for a moment.
+		if (contention.kind === 'exclusive' || waitedMs >= readerPatienceMs) throw taken(address, contention);
+		yield* call('pause', pauseMs);
+		waitedMs += pauseMs;
+	}
+}
+
+function* readRecord(address: PathnameAddress, descriptor: number, file: FileStatus): Protocol<LockRecord | undefined> {
+	if (file.size === 0) return undefined;
+	const content = file.size > maxRecordBytes ? undefined : yield* call('read', descriptor, maxRecordBytes);
+	return refuseForeignContent(address, file, content);
+}
+
+/**
+ * The record in the content; a file with other content is somebody's and is refused.
+ *
+ * @param content `undefined` if it was not read
+ */
+export function refuseForeignContent(
+	address: PathnameAddress,
+	file: FileStatus,
+	content: string | undefined,
+): LockRecord | undefined {
+	const record = file.size > maxRecordBytes ? 'foreign' : parseRecord(content ?? '');
+	if (record !== 'foreign') return record;
+	throw cannotLock(
+		address,
+		'ERR_LOCK_FILE_FOREIGN',
+		'it has content that is not a lock record, so it is a file of something else; choose another address',
+	);
+}
+
+/** A courtesy: on a full disk the lock still holds. A part of a record is worse than none. */
+export function* writeRecord({descriptor, file}: HeldLock, text: string): Protocol<void> {
+	try {
+		// First to nothing: readers then see no record or the whole of it, never the end of an older one.
+		if (file.size > 0) yield* call('truncate', descriptor);
+		if ((yield* call('write', descriptor, text)) < Buffer.byteLength(text)) yield* call('truncate', descriptor);
+	} catch {}
+}
+
+/** Leaves as it was found what could not be taken. */
+export function* abandon(address: PathnameAddress, descriptor: number, remove: boolean): Protocol<void> {
+	try {
+		if (remove) yield* call('unlink', address.lockPath);
+	} catch {
+		// An empty file stays behind; the error on its way out matters more.
+	} finally {
+		yield* close(descriptor);
+	}
+}
+
+/** What no lock file is: then it is somebody's, and nothing of it is changed. */
+export function refuseUnlessLockFile(address: PathnameAddress, file: FileStatus): void {
+	if (file.type !== 'file') {
+		throw cannotLock(address, 'ERR_LOCK_FILE_TYPE', 'it is not a regular file; remove it or choose another address');
+	}
+	if (file.nlink > 1) {
+		throw cannotLock(
+			address,
+			'EMLINK',
+			`it is a hard link, one of ${file.nlink} names of a file that may be somebody's; remove it or choose another address`,
+		);
+	}
+}
+
+/** Whether this says that flock can never work on that filesystem, so that nobody can have the lock. */
+export function neverLocks(error: unknown): boolean {
+	return ['EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EINVAL'].includes(codeOf(error));
+}
+
+const openRemedies: Readonly<Record<string, string>> = {
+	EISDIR: 'it is a directory: something else locks this address with a directory (proper-lockfile does)',
+	ELOOP: 'it is a symbolic link, which is never followed; remove it or choose another address',
+	ENXIO: 'it is a socket or a device, not a lock file; remove it or choose another address',
+	ENOENT: 'its directory does not exist; create the directory first',
+	ENOTDIR: 'a part of the path is not a directory',
+	EACCES: 'this user may not open or create it; give the user write permission to the directory and to the lock file',
+	EPERM: 'this user may not open or create it',
+	EROFS: 'the filesystem is read-only; choose an address on one that can be written',
+	ENOSPC: 'the disk is full, or has no inodes left',
+	EDQUOT: 'the disk quota is used up',
+	EMFILE: 'this process has no free descriptors (ulimit -n)',
+	ENFILE: 'this machine has no free descriptors (sysctl fs.file-max)',
+	ENAMETOOLONG: 'the path is too long for a lock file beside it',
+};
+
+function cannotOpen(address: PathnameAddress, cause: unknown): BindLockError {
+	const code = codeOf(cause);
+	return cannotLock(address, code, openRemedies[code] ?? code, {syscall: 'open', cause});
+}
+
+function cannotLock(
+	address: PathnameAddress,
+	code: string,
+	why: string,
+	more: {readonly syscall?: string; readonly cause?: unknown} = {},
+): BindLockError {
+	return new BindLockError(`Cannot use the lock file ${printable(address.lockPath)}: ${why}`, {
+		code,
+		address: address.given,
+		path: address.lockPath,
+		...more,
+	});
+}
+
+function cannotFlock(address: PathnameAddress, cause: unknown): BindLockError {
+	if (cause instanceof BindLockError) return cause;
+	const code = codeOf(cause);
+	const why = neverLocks(cause) || code === 'ENOLCK' ? 'this filesystem does not do flock here' : 'flock failed';
+	return cannotLock(address, code, `${why} (${code})`, {syscall: 'flock', cause});
+}
+
+function taken(address: PathnameAddress, {kind, holder}: Contention): BindLockError {
+	const why = {
+		exclusive: holder === undefined ? 'its lock is held by a process that cannot be seen from here' : 'held by',
+		shared: 'somebody keeps a shared lock on its lock file:',
+		unseen: holder === undefined ? 'its lock is held, perhaps in another pid namespace' : 'held by',
+	}[kind];
+	return addressInUse(address.given, {holder, why});
+}

@@ -1,0 +1,64 @@
+/**
+ * The state of a pathname address, by looking only: no lock is taken, not even a shared one, for
+ * that would make an `acquire` fail that happens at the same moment.
+ */
+import {dirname} from 'node:path';
+import type {PathnameAddress} from '../address.js';
+import {asBindLockError, type BindLockError, type Holder} from '../errors.js';
+import {call, type FileStatus, type Protocol} from './calls.js';
+import {refuseForeignContent, refuseUnlessLockFile} from './lockfile.js';
+import {isDead, refuseUnlessOurSocket, whilePinned} from './pathname.js';
+import {maxRecordBytes} from './record.js';
+
+export interface Seen {
+	readonly state: 'free' | 'stale' | 'held' | 'foreign' | 'blocked';
+	readonly found: 'nothing' | FileStatus['type'];
+	readonly holder?: Holder;
+	readonly reason?: BindLockError;
+}
+
+export function* look(address: PathnameAddress, uid: number): Protocol<Seen> {
+	let found: Seen['found'] = 'nothing';
+	try {
+		const socket = yield* call('lstat', address.path);
+		found = socket?.type ?? 'nothing';
+		const lock = yield* lookAtLock(address);
+		if (lock.held) return {state: 'held', found, ...named(lock.holder)};
+		// A claim that nothing contradicts: the holder may be in a pid namespace that ours cannot see.
+		if (socket === undefined && lock.holder !== undefined) return {state: 'held', found, holder: lock.holder};
+		const stale = socket !== undefined && (yield* isStale(address, socket, uid));
+		return {state: stale ? 'stale' : 'free', found};
+	} catch (error) {
+		const reason = asBindLockError(address.given, error);
+		if (reason.code === 'EADDRINUSE') return {state: 'foreign', found, ...named(reason.holder)};
+		return {state: 'blocked', found, reason};
+	}
+}
+
+function* lookAtLock(address: PathnameAddress): Protocol<{readonly held: boolean; readonly holder?: Holder}> {
+	const file = yield* call('lstat', address.lockPath);
+	if (file === undefined) {
+		yield* call('checkWritable', dirname(address.path));
+		return {held: false};
+	}
+	refuseUnlessLockFile(address, file);
+	const content = file.size > maxRecordBytes ? undefined : yield* call('peek', address.lockPath, maxRecordBytes);
+	const record = refuseForeignContent(address, file, content);
+	const {kind, holder} = yield* call('contention', file, address.lockPath, record);
+	if (kind !== 'exclusive') yield* call('checkWritable', address.lockPath);
+	return {held: kind === 'exclusive', ...named(kind === 'shared' ? undefined : holder)};
+}
+
+function* isStale(address: PathnameAddress, socket: FileStatus, uid: number): Protocol<boolean> {
+	if (socket.type === 'socket') {
+		const dead = yield* whilePinned(address, socket, pinned => isDead(address, socket, pinned));
+		if (dead !== true) return false;
+	}
+	refuseUnlessOurSocket(address, socket, uid);
+	yield* call('checkWritable', dirname(address.path));
+	return true;
+}
+
+function named(holder: Holder | undefined): {holder?: Holder} {
+	return holder === undefined ? {} : {holder};
+}

@@ -1,0 +1,181 @@
+/**
+ * The algorithm for addresses that have a file: take and reclaim. It does no
+ * I/O; every line with a `call` is one step of the kernel, in the order that keeps it correct.
+ */
+import type {PathnameAddress} from '../address.js';
+import {addressInUse, BindLockError, codeOf, printable} from '../errors.js';
+import {call, type FileStatus, type Protocol} from './calls.js';
+import {
+	abandon,
+	type Claim,
+	close,
+	type HeldLock,
+	isStillAt,
+	lockOpened,
+	maxReplacements,
+	neverLocks,
+	openLockFile,
+	sameFile,
+	unstable,
+	writeRecord,
+} from './lockfile.js';
+
+export interface Taken {
+	readonly lock: HeldLock;
+	/** A stale socket was removed. */
+	readonly reclaimed: boolean;
+}
+
+/**
+ * Takes the address: afterwards nothing is at the path, and nobody who cooperates will bind there.
+ * What cannot be taken is left as it was: a lock file made here goes too.
+ */
+export function* take(address: PathnameAddress, claim: Claim): Protocol<Taken> {
+	for (let attempt = 0; attempt < maxReplacements; attempt++) {
+		const {descriptor, created} = yield* openLockFile(address, claim.lockFileMode);
+		let remove = false;
+		let kept = false;
+		try {
+			const file = yield* lockOpened(address, descriptor);
+			if (file === undefined) continue;
+			// From here on we have the lock, and whoever waits for this inode looks whether it is still there.
+			remove = created;
+			const reclaimed = yield* reclaim(address, claim.uid);
+			const lock = {descriptor, file};
+			yield* writeRecord(lock, claim.record(descriptor));
+			kept = true;
+			return {lock, reclaimed};
+		} catch (error) {
+			if (created && (error as BindLockError).syscall === 'flock' && neverLocks(error)) remove = true;
+			throw error;
+		} finally {
+			if (!kept) yield* abandon(address, descriptor, remove);
+		}
+	}
+	throw unstable(address);
+}
+
+/**
+ * Removes a socket file that no process is bound to. Only under the lock.
+ *
+ * @returns whether there was one
+ */
+export function* reclaim(address: PathnameAddress, uid: number): Protocol<boolean> {
+	for (let attempt = 0; attempt < maxReplacements; attempt++) {
+		const found = yield* call('lstat', address.path);
+		if (found === undefined) return false;
+		refuseUnlessOurSocket(address, found, uid);
+		const outcome = yield* unlinkIfDead(address, found);
+		if (outcome !== 'replaced') return outcome === 'unlinked';
+	}
+	throw new BindLockError(
+		`Cannot use ${printable(address.path)}: somebody replaces it all the time, and does not take the lock`,
+		{code: 'ERR_ADDRESS_UNSTABLE', address: address.given, syscall: 'unlink'},
+	);
+}
+
+/** What could be at an address instead of a socket, or whose socket, is not ours to remove. */
+export function refuseUnlessOurSocket(address: PathnameAddress, found: FileStatus, uid: number): void {
+	if (found.type !== 'socket') {
+		const what = {file: 'a regular file', directory: 'a directory', symlink: 'a symbolic link', other: 'not a socket'};
+		throw new BindLockError(
+			`Cannot bind to ${printable(address.path)}: it is ${what[found.type]}, and stays as it is; remove it or choose another address`,
+			{code: 'ENOTSOCK', address: address.given, syscall: 'bind'},
+		);
+	}
+	if (found.uid !== uid && uid !== 0) {
+		throw new BindLockError(
+			`Cannot reclaim the socket ${printable(address.path)}: it belongs to uid ${found.uid} and this process is uid ${uid}; that user or root has to remove it`,
+			{code: 'EPERM', address: address.given, syscall: 'unlink'},
+		);
+	}
+}
+
+/**
+ * A socket file whose socket is gone stays dead: no bind() accepts an existing file. So it is
+ * enough to show once that this inode is dead, and then that this inode is what gets unlinked.
+ */
+function* unlinkIfDead(address: PathnameAddress, found: FileStatus): Protocol<'unlinked' | 'gone' | 'replaced'> {
+	return yield* whilePinned(address, found, function* (pinned) {
+		if (!(yield* isDead(address, found, pinned))) return 'replaced';
+		// A server that takes no lock may have unlinked it and bound anew while we asked. The pin
+		// keeps the inode's number from coming back. Between this look and the unlink nothing
+		// guards against such a server; the kernel has no unlink-if-inode.
+		if ((yield* isStillAt(address.path, found)) === undefined) return 'replaced';
+		return (yield* call('unlink', address.path)) ? 'unlinked' : 'gone';
+	});
+}
+
+/** Keeps the socket's inode from being freed, and its number from being used again, during `body`. */
+export function* whilePinned<Result>(
+	address: PathnameAddress,
+	found: FileStatus,
+	body: (pinned: number | undefined) => Protocol<Result>,
+): Protocol<Result | 'replaced'> {
+	let pinned: number | undefined;
+	try {
+		pinned = yield* call('pin', address.path);
+	} catch (error) {
+		if (codeOf(error) === 'ENOENT') return 'replaced';
+		throw cannotTell(address, codeOf(error), error);
+	}
+	if (pinned === undefined) return yield* body(undefined);
+	try {
+		return sameFile(yield* call('fstat', pinned), found) ? yield* body(pinned) : 'replaced';
+	} finally {
+		yield* close(pinned);
+	}
+}
+
+/**
+ * Whether the pinned socket has no process bound to it. Throws if it has, or if that cannot be
+ * told; `false` if it went away while we asked.
+ */
+export function* isDead(address: PathnameAddress, found: FileStatus, pinned: number | undefined): Protocol<boolean> {
+	// Asked first, because a connection can disturb: a server that serves one and exits, or one
+	// that handles no errors. It also sees sockets that are bound and do not listen yet, which
+	// refuse connections as a dead one does (R4b).
+	yield* refuseIfBound(address, found);
+	const answer = yield* call('connect', address.path, pinned);
+	if (answer === 'ECONNREFUSED') return true;
+	if (answer === 'ENOENT') return false;
+	const alive = signsOfLife[answer];
+	if (alive !== undefined) throw addressInUse(address.given, {why: alive});
+	// Our own trouble (no descriptors, no permission) says nothing about the server (R8).
+	throw cannotTell(address, answer);
+}
+
+/** A process that dies may lose its lock before its sockets: then it has no descriptors any more, and is gone in a moment. */
+const dyingPatienceMs = 100;
+
+function* refuseIfBound(address: PathnameAddress, found: FileStatus): Protocol<void> {
+	let waitedMs = 0;
+	for (let pauseMs = 1; ; pauseMs *= 2) {
+		const bound = yield* call('bound', address.path, found);
+		if (bound === undefined) return;
+		if (bound.holder !== undefined) {
+			throw addressInUse(address.given, {holder: bound.holder, why: 'bound without a lock by'});
+		}
+		if (waitedMs >= dyingPatienceMs) {
+			throw addressInUse(address.given, {
+				why: 'a process that cannot be seen from here is bound to it, and takes no lock',
+			});
+		}
+		yield* call('pause', pauseMs);
+		waitedMs += pauseMs;
+	}
+}
+
+const signsOfLife: Readonly<Record<string, string>> = {
+	CONNECTED: 'a server that takes no lock answers there, perhaps from another network namespace',
+	EAGAIN: 'a server that takes no lock has a full backlog there',
+	EPROTOTYPE: 'a datagram or seqpacket socket is bound there',
+	ETIMEDOUT: 'something is there and does not answer',
+};
+
+function cannotTell(address: PathnameAddress, code: string, cause?: unknown): BindLockError {
+	return new BindLockError(
+		`Cannot tell whether a server is bound to ${printable(address.path)}: asking failed (${code}), and only a refused connection counts as dead`,
+		{code, address: address.given, syscall: 'connect', cause},
+	);
+}

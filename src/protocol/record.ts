@@ -1,0 +1,65 @@
+/**
+ * What a lock file says: the holder's pid on the first line, so that `pgrep -F` and people can read
+ * it, then one line of JSON. A courtesy: the lock is the flock, and the record is believed only
+ * while somebody has it.
+ */
+
+/** The holder's account of itself. A record that is a bare pid has nothing else. */
+export interface LockRecord {
+	readonly pid: number;
+	/** The holder's descriptor of the lock file: where /proc can confirm the lock at once. */
+	readonly fd?: number;
+	readonly uid?: number;
+	/** ISO 8601, UTC. */
+	readonly since?: string;
+	/** The program and its script, without further arguments, which may be secret. */
+	readonly command?: string;
+	readonly label?: string;
+	readonly host?: string;
+}
+
+/** Longer content is not a record. */
+export const maxRecordBytes = 4096;
+
+/**
+ * The text of a record. `1` is the version of the JSON line; readers ignore fields that they do not know.
+ *
+ * @param constant the fields that are the same for every lock of a process, as JSON without its opening brace
+ */
+export function formatRecord(pid: number, fd: number, since: string, constant: string): string {
+	return `${pid}\n{"bindlock":1,"pid":${pid},"fd":${fd},"since":"${since}",${constant}\n`;
+}
+
+/**
+ * Reads the content of a lock file.
+ *
+ * @returns the record; `undefined` if the file is blank (NULs count as blank: a file that was
+ * extended but not written when the machine stopped); `'foreign'` if this is somebody's file
+ */
+export function parseRecord(content: string): LockRecord | undefined | 'foreign' {
+	if (/^[\0\s]*$/.test(content)) return undefined;
+	const [, digits, rest = ''] = /^[ \t]*(\d{1,10})[ \t\r]*(?:\n|$)([\s\S]*)$/.exec(content) ?? [];
+	if (digits === undefined) return 'foreign';
+	const pid = Number(digits);
+	const json = rest.trim();
+	if (json === '') return {pid};
+	const opening = '{"bindlock":';
+	// A record cut short (a disk that filled up, and a crash before that was undone) is still ours.
+	if (!json.startsWith(opening.slice(0, json.length))) return 'foreign';
+	return {...fieldsOf(json), pid};
+}
+
+function fieldsOf(json: string): Partial<LockRecord> {
+	let parsed: Record<string, unknown>;
+	try {
+		parsed = JSON.parse(json) as Record<string, unknown>;
+	} catch {
+		return {};
+	}
+	const fields: Record<string, unknown> = {};
+	for (const name of ['fd', 'uid']) if (Number.isInteger(parsed[name])) fields[name] = parsed[name];
+	for (const name of ['since', 'command', 'label', 'host']) {
+		if (typeof parsed[name] === 'string') fields[name] = parsed[name];
+	}
+	return fields as Partial<LockRecord>;
+}

@@ -1,0 +1,46 @@
+/**
+ * The last resort of the probe: connect, see what the kernel says, disconnect.
+ */
+import {connect} from 'node:net';
+import {maxNameBytes} from '../address.js';
+import {codeOf} from '../errors.js';
+
+/** A Unix socket answers a connect at once; this only bounds what must not happen. */
+const timeoutMs = 2000;
+
+/**
+ * @returns `'CONNECTED'`, or the code of the error: `'ECONNREFUSED'` if nobody is bound
+ * @throws the signal's reason
+ */
+export async function connectOnce(
+	path: string,
+	pinned: number | undefined,
+	signal: AbortSignal | undefined,
+): Promise<string> {
+	if (pinned !== undefined) {
+		// Through the pin it is this very inode that answers, and the path's length does not matter.
+		const answer = await tryConnect(`/proc/self/fd/${pinned}`, signal);
+		// ENOENT: no /proc here. The inode itself is there as long as the pin is.
+		if (answer !== 'ENOENT') return answer;
+	}
+	// Node 20 and 22 would cut it, and ask somebody else.
+	return Buffer.byteLength(path) > maxNameBytes ? 'ENAMETOOLONG' : tryConnect(path, signal);
+}
+
+function tryConnect(path: string, signal: AbortSignal | undefined): Promise<string> {
+	return new Promise((resolve, reject) => {
+		signal?.throwIfAborted();
+		const socket = connect({path});
+		const abort = (): void => end(() => reject(signal?.reason));
+		const end = (settle: () => void): void => {
+			clearTimeout(timer);
+			signal?.removeEventListener('abort', abort);
+			socket.destroy();
+			settle();
+		};
+		const timer = setTimeout(() => end(() => resolve('ETIMEDOUT')), timeoutMs);
+		signal?.addEventListener('abort', abort, {once: true});
+		socket.on('connect', () => end(() => resolve('CONNECTED')));
+		socket.on('error', error => end(() => resolve(codeOf(error))));
+	});
+}

@@ -1,0 +1,105 @@
+/**
+ * flock(2), which Node does not have: by the native addon fs-ext where it could be built, else by
+ * flock(1) of util-linux or BusyBox on our inherited descriptor. The lock belongs to the open file
+ * description, so it stays with us when that child exits.
+ */
+import {spawnSync} from 'node:child_process';
+import {accessSync, constants} from 'node:fs';
+import {createRequire} from 'node:module';
+import {delimiter, join} from 'node:path';
+import {BindLockError} from '../errors.js';
+
+/** `flock(LOCK_EX|LOCK_NB)`: whether we have the lock now. Throws an error with a `code` on trouble. */
+export type Flock = (descriptor: number) => boolean;
+
+/** Forces one way: `BINDLOCK_FLOCK=addon` or `BINDLOCK_FLOCK=command`. */
+const variable = 'BINDLOCK_FLOCK';
+
+let loaded: Flock | undefined;
+
+/**
+ * Loaded when first needed: the addon costs milliseconds that an import should not.
+ *
+ * @throws BindLockError `ERR_UNSUPPORTED_PLATFORM`; `ERR_FLOCK_UNAVAILABLE`, with what to install or approve
+ */
+export function loadFlock(address: string): Flock {
+	loaded ??= load(address, process.env[variable]);
+	return loaded;
+}
+
+function load(address: string, forced: string | undefined): Flock {
+	if (process.platform !== 'linux' && process.platform !== 'darwin') {
+		throw new BindLockError(`bindlock works on Linux and macOS; ${process.platform} has no flock(2)`, {
+			code: 'ERR_UNSUPPORTED_PLATFORM',
+			address,
+		});
+	}
+	const reasons: string[] = [];
+	for (const [name, way] of Object.entries({addon: byAddon, command: byCommand})) {
+		if (forced !== undefined && forced !== '' && forced !== name) continue;
+		try {
+			return way();
+		} catch (error) {
+			reasons.push((error as Error).message.split('\n', 1)[0] ?? '');
+		}
+	}
+	throw new BindLockError(
+		`No way to lock: neither the addon fs-ext nor the command flock(1) can be used (${reasons.join('; ') || `${variable} is ${forced}`}). ` +
+			'Install flock (package util-linux, or BusyBox), or a C compiler and then fs-ext; if your package manager blocks install scripts, approve the one of fs-ext',
+		{code: 'ERR_FLOCK_UNAVAILABLE', address},
+	);
+}
+
+/** Only the synchronous, non-blocking form: a pending asynchronous one hangs `process.exit()` and occupies the thread pool. */
+function byAddon(): Flock {
+	const {flockSync} = createRequire(import.meta.url)('fs-ext') as {
+		flockSync(descriptor: number, flags: 'exnb'): void;
+	};
+	return descriptor => {
+		try {
+			flockSync(descriptor, 'exnb');
+			return true;
+		} catch (error) {
+			if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return false;
+			throw error;
+		}
+	};
+}
+
+function byCommand(): Flock {
+	const command = findCommand('flock');
+	return descriptor => {
+		const {status, signal, stderr, error} = spawnSync(command, ['-x', '-n', '3'], {
+			stdio: ['ignore', 'ignore', 'pipe', descriptor],
+			encoding: 'utf8',
+			env: {...process.env, LC_ALL: 'C'},
+		});
+		if (status === 0) return true;
+		if (error !== undefined) throw error;
+		// Both flocks exit with 1 and say nothing when it is taken. Anything else is trouble, and
+		// must not pass for "taken".
+		if (status === 1 && stderr === '') return false;
+		throw Object.assign(new Error(`flock(1) failed: ${stderr.trim() || signal || `status ${status}`}`), {
+			code: codeFromMessage(stderr),
+		});
+	};
+}
+
+/** flock(1) tells the reason only in words (those of `strerror`, in the C locale). */
+function codeFromMessage(message: string): string {
+	if (/not supported/i.test(message)) return 'EOPNOTSUPP';
+	if (/no locks available/i.test(message)) return 'ENOLCK';
+	if (/not implemented/i.test(message)) return 'ENOSYS';
+	return 'ERR_FLOCK_COMMAND';
+}
+
+function findCommand(name: string): string {
+	for (const directory of (process.env['PATH'] ?? '/usr/bin:/bin').split(delimiter)) {
+		const path = join(directory || '.', name);
+		try {
+			accessSync(path, constants.X_OK);
+			return path;
+		} catch {}
+	}
+	throw new Error(`${name}: not found in PATH`);
+}

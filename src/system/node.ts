@@ -1,0 +1,206 @@
+/**
+ * This machine's System, and the driver that runs the protocol on it.
+ */
+import {
+	accessSync,
+	type BigIntStats,
+	closeSync,
+	constants,
+	fstatSync,
+	ftruncateSync,
+	linkSync,
+	lstatSync,
+	openSync,
+	readSync,
+	renameSync,
+	unlinkSync,
+	writeSync,
+} from 'node:fs';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {codeOf} from '../errors.js';
+import type {Bound, Contention, FileStatus, Listener, Protocol, System} from '../protocol/calls.js';
+import {type LockRecord, maxRecordBytes} from '../protocol/record.js';
+import {connectOnce} from './connect.js';
+import {loadFlock} from './flock.js';
+import {boundTo, lockContention} from './holders.js';
+
+/** Runs to the end; synchronously, unless a call has to be waited for. */
+export function run<Result>(protocol: Protocol<Result>, system: System): Result | Promise<Result> {
+	return drive(protocol, system, protocol.next());
+}
+
+/** For protocols none of whose calls has to be waited for. */
+export function runSync<Result>(protocol: Protocol<Result>, system: System): Result {
+	const result = run(protocol, system);
+	if (result instanceof Promise) throw new TypeError('a call of this protocol has to be waited for');
+	return result;
+}
+
+function drive<Result>(
+	protocol: Protocol<Result>,
+	system: System,
+	from: ReturnType<Protocol<Result>['next']>,
+): Result | Promise<Result> {
+	let step = from;
+	while (!step.done) {
+		const {name, parameters} = step.value;
+		let outcome: unknown;
+		try {
+			outcome = (system as unknown as Callable)[name]?.(...parameters);
+		} catch (error) {
+			step = protocol.throw(error);
+			continue;
+		}
+		if (outcome instanceof Promise) {
+			return outcome.then(
+				value => drive(protocol, system, protocol.next(value)),
+				error => drive(protocol, system, protocol.throw(error)),
+			);
+		}
+		step = protocol.next(outcome);
+	}
+	return step.value;
+}
+
+type Callable = Readonly<Record<string, (...parameters: readonly unknown[]) => unknown>>;
+
+/** Each method makes one system call, but for those of the probe and of /proc, which only look. */
+export class NodeSystem implements System {
+	readonly #address: string;
+	readonly #signal: AbortSignal | undefined;
+
+	/** @param signal ends the calls that wait, by rejecting with its reason */
+	constructor(address: string, signal?: AbortSignal) {
+		this.#address = address;
+		this.#signal = signal;
+	}
+
+	openLockFile(path: string, create: boolean, mode: number): number {
+		return openSync(path, create ? lockFileFlags | constants.O_CREAT | constants.O_EXCL : lockFileFlags, mode);
+	}
+
+	pin(path: string): number | undefined {
+		return oPath === undefined ? undefined : openSync(path, oPath);
+	}
+
+	close(descriptor: number): void {
+		closeSync(descriptor);
+	}
+
+	fstat(descriptor: number): FileStatus {
+		return statusOf(fstatSync(descriptor, withBigints));
+	}
+
+	lstat(path: string): FileStatus | undefined {
+		const found = lstatSync(path, withBigintsIfFound);
+		return found === undefined ? undefined : statusOf(found);
+	}
+
+	read(descriptor: number, length: number): string {
+		return buffer.toString('utf8', 0, readSync(descriptor, buffer, 0, length, 0));
+	}
+
+	write(descriptor: number, text: string): number {
+		return writeSync(descriptor, buffer, 0, buffer.write(text), 0);
+	}
+
+	truncate(descriptor: number): void {
+		ftruncateSync(descriptor, 0);
+	}
+
+	/** @throws BindLockError `ERR_FLOCK_UNAVAILABLE`, `ERR_UNSUPPORTED_PLATFORM` */
+	flock(descriptor: number): boolean {
+		return loadFlock(this.#address)(descriptor);
+	}
+
+	unlink(path: string): boolean {
+		try {
+			unlinkSync(path);
+			return true;
+		} catch (error) {
+			if (codeOf(error) === 'ENOENT') return false;
+			throw error;
+		}
+	}
+
+	link(existing: string, path: string): void {
+		linkSync(existing, path);
+	}
+
+	rename(from: string, to: string): void {
+		renameSync(from, to);
+	}
+
+	checkWritable(path: string): void {
+		accessSync(path, constants.W_OK);
+	}
+
+	peek(path: string, length: number): string | undefined {
+		let descriptor: number;
+		try {
+			descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+		} catch {
+			return undefined;
+		}
+		try {
+			return this.read(descriptor, length);
+		} finally {
+			closeSync(descriptor);
+		}
+	}
+
+	contention(file: FileStatus, lockPath: string, record: LockRecord | undefined): Contention {
+		return lockContention(file, lockPath, record);
+	}
+
+	bound(path: string, socket: FileStatus): Bound | undefined {
+		return boundTo(path, socket);
+	}
+
+	connect(path: string, pinned: number | undefined): Promise<string> {
+		return connectOnce(path, pinned, this.#signal);
+	}
+
+	closeListener(listener: Listener): void {
+		(listener as {close(): void}).close();
+	}
+
+	pause(milliseconds: number): Promise<void> {
+		const jittered = milliseconds * (0.5 + Math.random());
+		return sleep(jittered, undefined, this.#signal === undefined ? {} : {signal: this.#signal});
+	}
+}
+
+/** For records, which are shorter: a call that uses it is done with it when it returns. */
+const buffer = Buffer.allocUnsafeSlow(maxRecordBytes);
+
+const withBigints = {bigint: true} as const;
+const withBigintsIfFound = {bigint: true, throwIfNoEntry: false} as const;
+
+/**
+ * Node adds `O_CLOEXEC`. `O_NONBLOCK` and `O_NOCTTY` mean nothing to a regular file; should
+ * somebody have put a device there, opening it has no effect that lasts.
+ */
+const lockFileFlags = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
+
+/** `O_PATH|O_NOFOLLOW`: a reference to a file that opens nothing. Linux only, and not named by Node. */
+const oPath = process.platform === 'linux' ? 0o10000000 | constants.O_NOFOLLOW : undefined;
+
+function statusOf({dev, ino, mode, nlink, size, uid}: BigIntStats): FileStatus {
+	return {dev, ino, type: typeOf(Number(mode)), nlink: Number(nlink), size: Number(size), uid: Number(uid)};
+}
+
+function typeOf(mode: number): FileStatus['type'] {
+	switch (mode & constants.S_IFMT) {
+		case constants.S_IFREG:
+			return 'file';
+		case constants.S_IFDIR:
+			return 'directory';
+		case constants.S_IFSOCK:
+			return 'socket';
+		case constants.S_IFLNK:
+			return 'symlink';
+		default:
+			return 'other';
+	}
+}

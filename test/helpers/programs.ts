@@ -1,0 +1,185 @@
+/**
+ * Other processes for tests: each says what happens as a line of JSON on its standard output, waits
+ * have deadlines, and none outlives its test. They end by themselves when their standard input ends,
+ * so a crashed test run leaves none behind either.
+ */
+import {type ChildProcess, spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {createInterface} from 'node:readline';
+import {fileURLToPath} from 'node:url';
+import type {ExecutionContext} from 'ava';
+
+/** Generous, for a loaded machine: a test that works never comes near it. */
+export const deadlineMs = 20_000;
+
+export interface Event {
+	readonly event: string;
+	readonly [field: string]: unknown;
+}
+
+export interface StartOptions {
+	/** The executable; default: this Node. */
+	readonly executable?: string;
+	readonly nodeOptions?: readonly string[];
+	readonly env?: Readonly<Record<string, string>>;
+	readonly cwd?: string;
+	/** Run as this user (needs root). */
+	readonly uid?: number;
+	/** A command and arguments to put before the executable, for example `unshare --net`. */
+	readonly before?: readonly string[];
+}
+
+export class Program {
+	readonly #child: ChildProcess;
+	readonly #events: Event[] = [];
+	readonly #errors: string[] = [];
+	readonly exited: Promise<{readonly code: number | null; readonly signal: NodeJS.Signals | null}>;
+	#arrived: () => void = () => {};
+	#ended = false;
+
+	constructor(command: string, args: readonly string[], options: StartOptions = {}) {
+		const setpriv =
+			options.uid === undefined
+				? []
+				: ['setpriv', `--reuid=${options.uid}`, `--regid=${options.uid}`, '--clear-groups'];
+		const [first = command, ...rest] = [...(options.before ?? []), ...setpriv, command, ...args];
+		this.#child = spawn(first, rest, {
+			stdio: ['pipe', 'pipe', 'pipe'],
+			env: {...process.env, ...options.env},
+			...(options.cwd === undefined ? {} : {cwd: options.cwd}),
+		});
+		this.#child.stdin?.on('error', () => {});
+		this.#child.on('error', error => this.#errors.push(String(error)));
+		this.#child.stderr?.on('data', chunk => this.#errors.push(String(chunk)));
+		const lines = createInterface({input: this.#child.stdout as NonNullable<ChildProcess['stdout']>});
+		lines.on('line', line => {
+			this.#events.push(parse(line));
+			this.#arrived();
+		});
+		this.exited = once(this.#child, 'close').then(([code, signal]) => {
+			this.#ended = true;
+			this.#arrived();
+			return {code: code as number | null, signal: signal as NodeJS.Signals | null};
+		});
+	}
+
+	get pid(): number {
+		return this.#child.pid ?? -1;
+	}
+
+	get stderr(): string {
+		return this.#errors.join('');
+	}
+
+	/** The next event, whatever it is. */
+	async next(): Promise<Event> {
+		const deadline = Date.now() + deadlineMs;
+		while (this.#events.length === 0) {
+			if (this.#ended) throw new Error(`process ${this.pid} ended without a word; stderr: ${this.stderr}`);
+			const left = deadline - Date.now();
+			if (left <= 0) throw new Error(`process ${this.pid} said nothing for ${deadlineMs} ms; stderr: ${this.stderr}`);
+			await withDeadline(new Promise<void>(resolve => (this.#arrived = resolve)), left).catch(() => {});
+		}
+		return this.#events.shift() as Event;
+	}
+
+	/** The next event, which must be this one. */
+	async expect(event: string): Promise<Event> {
+		const next = await this.next();
+		if (next.event !== event)
+			throw new Error(`expected "${event}", got ${JSON.stringify(next)}; stderr: ${this.stderr}`);
+		return next;
+	}
+
+	send(line: string): void {
+		this.#child.stdin?.write(`${line}\n`);
+	}
+
+	/** Closes its standard input, which asks it to end. */
+	end(): void {
+		this.#child.stdin?.end();
+	}
+
+	signal(signal: NodeJS.Signals): void {
+		if (!this.#ended) this.#child.kill(signal);
+	}
+
+	/** SIGKILL, and waits until it is gone. */
+	async kill(): Promise<void> {
+		this.signal('SIGKILL');
+		await this.exited;
+	}
+}
+
+/** Starts a program of test/fixtures. */
+export function start(
+	t: ExecutionContext,
+	fixture: string,
+	args: readonly string[] = [],
+	options: StartOptions = {},
+): Program {
+	const path = fileURLToPath(new URL(`../fixtures/${fixture}.js`, import.meta.url));
+	return startCommand(
+		t,
+		options.executable ?? process.execPath,
+		[...(options.nodeOptions ?? []), path, ...args],
+		options,
+	);
+}
+
+/** Starts any program; its lines that are not JSON are events named 'line'. */
+export function startCommand(
+	t: ExecutionContext,
+	command: string,
+	args: readonly string[],
+	options: StartOptions = {},
+): Program {
+	const program = new Program(command, args, options);
+	t.teardown(() => program.kill());
+	return program;
+}
+
+/** A directory with a short name, because socket paths have 107 bytes; removed after the test. */
+export function temporaryDirectory(t: ExecutionContext, parent: string = tmpdir()): string {
+	const directory = mkdtempSync(join(parent, 'bl-'));
+	t.teardown(() => rmSync(directory, {recursive: true, force: true}));
+	return directory;
+}
+
+export async function withDeadline<Result>(
+	promise: Promise<Result>,
+	milliseconds: number = deadlineMs,
+): Promise<Result> {
+	let timer: NodeJS.Timeout | undefined;
+	const late = new Promise<never>((_, reject) => {
+		timer = setTimeout(() => reject(new Error(`not done after ${milliseconds} ms`)), milliseconds);
+	});
+	try {
+		return await Promise.race([promise, late]);
+	} finally {
+		clearTimeout(timer);
+	}
+}
+
+/** Waits until something holds that nobody announces, looking often. */
+export async function until(what: () => boolean | Promise<boolean>, description: string): Promise<void> {
+	const deadline = Date.now() + deadlineMs;
+	while (!(await what())) {
+		if (Date.now() > deadline) throw new Error(`never came: ${description}`);
+		await new Promise(resolve => setTimeout(resolve, 2));
+	}
+}
+
+/** The reason to skip a test that needs root, or `undefined`. */
+export const notRoot: string | undefined = process.geteuid?.() === 0 ? undefined : 'needs root';
+
+function parse(line: string): Event {
+	try {
+		const value: unknown = JSON.parse(line);
+		if (typeof value === 'object' && value !== null && 'event' in value) return value as Event;
+	} catch {}
+	return {event: 'line', line};
+}
