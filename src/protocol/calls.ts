@@ -6,10 +6,10 @@
 import type {Holder} from '../errors.js';
 import type {LockRecord} from './record.js';
 
-/** What `stat` tells that the protocol needs. `dev` and `ino` are bigints: inode numbers use all 64 bits on some filesystems. */
+/** What `stat` tells that the protocol needs. A `dev` or `ino` that a double cannot hold exactly is a bigint, and always is. */
 export interface FileStatus {
-	readonly dev: bigint;
-	readonly ino: bigint;
+	readonly dev: number | bigint;
+	readonly ino: number | bigint;
 	readonly type: 'file' | 'directory' | 'socket' | 'symlink' | 'other';
 	readonly nlink: number;
 	readonly size: number;

@@ -1,7 +1,6 @@
 /**
  * The last resort of the probe: connect, see what the kernel says, disconnect.
  */
-import {connect} from 'node:net';
 import {maxNameBytes} from '../address.js';
 import {codeOf} from '../errors.js';
 
@@ -30,7 +29,7 @@ export async function connectOnce(
 function tryConnect(path: string, signal: AbortSignal | undefined): Promise<string> {
 	return new Promise((resolve, reject) => {
 		signal?.throwIfAborted();
-		const socket = connect({path});
+		const socket = process.getBuiltinModule('node:net').connect({path});
 		const abort = (): void => end(() => reject(signal?.reason));
 		const end = (settle: () => void): void => {
 			clearTimeout(timer);

@@ -3,7 +3,6 @@
  * flock(1) of util-linux or BusyBox on our inherited descriptor. The lock belongs to the open file
  * description, so it stays with us when that child exits.
  */
-import {spawnSync} from 'node:child_process';
 import {accessSync, constants} from 'node:fs';
 import {createRequire} from 'node:module';
 import {delimiter, join} from 'node:path';
@@ -68,6 +67,7 @@ function byAddon(): Flock {
 
 function byCommand(): Flock {
 	const command = findCommand('flock');
+	const {spawnSync} = process.getBuiltinModule('node:child_process');
 	return descriptor => {
 		const {status, signal, stderr, error} = spawnSync(command, ['-x', '-n', '3'], {
 			stdio: ['ignore', 'ignore', 'pipe', descriptor],

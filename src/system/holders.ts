@@ -60,7 +60,7 @@ function rootedFor(pid: number, path: string): string {
 
 function leadsTo(path: string, file: FileStatus): boolean {
 	const found = statOrUndefined(path);
-	return found !== undefined && found.ino === file.ino && found.dev === file.dev;
+	return found !== undefined && found.ino === BigInt(file.ino) && found.dev === BigInt(file.dev);
 }
 
 interface Row {
@@ -117,7 +117,8 @@ function locksOf(file: FileStatus): Lock[] {
 }
 
 /** `major:minor` as /proc/locks prints it, from the number that stat gives (`makedev(3)`). */
-function deviceOf({dev}: FileStatus): string {
+function deviceOf(file: FileStatus): string {
+	const dev = BigInt(file.dev);
 	const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn);
 	const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn);
 	return `${hex(major)}:${hex(minor)}`;

@@ -13,10 +13,10 @@ import {
 	openSync,
 	readSync,
 	renameSync,
+	type Stats,
 	unlinkSync,
 	writeSync,
 } from 'node:fs';
-import {setTimeout as sleep} from 'node:timers/promises';
 import {codeOf} from '../errors.js';
 import type {Bound, Contention, FileStatus, Listener, Protocol, System} from '../protocol/calls.js';
 import {type LockRecord, maxRecordBytes} from '../protocol/record.js';
@@ -88,12 +88,15 @@ export class NodeSystem implements System {
 	}
 
 	fstat(descriptor: number): FileStatus {
-		return statusOf(fstatSync(descriptor, withBigints));
+		const found = fstatSync(descriptor);
+		return statusOf(isExact(found) ? found : fstatSync(descriptor, {bigint: true}));
 	}
 
 	lstat(path: string): FileStatus | undefined {
-		const found = lstatSync(path, withBigintsIfFound);
-		return found === undefined ? undefined : statusOf(found);
+		const found = lstatSync(path, ifFound);
+		if (found === undefined || isExact(found)) return found && statusOf(found);
+		const exactly = lstatSync(path, {bigint: true, throwIfNoEntry: false});
+		return exactly && statusOf(exactly);
 	}
 
 	read(descriptor: number, length: number): string {
@@ -166,6 +169,7 @@ export class NodeSystem implements System {
 	}
 
 	pause(milliseconds: number): Promise<void> {
+		const {setTimeout: sleep} = process.getBuiltinModule('node:timers/promises');
 		const jittered = milliseconds * (0.5 + Math.random());
 		return sleep(jittered, undefined, this.#signal === undefined ? {} : {signal: this.#signal});
 	}
@@ -174,8 +178,12 @@ export class NodeSystem implements System {
 /** For records, which are shorter: a call that uses it is done with it when it returns. */
 const buffer = Buffer.allocUnsafeSlow(maxRecordBytes);
 
-const withBigints = {bigint: true} as const;
-const withBigintsIfFound = {bigint: true, throwIfNoEntry: false} as const;
+const ifFound = {throwIfNoEntry: false} as const;
+
+/** Numbers of up to 53 bits are exact, and cheaper to get than bigints; few filesystems use more for an inode. */
+function isExact({dev, ino}: Stats): boolean {
+	return ino <= Number.MAX_SAFE_INTEGER && dev <= Number.MAX_SAFE_INTEGER;
+}
 
 /**
  * Node adds `O_CLOEXEC`. `O_NONBLOCK` and `O_NOCTTY` mean nothing to a regular file; should
@@ -186,7 +194,7 @@ const lockFileFlags = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONB
 /** `O_PATH|O_NOFOLLOW`: a reference to a file that opens nothing. Linux only, and not named by Node. */
 const oPath = process.platform === 'linux' ? 0o10000000 | constants.O_NOFOLLOW : undefined;
 
-function statusOf({dev, ino, mode, nlink, size, uid}: BigIntStats): FileStatus {
+function statusOf({dev, ino, mode, nlink, size, uid}: Stats | BigIntStats): FileStatus {
 	return {dev, ino, type: typeOf(Number(mode)), nlink: Number(nlink), size: Number(size), uid: Number(uid)};
 }
 

@@ -33,11 +33,11 @@ const buffer = Buffer.allocUnsafeSlow(65_536);
 /** The process as a holder that the kernel has confirmed. */
 export function describeProcess(pid: number, since?: Date): Holder | undefined {
 	const command = readProc(`/proc/${pid}/cmdline`);
-	const status = statOrUndefined(`/proc/${pid}`);
-	if (command === undefined || status === undefined) return undefined;
+	const uid = ownerOf(pid);
+	if (command === undefined || uid === undefined) return undefined;
 	return {
 		pid,
-		uid: status.uid,
+		uid,
 		command: Buffer.from(command.replace(/\0+$/, '').replaceAll('\0', ' '), 'latin1').toString('utf8'),
 		since: since ?? startOf(pid),
 		verifiedBy: 'kernel',
@@ -62,12 +62,18 @@ export function allProcesses(): number[] {
 	return namesIn('/proc').filter(isNumber).map(Number);
 }
 
-export function statOrUndefined(
-	path: string,
-): {readonly uid: number; readonly dev: bigint; readonly ino: bigint} | undefined {
+export function statOrUndefined(path: string): {readonly dev: bigint; readonly ino: bigint} | undefined {
 	try {
-		const {uid, dev, ino} = statSync(path, {bigint: true});
-		return {uid: Number(uid), dev, ino};
+		const {dev, ino} = statSync(path, {bigint: true});
+		return {dev, ino};
+	} catch {
+		return undefined;
+	}
+}
+
+function ownerOf(pid: number): number | undefined {
+	try {
+		return statSync(`/proc/${pid}`).uid;
 	} catch {
 		return undefined;
 	}

@@ -37,7 +37,7 @@ export class Program {
 	readonly #events: Event[] = [];
 	readonly #errors: string[] = [];
 	readonly exited: Promise<{readonly code: number | null; readonly signal: NodeJS.Signals | null}>;
-	#arrived: () => void = () => {};
+	#waiting: (() => void)[] = [];
 	#ended = false;
 
 	constructor(command: string, args: readonly string[], options: StartOptions = {}) {
@@ -57,13 +57,21 @@ export class Program {
 		const lines = createInterface({input: this.#child.stdout as NonNullable<ChildProcess['stdout']>});
 		lines.on('line', line => {
 			this.#events.push(parse(line));
-			this.#arrived();
+			this.#announce();
 		});
 		this.exited = once(this.#child, 'close').then(([code, signal]) => {
 			this.#ended = true;
-			this.#arrived();
+			this.#announce();
 			return {code: code as number | null, signal: signal as NodeJS.Signals | null};
 		});
+	}
+
+	#arrival(): Promise<void> {
+		return new Promise(resolve => this.#waiting.push(resolve));
+	}
+
+	#announce(): void {
+		for (const resolve of this.#waiting.splice(0)) resolve();
 	}
 
 	get pid(): number {
@@ -74,16 +82,24 @@ export class Program {
 		return this.#errors.join('');
 	}
 
-	/** The next event, whatever it is. */
-	async next(): Promise<Event> {
+	/** The next event, whatever it is; it stays the next. */
+	async peek(): Promise<Event> {
 		const deadline = Date.now() + deadlineMs;
-		while (this.#events.length === 0) {
+		for (;;) {
+			const [first] = this.#events;
+			if (first !== undefined) return first;
 			if (this.#ended) throw new Error(`process ${this.pid} ended without a word; stderr: ${this.stderr}`);
 			const left = deadline - Date.now();
 			if (left <= 0) throw new Error(`process ${this.pid} said nothing for ${deadlineMs} ms; stderr: ${this.stderr}`);
-			await withDeadline(new Promise<void>(resolve => (this.#arrived = resolve)), left).catch(() => {});
+			await withDeadline(this.#arrival(), left).catch(() => {});
 		}
-		return this.#events.shift() as Event;
+	}
+
+	/** The next event, whatever it is. */
+	async next(): Promise<Event> {
+		const first = await this.peek();
+		this.#events.shift();
+		return first;
 	}
 
 	/** The next event, which must be this one. */
