@@ -2,14 +2,18 @@
  * `acquire`: the address, before any server binds it.
  */
 import {hostname} from 'node:os';
-import {type PathnameAddress, parseAddress} from './address.js';
+import {type AbstractAddress, type Address, type PathnameAddress, parseAddress} from './address.js';
 import {asBindLockError, BindLockError} from './errors.js';
 import {type BindLock, OwnLock} from './lock.js';
 import {type AcquireOptions, checkAcquireOptions} from './options.js';
-import {type Claim, giveBackLock} from './protocol/lockfile.js';
+import {takeAbstract} from './protocol/abstract.js';
+import type {LockSocket} from './protocol/calls.js';
+import {type Claim, giveBackLock, leaveLock} from './protocol/lockfile.js';
 import {type Taken, take} from './protocol/pathname.js';
 import {formatRecord} from './protocol/record.js';
+import {noPatience, type Patience} from './protocol/waiting.js';
 import {loadFlock} from './system/flock.js';
+import {descriptorOf} from './system/lock-socket.js';
 import {NodeSystem, run, runSync} from './system/node.js';
 
 /**
@@ -30,22 +34,26 @@ import {NodeSystem, run, runSync} from './system/node.js';
  * ```
  */
 export async function acquire(address: string, options: AcquireOptions = {}): Promise<BindLock> {
-	const parsed = pathnameOnly(parseAddress(address));
+	const parsed = parseAddress(address);
 	const checked = checkAcquireOptions(address, options);
-	const system = new NodeSystem(address, checked.signal);
-	const taking = takeAddress(parsed, checked, system);
+	const taking = takeAddress(parsed, checked);
 	const taken = taking instanceof Promise ? await taking : taking;
-	return new OwnLock(parsed, taken.reclaimed, () =>
-		runSync(giveBackLock(parsed.lockPath, taken.lock, checked.removeLockFile ?? false), system),
-	);
+	return new OwnLock(parsed, taken.reclaimed, taken.giveBack);
+}
+
+/** An address that is ours. */
+export interface TakenAddress {
+	readonly reclaimed: boolean;
+	/** Gives the lock back. To be called once, when the socket is closed. */
+	giveBack(): void;
+	/** Of the lock file, or of the abstract lock socket: a process that inherits it has the lock too. */
+	readonly descriptor: number;
+	/** Instead of `giveBack`: leaves the lock to that process, which has inherited the descriptor under the number `fd`. */
+	leaveTo(heir: {readonly pid: number; readonly fd: number}): void;
 }
 
 /** Runs the protocol; what is thrown, or rejected with, is a BindLockError or the signal's reason. */
-export function takeAddress(
-	address: PathnameAddress,
-	options: AcquireOptions,
-	system: NodeSystem,
-): Taken | Promise<Taken> {
+export function takeAddress(address: Address, options: AcquireOptions): TakenAddress | Promise<TakenAddress> {
 	const {signal} = options;
 	const explain = (error: unknown): never => {
 		signal?.throwIfAborted();
@@ -53,20 +61,68 @@ export function takeAddress(
 	};
 	try {
 		signal?.throwIfAborted();
-		loadFlock(address.given);
-		const taken = run(take(address, claimOf(options)), system);
+		const taken = address.kind === 'pathname' ? takePathname(address, options) : takeName(address, options);
 		return taken instanceof Promise ? taken.catch(explain) : taken;
 	} catch (error) {
 		return explain(error);
 	}
 }
 
+function takePathname(address: PathnameAddress, options: AcquireOptions): TakenAddress | Promise<TakenAddress> {
+	loadFlock(address.given);
+	const system = new NodeSystem(address.given, options.signal);
+	const finish = ({lock, reclaimed}: Taken): TakenAddress => ({
+		reclaimed,
+		giveBack: () => runSync(giveBackLock(address.lockPath, lock, options.removeLockFile ?? false), system),
+		descriptor: lock.descriptor,
+		leaveTo: ({pid, fd}) => runSync(leaveLock(lock, recordOf(options)(pid, fd)), system),
+	});
+	const taken = run(take(address, claimOf(options)), system);
+	return taken instanceof Promise ? taken.then(finish) : finish(taken);
+}
+
+function takeName(address: AbstractAddress, options: AcquireOptions): TakenAddress | Promise<TakenAddress> {
+	if (process.platform !== 'linux') {
+		throw new BindLockError('Only Linux has abstract addresses; use a path', {
+			code: 'ERR_UNSUPPORTED_PLATFORM',
+			address: address.given,
+		});
+	}
+	const system = new NodeSystem(address.given, options.signal);
+	const finish = (socket: LockSocket): TakenAddress => ({
+		reclaimed: false,
+		giveBack: () => system.closeLockSocket(socket),
+		descriptor: descriptorOf(socket),
+		leaveTo: () => system.closeLockSocket(socket),
+	});
+	const taken = run(takeAbstract(address, claimOf(options)), system);
+	return taken instanceof Promise ? taken.then(finish) : finish(taken);
+}
+
 /** What this process says of itself to the protocol, and to those whom it refuses. */
-function claimOf({lockFileMode = 0o600, label}: AcquireOptions): Claim {
+function claimOf(options: AcquireOptions): Claim {
+	const record = recordOf(options);
+	return {
+		uid: process.geteuid?.() ?? -1,
+		lockFileMode: options.lockFileMode ?? 0o600,
+		record: fd => record(process.pid, fd),
+		patience: patienceOf(options),
+	};
+}
+
+function recordOf({label}: AcquireOptions): (pid: number, fd: number | undefined) => string {
 	const uid = process.geteuid?.() ?? -1;
 	if (own?.uid !== uid) own = {uid, fields: fieldsOf(uid)};
 	const constant = label === undefined ? own.fields : fieldsOf(uid, label);
-	return {uid, lockFileMode, record: fd => formatRecord(process.pid, fd, new Date().toISOString(), constant)};
+	return (pid, fd) => formatRecord(pid, fd, new Date().toISOString(), constant);
+}
+
+function patienceOf({waitMs = 0, onWait, replace}: AcquireOptions): Patience {
+	if (waitMs === 0 && replace === undefined) return noPatience;
+	const began = performance.now();
+	if (replace === undefined) return {began, waitMs, onWait, replace};
+	const {signal = 'SIGTERM', timeoutMs = waitMs || 10_000, escalate = false} = replace;
+	return {began, waitMs: timeoutMs, onWait, replace: {signal, escalate}};
 }
 
 /** As JSON without its opening brace: the script is named, further arguments may be secret. */
@@ -77,12 +133,3 @@ function fieldsOf(uid: number, label?: string): string {
 
 /** Made once: a record costs a microsecond less, of about twenty for all. */
 let own: {readonly uid: number; readonly fields: string} | undefined;
-
-/** Abstract names have no lock yet. */
-export function pathnameOnly(address: ReturnType<typeof parseAddress>): PathnameAddress {
-	if (address.kind === 'pathname') return address;
-	throw new BindLockError('Abstract addresses are not supported; use a path', {
-		code: 'ERR_ADDRESS_ABSTRACT',
-		address: address.given,
-	});
-}

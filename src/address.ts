@@ -24,6 +24,10 @@ export interface AbstractAddress {
 	readonly given: string;
 	/** The name without its leading NUL. */
 	readonly name: string;
+	/** What to give to `bind`. */
+	readonly bindPath: string;
+	/** The name that is bound as the lock, without its leading NUL. */
+	readonly lockName: string;
 }
 
 export type Address = PathnameAddress | AbstractAddress;
@@ -80,7 +84,24 @@ function pathnameAddress(given: string, written: string): PathnameAddress {
 
 function abstractAddress(given: string, name: string): AbstractAddress {
 	checkName(given, name);
-	return {kind: 'abstract', given, name};
+	return {kind: 'abstract', given, name, bindPath: `\0${name}`, lockName: lockNameOf(name)};
+}
+
+/**
+ * `<name>.lock`; where that would be too long, as much of the name as fits with a hash of all of it,
+ * so that different names have different locks.
+ */
+function lockNameOf(name: string): string {
+	const suffix = '.lock';
+	if (Buffer.byteLength(name) + suffix.length <= maxNameBytes) return name + suffix;
+	const {createHash} = process.getBuiltinModule('node:crypto');
+	const hash = `~${createHash('sha256').update(name).digest('hex').slice(0, 40)}`;
+	let kept = '';
+	for (const character of name) {
+		if (Buffer.byteLength(kept + character) + hash.length + suffix.length > maxNameBytes) break;
+		kept += character;
+	}
+	return kept + hash + suffix;
 }
 
 function checkName(given: string, name: string): void {

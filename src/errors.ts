@@ -31,6 +31,7 @@ export interface BindLockErrorFields {
 	readonly syscall?: string | undefined;
 	readonly path?: string | undefined;
 	readonly holder?: Holder | undefined;
+	readonly waitedMs?: number | undefined;
 	readonly cause?: unknown;
 }
 
@@ -55,6 +56,8 @@ export class BindLockError extends Error {
 	readonly path?: string;
 	/** Who is in the way, where that could be found out. */
 	readonly holder?: Holder;
+	/** How long was waited for the holder, in milliseconds, if that was asked for. */
+	readonly waitedMs?: number;
 
 	constructor(message: string, fields: BindLockErrorFields) {
 		super(message, fields.cause === undefined ? undefined : {cause: fields.cause});
@@ -65,22 +68,33 @@ export class BindLockError extends Error {
 		if (fields.syscall !== undefined) this.syscall = fields.syscall;
 		if (fields.path !== undefined) this.path = fields.path;
 		if (fields.holder !== undefined) this.holder = fields.holder;
+		if (fields.waitedMs !== undefined) this.waitedMs = fields.waitedMs;
 	}
 }
 
 /** The address is served, or reserved: what TCP says with EADDRINUSE, and by whom. */
 export function addressInUse(
 	address: string,
-	by: {readonly holder?: Holder | undefined; readonly why: string; readonly cause?: unknown},
+	by: {
+		readonly holder?: Holder | undefined;
+		readonly why: string;
+		readonly waitedMs?: number | undefined;
+		readonly cause?: unknown;
+	},
 ): BindLockError {
+	const waited = by.waitedMs === undefined ? '' : `; waited ${by.waitedMs} ms`;
 	const who = by.holder === undefined ? '' : ` ${describeHolder(by.holder)}`;
-	return new BindLockError(`listen EADDRINUSE: address already in use ${printable(address)}: ${by.why}${who}`, {
-		code: 'EADDRINUSE',
-		syscall: 'listen',
-		address,
-		holder: by.holder,
-		cause: by.cause,
-	});
+	return new BindLockError(
+		`listen EADDRINUSE: address already in use ${printable(address)}: ${by.why}${who}${waited}`,
+		{
+			code: 'EADDRINUSE',
+			syscall: 'listen',
+			address,
+			holder: by.holder,
+			waitedMs: by.waitedMs,
+			cause: by.cause,
+		},
+	);
 }
 
 /** The code of whatever was thrown, `'UNKNOWN'` if it has none. */
@@ -115,6 +129,7 @@ export function describeHolder(holder: Holder): string {
 
 /** An address or file name fit for a message: control characters and the abstract NUL shown, not sent to a terminal. */
 export function printable(name: string): string {
+	if (name.startsWith('\0')) return `\\0${printable(name.slice(1))}`;
 	// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 	return /[\u0000-\u001f\u007f-\u009f]/.test(name) ? JSON.stringify(name) : name;
 }

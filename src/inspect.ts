@@ -1,11 +1,11 @@
 /**
  * `inspect`: what is the state of an address? It takes nothing and disturbs nobody.
  */
-import {pathnameOnly} from './acquire.js';
 import {parseAddress} from './address.js';
 import type {BindLockError, Holder} from './errors.js';
-import {look} from './protocol/look.js';
+import {look, lookAtName} from './protocol/look.js';
 import {NodeSystem, run} from './system/node.js';
+import {networkNamespace} from './system/procfs.js';
 
 /** The state of an address, as it was a moment ago. */
 export interface Inspection {
@@ -17,7 +17,10 @@ export interface Inspection {
 	readonly state: 'free' | 'stale' | 'held' | 'foreign' | 'blocked';
 	/** As it was given. */
 	readonly address: string;
-	readonly lockPath: string;
+	/** The lock file; `undefined` for an abstract address. */
+	readonly lockPath: string | undefined;
+	/** For an abstract address the network namespace in which all this is true, as `/proc/self/ns/net` names it: others have names of their own. */
+	readonly networkNamespace?: string;
 	/** What lies at the address. */
 	readonly found: 'nothing' | 'socket' | 'file' | 'directory' | 'symlink' | 'other';
 	/** Who has the lock, or is bound there; absent if that cannot be seen from here. */
@@ -33,7 +36,12 @@ export interface Inspection {
  * @throws BindLockError for an address that cannot be one
  */
 export async function inspect(address: string): Promise<Inspection> {
-	const parsed = pathnameOnly(parseAddress(address));
-	const seen = await run(look(parsed, process.geteuid?.() ?? -1), new NodeSystem(address));
-	return {address, lockPath: parsed.lockPath, ...seen};
+	const parsed = parseAddress(address);
+	const system = new NodeSystem(address);
+	if (parsed.kind === 'pathname') {
+		const seen = await run(look(parsed, process.geteuid?.() ?? -1), system);
+		return {address, lockPath: parsed.lockPath, ...seen};
+	}
+	const seen = await run(lookAtName(parsed), system);
+	return {address, lockPath: undefined, networkNamespace: networkNamespace(), ...seen};
 }

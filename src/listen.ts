@@ -2,14 +2,12 @@
  * `listen`: acquire, bind, and release on close, in one call.
  */
 import type {Server} from 'node:net';
-import {pathnameOnly, takeAddress} from './acquire.js';
-import {type PathnameAddress, parseAddress} from './address.js';
+import {type TakenAddress, takeAddress} from './acquire.js';
+import {type Address, type PathnameAddress, parseAddress} from './address.js';
 import {addressInUse, BindLockError, codeOf, printable} from './errors.js';
 import {type BindLock, OwnLock} from './lock.js';
 import {checkListenOptions, type ListenOptions} from './options.js';
-import {call, type FileStatus, type Listener, type System} from './protocol/calls.js';
-import {giveBackLock} from './protocol/lockfile.js';
-import type {Taken} from './protocol/pathname.js';
+import type {FileStatus, Listener} from './protocol/calls.js';
 import {stopServing} from './protocol/serving.js';
 import {NodeSystem, runSync} from './system/node.js';
 import {bindServer, interceptClose, setSocketMode} from './system/server.js';
@@ -29,30 +27,29 @@ import {bindServer, interceptClose, setSocketMode} from './system/server.js';
  * ```
  */
 export async function listen(server: Server, address: string, options: ListenOptions = {}): Promise<BindLock> {
-	const parsed = pathnameOnly(parseAddress(address));
+	const parsed = parseAddress(address);
 	const checked = checkListenOptions(address, options);
 	refuseUnlessIdleServer(server, address);
-	const system = new NodeSystem(address, checked.signal);
-	const taken = await takeAddress(parsed, checked, system);
-	return new Serving(server, parsed, checked, taken, system).start();
+	const taken = await takeAddress(parsed, checked);
+	return new Serving(server, parsed, checked, taken).start();
 }
 
 class Serving {
 	readonly #server: Server;
-	readonly #address: PathnameAddress;
+	readonly #address: Address;
 	readonly #options: ListenOptions;
-	readonly #taken: Taken;
-	readonly #system: System;
+	readonly #taken: TakenAddress;
+	readonly #system: NodeSystem;
 	readonly #lock: BindLock;
 	#bound: FileStatus | undefined;
 	#listening = false;
 
-	constructor(server: Server, address: PathnameAddress, options: ListenOptions, taken: Taken, system: System) {
+	constructor(server: Server, address: Address, options: ListenOptions, taken: TakenAddress) {
 		this.#server = server;
 		this.#address = address;
 		this.#options = options;
 		this.#taken = taken;
-		this.#system = system;
+		this.#system = new NodeSystem(address.given);
 		this.#lock = new OwnLock(address, taken.reclaimed, () => this.#giveBack());
 	}
 
@@ -65,7 +62,7 @@ class Serving {
 				{path, readableAll, writableAll, ...(backlog === undefined ? {} : {backlog})},
 				() => this.#onBound(),
 			);
-			if (socketMode !== undefined) setSocketMode(path, socketMode);
+			if (socketMode !== undefined && this.#address.kind === 'pathname') setSocketMode(path, socketMode);
 			return this.#lock;
 		} catch (error) {
 			await this.#lock.release();
@@ -75,28 +72,32 @@ class Serving {
 
 	#onBound(): void {
 		this.#listening = true;
-		this.#bound = runSync(call('lstat', this.#address.bindPath), this.#system);
+		if (this.#address.kind === 'pathname') this.#bound = this.#system.lstat(this.#address.bindPath);
 		interceptClose(this.#server, listener => this.#stop(listener));
 	}
 
 	/** The listening socket is about to be closed, by whomever: the socket first, the lock last. */
 	#stop(listener: Listener): void {
 		this.#listening = false;
-		const left = runSync(stopServing(this.#address, listener, this.#bound), this.#system);
+		if (this.#address.kind === 'pathname') this.#stopPathname(this.#address, listener);
+		else this.#system.closeListener(listener);
+		void this.#lock.release();
+	}
+
+	#stopPathname(address: PathnameAddress, listener: Listener): void {
+		const left = runSync(stopServing(address, listener, this.#bound), this.#system);
 		if (left !== undefined) {
 			process.emitWarning(
 				`Somebody's file is left at ${printable(left)}: its place was taken again meanwhile`,
 				'BindLockWarning',
 			);
 		}
-		void this.#lock.release();
 	}
 
 	#giveBack(): void {
 		// Closing the server comes back here by way of #stop, with nothing left to close.
 		if (this.#listening) this.#server.close();
-		const {lock} = this.#taken;
-		runSync(giveBackLock(this.#address.lockPath, lock, this.#options.removeLockFile ?? false), this.#system);
+		this.#taken.giveBack();
 	}
 }
 
@@ -115,12 +116,12 @@ function refuseUnlessIdleServer(server: Server, address: string): void {
 	}
 }
 
-function cannotBind(address: PathnameAddress, cause: unknown): BindLockError {
+function cannotBind(address: Address, cause: unknown): BindLockError {
 	const code = codeOf(cause);
 	if (code === 'EADDRINUSE') {
 		return addressInUse(address.given, {why: 'a server that takes no lock has bound there just now', cause});
 	}
-	return new BindLockError(`Cannot listen on ${printable(address.path)}: ${(cause as Error).message}`, {
+	return new BindLockError(`Cannot listen on ${printable(address.given)}: ${(cause as Error).message}`, {
 		code,
 		address: address.given,
 		syscall: (cause as NodeJS.ErrnoException).syscall,

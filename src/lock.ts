@@ -2,14 +2,14 @@
  * The lock as its owner sees it.
  */
 
-import type {PathnameAddress} from './address.js';
+import type {Address} from './address.js';
 
 /** An address that this process has, until it releases it or ends, however it ends. */
 export interface BindLock extends AsyncDisposable {
 	/** As it was given. */
 	readonly address: string;
-	/** The lock file, `<path>.lock`. */
-	readonly lockPath: string;
+	/** The lock file, `<path>.lock`; `undefined` for an abstract address. */
+	readonly lockPath: string | undefined;
 	/** Whether the lock is still ours. */
 	readonly held: boolean;
 	/** Whether a stale socket was removed on taking it. */
@@ -24,14 +24,14 @@ export interface BindLock extends AsyncDisposable {
 /** The lock in this process: a promise to call `giveBack` once. */
 export class OwnLock implements BindLock {
 	readonly address: string;
-	readonly lockPath: string;
+	readonly lockPath: string | undefined;
 	readonly reclaimed: boolean;
 	readonly #giveBack: () => void;
 	#held = true;
 
-	constructor(address: PathnameAddress, reclaimed: boolean, giveBack: () => void) {
+	constructor(address: Address, reclaimed: boolean, giveBack: () => void) {
 		this.address = address.given;
-		this.lockPath = address.lockPath;
+		this.lockPath = address.kind === 'pathname' ? address.lockPath : undefined;
 		this.reclaimed = reclaimed;
 		this.#giveBack = giveBack;
 	}

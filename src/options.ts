@@ -1,10 +1,20 @@
 /**
  * The options, checked before the first system call.
  */
-import {BindLockError} from './errors.js';
+import {constants} from 'node:os';
+import {BindLockError, type Holder} from './errors.js';
 
 /** Options of {@link acquire}. */
 export interface AcquireOptions {
+	/**
+	 * How long to wait for a holder to go, in milliseconds; `Infinity`: for ever. Default: 0, refuse
+	 * at once. A server that takes no lock is not waited for.
+	 */
+	readonly waitMs?: number | undefined;
+	/** Called once, when a wait begins, with the holder; `undefined` if it cannot be seen from here. */
+	readonly onWait?: ((holder: Holder | undefined) => void) | undefined;
+	/** Ask the present holder to go, then wait for it. Default: `undefined`, wait only. */
+	readonly replace?: ReplaceOptions | undefined;
 	/** Aborts the taking: the promise is rejected with the signal's reason, and nothing is left behind. */
 	readonly signal?: AbortSignal | undefined;
 	/** Free text for whoever is refused by this lock, for example the name of the service. At most 200 characters. */
@@ -16,6 +26,16 @@ export interface AcquireOptions {
 	readonly removeLockFile?: boolean | undefined;
 	/** Mode of a lock file that has to be created, less the umask. Default: `0o600`. */
 	readonly lockFileMode?: number | undefined;
+}
+
+/** How to take an address over on purpose. */
+export interface ReplaceOptions {
+	/** What the holder is sent, if the kernel confirms that it has the lock. Default: `'SIGTERM'`. */
+	readonly signal?: NodeJS.Signals | undefined;
+	/** How long it may take to go, in milliseconds. Default: `waitMs` if that is given, else 10,000. */
+	readonly timeoutMs?: number | undefined;
+	/** Send `SIGKILL` after that, and wait as long again. Default: `false`: then it is EADDRINUSE. */
+	readonly escalate?: boolean | undefined;
 }
 
 /** Options of {@link listen}. */
@@ -43,11 +63,17 @@ export function checkListenOptions(address: string, options: unknown): ListenOpt
 type Check = (value: unknown) => Problem | undefined;
 
 interface Problem {
-	readonly code: 'ERR_INVALID_ARG_TYPE' | 'ERR_OUT_OF_RANGE';
+	readonly code: 'ERR_INVALID_ARG_TYPE' | 'ERR_INVALID_ARG_VALUE' | 'ERR_OUT_OF_RANGE';
 	readonly expected: string;
 }
 
 const acquireChecks: Readonly<Record<keyof AcquireOptions, Check>> = {
+	waitMs: duration,
+	onWait: value => (typeof value === 'function' ? undefined : wrongType('a function')),
+	replace: value => {
+		if (typeof value !== 'object' || value === null) return wrongType('an object');
+		return firstProblem(value, replaceChecks);
+	},
 	signal: value => (value instanceof AbortSignal ? undefined : wrongType('an AbortSignal')),
 	label: value => {
 		if (typeof value !== 'string') return wrongType('a string');
@@ -55,6 +81,15 @@ const acquireChecks: Readonly<Record<keyof AcquireOptions, Check>> = {
 	},
 	removeLockFile: boolean,
 	lockFileMode: mode,
+};
+
+const replaceChecks: Readonly<Record<keyof ReplaceOptions, Check>> = {
+	signal: value =>
+		typeof value === 'string' && Object.hasOwn(constants.signals, value)
+			? undefined
+			: wrongType("a signal's name, as 'SIGTERM'"),
+	timeoutMs: duration,
+	escalate: boolean,
 };
 
 const listenChecks: Readonly<Record<keyof ListenOptions, Check>> = {
@@ -69,22 +104,39 @@ function check<Options>(address: string, options: unknown, checks: Readonly<Reco
 	if (typeof options !== 'object' || options === null) {
 		throw refuse(address, 'ERR_INVALID_ARG_TYPE', `The options must be an object; got ${show(options)}`);
 	}
+	const problem = firstProblem(options, checks);
+	if (problem !== undefined) throw refuse(address, problem.code, `The option ${problem.expected}`);
+	return options as Options;
+}
+
+/** With the option's name, and what was got instead. */
+function firstProblem(options: object, checks: Readonly<Record<string, Check>>): Problem | undefined {
 	for (const [name, value] of Object.entries(options)) {
 		if (value === undefined) continue;
 		const checkOne = Object.hasOwn(checks, name) ? checks[name] : undefined;
 		if (checkOne === undefined) {
-			throw refuse(
-				address,
-				'ERR_INVALID_ARG_VALUE',
-				`There is no option "${name}"; there are ${Object.keys(checks).join(', ')}`,
-			);
+			return {
+				code: 'ERR_INVALID_ARG_VALUE',
+				expected: `"${name}" does not exist; there are ${Object.keys(checks).join(', ')}`,
+			};
 		}
 		const problem = checkOne(value);
-		if (problem !== undefined) {
-			throw refuse(address, problem.code, `The option ${name} must be ${problem.expected}; got ${show(value)}`);
-		}
+		if (problem === undefined) continue;
+		const inside = typeof value === 'object' && Object.hasOwn(nested, name);
+		return {
+			code: problem.code,
+			expected: inside ? `${name}: ${problem.expected}` : `${name} must be ${problem.expected}; got ${show(value)}`,
+		};
 	}
-	return options as Options;
+	return undefined;
+}
+
+/** Options that are objects, whose own check says which of its members is wrong. */
+const nested: Readonly<Record<string, true>> = {replace: true};
+
+function duration(value: unknown): Problem | undefined {
+	if (typeof value !== 'number') return wrongType('a number of milliseconds');
+	return value >= 0 ? undefined : outOfRange('a number of milliseconds, 0 or more');
 }
 
 function boolean(value: unknown): Problem | undefined {

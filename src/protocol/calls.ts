@@ -33,6 +33,17 @@ export interface Bound {
 /** A listening socket in this process; only the driver knows what it is. */
 export type Listener = object;
 
+/** A bound abstract lock name in this process. */
+export type LockSocket = object;
+
+/** Who is bound to an abstract lock name. */
+export interface LockSocketHolder {
+	/** The kernel's word where it can be had, else the answer's. */
+	readonly holder?: Holder;
+	/** Whether it answers as bindlock does; `undefined` if it did not answer in time (its event loop may be stalled). */
+	readonly bindlock: boolean | undefined;
+}
+
 export interface System {
 	/** `open(O_RDWR|O_NOFOLLOW|O_CLOEXEC)`, and `O_CREAT|O_EXCL` with `create`; a raw descriptor. */
 	openLockFile(path: string, create: boolean, mode: number): number;
@@ -67,6 +78,29 @@ export interface System {
 	connect(path: string, pinned: number | undefined): Promise<string> | string;
 	/** Closes a listening socket as libuv does: unlinks the path it was bound to, whatever lies there, then closes. */
 	closeListener(listener: Listener): void;
+	/**
+	 * Binds an abstract name, always padded to 108 bytes, and listens: `undefined` if it is taken.
+	 * Answers every client with the record and keeps the connection open.
+	 */
+	bindLockSocket(name: string, record: string): LockSocket | undefined | Promise<LockSocket | undefined>;
+	/** Frees the name; its clients see the end of their connection. */
+	closeLockSocket(socket: LockSocket): void;
+	/** Who is bound to an abstract lock name; `undefined` if nobody is any more. */
+	lockSocketHolder(name: string): Promise<LockSocketHolder | undefined> | LockSocketHolder | undefined;
+	/** Who is bound to an abstract name, in either spelling (exact length, or padded to 108 bytes), looked up without connecting. */
+	boundAbstract(name: string): Bound | undefined;
+	/**
+	 * Waits until it is worth trying `flock` again: queued in the kernel where flock(1) is, else by
+	 * trying now and then, and perhaps the descriptor has the lock already. `false`: the deadline
+	 * (of `performance.now()`) is past.
+	 */
+	awaitFlock(descriptor: number, deadline: number): Promise<boolean> | boolean;
+	/** Waits until whoever is bound to the abstract lock name closes it. `false`: the deadline is past. */
+	awaitLockSocket(name: string, deadline: number): Promise<boolean> | boolean;
+	/** Sends the signal if that very process still has the lock; `false` if it has not. */
+	signalHolder(file: FileStatus, lockPath: string, holder: Holder, signal: NodeJS.Signals): boolean;
+	/** The same for an abstract lock name. */
+	signalLockSocketHolder(name: string, holder: Holder, signal: NodeJS.Signals): boolean;
 	/** Waits about this many milliseconds. */
 	pause(milliseconds: number): Promise<void> | undefined;
 }

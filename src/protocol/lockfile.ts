@@ -7,6 +7,7 @@ import type {PathnameAddress} from '../address.js';
 import {addressInUse, BindLockError, codeOf, printable} from '../errors.js';
 import {type Contention, call, type FileStatus, type Protocol} from './calls.js';
 import {type LockRecord, maxRecordBytes, parseRecord} from './record.js';
+import type {Patience, Queue, Waiting} from './waiting.js';
 
 /** Who takes, and how. */
 export interface Claim {
@@ -14,8 +15,9 @@ export interface Claim {
 	readonly uid: number;
 	/** Mode of a lock file that has to be created. */
 	readonly lockFileMode: number;
-	/** What to write into the lock file, when its descriptor is known. */
-	readonly record: (descriptor: number) => string;
+	/** What to say of ourselves; with the descriptor of the lock file, if it is one. */
+	readonly record: (descriptor?: number) => string;
+	readonly patience: Patience;
 }
 
 /** A lock that we have: the descriptor is the lock. */
@@ -42,6 +44,12 @@ export function* giveBackLock(lockPath: string, lock: HeldLock, removeLockFile: 
 	} finally {
 		yield* close(lock.descriptor);
 	}
+}
+
+/** Closes our descriptor only: the lock stays with the process that has inherited it, and that the record names from now on. */
+export function* leaveLock(lock: HeldLock, record: string): Protocol<void> {
+	yield* writeRecord({...lock, file: {...lock.file, size: 1}}, record);
+	yield* close(lock.descriptor);
 }
 
 /** Whether this very file is (still) at the path; its present status if so. */
@@ -91,13 +99,17 @@ export function unstable(address: PathnameAddress): BindLockError {
 }
 
 /** From the open descriptor to the lock on the file that is at the path; `undefined` if it was replaced. */
-export function* lockOpened(address: PathnameAddress, descriptor: number): Protocol<FileStatus | undefined> {
+export function* lockOpened(
+	address: PathnameAddress,
+	descriptor: number,
+	waiting: Waiting,
+): Protocol<FileStatus | undefined> {
 	const opened = yield* call('fstat', descriptor);
 	// Removed since we opened it: a lock on a dead inode keeps nobody out.
 	if (opened.nlink === 0) return undefined;
 	refuseUnlessLockFile(address, opened);
 	const record = yield* readRecord(address, descriptor, opened);
-	if (!(yield* lock(address, descriptor, opened, record))) return undefined;
+	if (!(yield* lock(address, {descriptor, file: opened}, record, waiting))) return undefined;
 	// The holder may have unlinked it on leaving, as libwayland does, while we waited for the
 	// lock: then a newcomer makes a new file, locks that, and both of us hold (R1).
 	const locked = yield* isStillAt(address.lockPath, opened);
@@ -107,14 +119,15 @@ export function* lockOpened(address: PathnameAddress, descriptor: number): Proto
 	return locked;
 }
 
+/** @returns whether we have it; `false` if the file is not at the path any more */
 function* lock(
 	address: PathnameAddress,
-	descriptor: number,
-	file: FileStatus,
+	{descriptor, file}: HeldLock,
 	record: LockRecord | undefined,
+	waiting: Waiting,
 ): Protocol<boolean> {
 	let waitedMs = 0;
-	for (let pauseMs = 1; ; pauseMs *= 2) {
+	for (let pauseMs = 1; ; ) {
 		try {
 			if (yield* call('flock', descriptor)) return true;
 		} catch (error) {
@@ -123,13 +136,26 @@ function* lock(
 		// Somebody has the lock of a removed file: that is no reason to refuse anybody.
 		if ((yield* isStillAt(address.lockPath, file)) === undefined) return false;
 		const contention = yield* call('contention', file, address.lockPath, record);
-		// A reader that tests the lock (`pgrep -L`) looks the same to flock for a moment.
-		if (contention.kind === 'exclusive' || waitedMs >= readerPatienceMs) throw taken(address, contention);
-		yield* call('pause', pauseMs);
-		waitedMs += pauseMs;
+		if (contention.kind !== 'exclusive' && waitedMs < readerPatienceMs) {
+			// A reader that tests the lock (`pgrep -L`) looks the same to flock for a moment.
+			yield* call('pause', pauseMs);
+			waitedMs += pauseMs;
+			pauseMs *= 2;
+		} else if (!(yield* waiting.for(contention.holder, queueOf(address, {descriptor, file})))) {
+			throw taken(address, contention, waiting.waitedMs);
+		}
 	}
 }
 
+function queueOf(address: PathnameAddress, {descriptor, file}: HeldLock): Queue {
+	return {
+		address: address.given,
+		wait: deadline => call('awaitFlock', descriptor, deadline),
+		signal: (holder, signal) => call('signalHolder', file, address.lockPath, holder, signal),
+	};
+}
+
+/** Reads the record, and refuses a file that has other content: it is somebody's. */
 function* readRecord(address: PathnameAddress, descriptor: number, file: FileStatus): Protocol<LockRecord | undefined> {
 	if (file.size === 0) return undefined;
 	const content = file.size > maxRecordBytes ? undefined : yield* call('read', descriptor, maxRecordBytes);
@@ -236,11 +262,11 @@ function cannotFlock(address: PathnameAddress, cause: unknown): BindLockError {
 	return cannotLock(address, code, `${why} (${code})`, {syscall: 'flock', cause});
 }
 
-function taken(address: PathnameAddress, {kind, holder}: Contention): BindLockError {
+function taken(address: PathnameAddress, {kind, holder}: Contention, waitedMs: number | undefined): BindLockError {
 	const why = {
 		exclusive: holder === undefined ? 'its lock is held by a process that cannot be seen from here' : 'held by',
 		shared: 'somebody keeps a shared lock on its lock file:',
 		unseen: holder === undefined ? 'its lock is held, perhaps in another pid namespace' : 'held by',
 	}[kind];
-	return addressInUse(address.given, {holder, why});
+	return addressInUse(address.given, {holder, why, waitedMs});
 }

@@ -1,10 +1,11 @@
 /**
- * The state of a pathname address, by looking only: no lock is taken, not even a shared one, for
+ * The state of an address, by looking only: no lock is taken, not even a shared one, for
  * that would make an `acquire` fail that happens at the same moment.
  */
 import {dirname} from 'node:path';
-import type {PathnameAddress} from '../address.js';
+import type {AbstractAddress, PathnameAddress} from '../address.js';
 import {asBindLockError, type BindLockError, type Holder} from '../errors.js';
+import {taken} from './abstract.js';
 import {call, type FileStatus, type Protocol} from './calls.js';
 import {refuseForeignContent, refuseUnlessLockFile} from './lockfile.js';
 import {isDead, refuseUnlessOurSocket, whilePinned} from './pathname.js';
@@ -33,6 +34,16 @@ export function* look(address: PathnameAddress, uid: number): Protocol<Seen> {
 		if (reason.code === 'EADDRINUSE') return {state: 'foreign', found, ...named(reason.holder)};
 		return {state: 'blocked', found, reason};
 	}
+}
+
+/** The same for an abstract name, which is never stale. Only its lock socket is asked, and not the server. */
+export function* lookAtName(address: AbstractAddress): Protocol<Seen> {
+	const by = yield* call('lockSocketHolder', address.lockName);
+	const bound = yield* call('boundAbstract', address.name);
+	const found = bound === undefined ? 'nothing' : 'socket';
+	if (by?.bindlock === false) return {state: 'blocked', found, ...named(by.holder), reason: taken(address, by)};
+	if (by !== undefined) return {state: 'held', found, ...named(by.holder)};
+	return bound === undefined ? {state: 'free', found} : {state: 'foreign', found, ...named(bound.holder)};
 }
 
 function* lookAtLock(address: PathnameAddress): Protocol<{readonly held: boolean; readonly holder?: Holder}> {

@@ -4,6 +4,7 @@
  */
 import type {PathnameAddress} from '../address.js';
 import {addressInUse, BindLockError, codeOf, printable} from '../errors.js';
+import {refuseIfBound} from './bound.js';
 import {call, type FileStatus, type Protocol} from './calls.js';
 import {
 	abandon,
@@ -19,6 +20,7 @@ import {
 	unstable,
 	writeRecord,
 } from './lockfile.js';
+import {Waiting} from './waiting.js';
 
 export interface Taken {
 	readonly lock: HeldLock;
@@ -31,12 +33,13 @@ export interface Taken {
  * What cannot be taken is left as it was: a lock file made here goes too.
  */
 export function* take(address: PathnameAddress, claim: Claim): Protocol<Taken> {
+	const waiting = new Waiting(claim.patience);
 	for (let attempt = 0; attempt < maxReplacements; attempt++) {
 		const {descriptor, created} = yield* openLockFile(address, claim.lockFileMode);
 		let remove = false;
 		let kept = false;
 		try {
-			const file = yield* lockOpened(address, descriptor);
+			const file = yield* lockOpened(address, descriptor, waiting);
 			if (file === undefined) continue;
 			// From here on we have the lock, and whoever waits for this inode looks whether it is still there.
 			remove = created;
@@ -135,7 +138,7 @@ export function* isDead(address: PathnameAddress, found: FileStatus, pinned: num
 	// Asked first, because a connection can disturb: a server that serves one and exits, or one
 	// that handles no errors. It also sees sockets that are bound and do not listen yet, which
 	// refuse connections as a dead one does (R4b).
-	yield* refuseIfBound(address, found);
+	yield* refuseIfBound(address, () => call('bound', address.path, found));
 	const answer = yield* call('connect', address.path, pinned);
 	if (answer === 'ECONNREFUSED') return true;
 	if (answer === 'ENOENT') return false;
@@ -143,27 +146,6 @@ export function* isDead(address: PathnameAddress, found: FileStatus, pinned: num
 	if (alive !== undefined) throw addressInUse(address.given, {why: alive});
 	// Our own trouble (no descriptors, no permission) says nothing about the server (R8).
 	throw cannotTell(address, answer);
-}
-
-/** A process that dies may lose its lock before its sockets: then it has no descriptors any more, and is gone in a moment. */
-const dyingPatienceMs = 100;
-
-function* refuseIfBound(address: PathnameAddress, found: FileStatus): Protocol<void> {
-	let waitedMs = 0;
-	for (let pauseMs = 1; ; pauseMs *= 2) {
-		const bound = yield* call('bound', address.path, found);
-		if (bound === undefined) return;
-		if (bound.holder !== undefined) {
-			throw addressInUse(address.given, {holder: bound.holder, why: 'bound without a lock by'});
-		}
-		if (waitedMs >= dyingPatienceMs) {
-			throw addressInUse(address.given, {
-				why: 'a process that cannot be seen from here is bound to it, and takes no lock',
-			});
-		}
-		yield* call('pause', pauseMs);
-		waitedMs += pauseMs;
-	}
 }
 
 const signsOfLife: Readonly<Record<string, string>> = {

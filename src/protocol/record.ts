@@ -24,10 +24,12 @@ export const maxRecordBytes = 4096;
 /**
  * The text of a record. `1` is the version of the JSON line; readers ignore fields that they do not know.
  *
+ * @param fd of the lock file; `undefined` for an abstract lock
  * @param constant the fields that are the same for every lock of a process, as JSON without its opening brace
  */
-export function formatRecord(pid: number, fd: number, since: string, constant: string): string {
-	return `${pid}\n{"bindlock":1,"pid":${pid},"fd":${fd},"since":"${since}",${constant}\n`;
+export function formatRecord(pid: number, fd: number | undefined, since: string, constant: string): string {
+	const where = fd === undefined ? '' : `"fd":${fd},`;
+	return `${pid}\n{"bindlock":1,"pid":${pid},${where}"since":"${since}",${constant}\n`;
 }
 
 /**

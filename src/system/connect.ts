@@ -3,6 +3,7 @@
  */
 import {maxNameBytes} from '../address.js';
 import {codeOf} from '../errors.js';
+import {wakeable} from './timers.js';
 
 /** A Unix socket answers a connect at once; this only bounds what must not happen. */
 const timeoutMs = 2000;
@@ -26,20 +27,22 @@ export async function connectOnce(
 	return Buffer.byteLength(path) > maxNameBytes ? 'ENAMETOOLONG' : tryConnect(path, signal);
 }
 
-function tryConnect(path: string, signal: AbortSignal | undefined): Promise<string> {
-	return new Promise((resolve, reject) => {
-		signal?.throwIfAborted();
-		const socket = process.getBuiltinModule('node:net').connect({path});
-		const abort = (): void => end(() => reject(signal?.reason));
-		const end = (settle: () => void): void => {
-			clearTimeout(timer);
-			signal?.removeEventListener('abort', abort);
-			socket.destroy();
-			settle();
-		};
-		const timer = setTimeout(() => end(() => resolve('ETIMEDOUT')), timeoutMs);
-		signal?.addEventListener('abort', abort, {once: true});
-		socket.on('connect', () => end(() => resolve('CONNECTED')));
-		socket.on('error', error => end(() => resolve(codeOf(error))));
-	});
+async function tryConnect(path: string, signal: AbortSignal | undefined): Promise<string> {
+	const socket = process.getBuiltinModule('node:net').connect({path});
+	let answer = 'ETIMEDOUT';
+	try {
+		await wakeable(performance.now() + timeoutMs, signal, wake => {
+			socket.on('connect', () => {
+				answer = 'CONNECTED';
+				wake();
+			});
+			socket.on('error', error => {
+				answer = codeOf(error);
+				wake();
+			});
+		});
+		return answer;
+	} finally {
+		socket.destroy();
+	}
 }

@@ -26,6 +26,16 @@ export function loadFlock(address: string): Flock {
 	return loaded;
 }
 
+/** The path of a flock(1) to wait in, if there is one and the addon is not forced. */
+export function queueingCommand(): string | undefined {
+	if (process.env[variable] === 'addon') return undefined;
+	try {
+		return findCommand('flock');
+	} catch {
+		return undefined;
+	}
+}
+
 function load(address: string, forced: string | undefined): Flock {
 	if (process.platform !== 'linux' && process.platform !== 'darwin') {
 		throw new BindLockError(`bindlock works on Linux and macOS; ${process.platform} has no flock(2)`, {

@@ -1,12 +1,12 @@
 /**
- * Who has the lock of a file, and who is bound to a socket file: as the kernel knows it.
+ * Who has the lock of a file, as the kernel knows it.
  */
 import {hostname} from 'node:os';
-import {basename, isAbsolute} from 'node:path';
+import {basename} from 'node:path';
 import type {Holder} from '../errors.js';
-import type {Bound, Contention, FileStatus} from '../protocol/calls.js';
+import type {Contention, FileStatus} from '../protocol/calls.js';
 import type {LockRecord} from '../protocol/record.js';
-import {allProcesses, describeProcess, descriptorsOf, readProc, statOrUndefined} from './procfs.js';
+import {allProcesses, describeProcess, descriptorsOf, leadsTo, readProc} from './procfs.js';
 
 /**
  * Looks first where the record says: one descriptor of one process, so that the cost does not grow
@@ -20,6 +20,8 @@ export function lockContention(file: FileStatus, lockPath: string, record: LockR
 	const locks = locksOf(file);
 	const writers = locks.filter(lock => lock.exclusive);
 	const confirmed = writers.length > 0 ? confirmedHolder(file, lockPath, writers) : undefined;
+	// A flock(1) on the descriptor of a waiter that gave up: granted the lock in its last moment, and gone in the next.
+	if (confirmed !== undefined && takesForOthers(confirmed.pid)) return contention('unseen', confirmed);
 	if (confirmed !== undefined) return contention('exclusive', withRecord(confirmed, record));
 	const holder = claimedHolder(record, writers);
 	// Some filesystems show programs another device number than /proc/locks: then only a confirmed holder counts.
@@ -27,77 +29,6 @@ export function lockContention(file: FileStatus, lockPath: string, record: LockR
 	const reader = locks.find(lock => !lock.exclusive && lock.sameDevice);
 	return reader === undefined ? contention('unseen', holder) : contention('shared', describeProcess(reader.pid));
 }
-
-/**
- * A socket in /proc/net/unix that is bound to this file, listening or not. That table has the path
- * as the server wrote it, of this network namespace, and no inode of the file. So a row with the
- * same last name is looked at closer: does its path lead here for the process that has it open?
- */
-export function boundTo(path: string, socket: FileStatus): Bound | undefined {
-	const table = readProc('/proc/net/unix', true);
-	if (table === undefined) return undefined;
-	for (const row of rowsNamed(table, basename(path))) {
-		const owners = [...descriptorsOf(allProcesses(), target => target === `socket:[${row.inode}]`)];
-		if (!isBoundHere(row, owners, path, socket)) continue;
-		const holder = owners[0] === undefined ? undefined : describeProcess(owners[0].pid);
-		return holder === undefined ? {} : {holder};
-	}
-	return undefined;
-}
-
-function isBoundHere(row: Row, owners: readonly {readonly pid: number}[], path: string, socket: FileStatus): boolean {
-	if (owners.some(({pid}) => leadsTo(rootedFor(pid, row.path), socket))) return true;
-	if (isAbsolute(row.path)) return owners.length === 0 && (row.path === path || leadsTo(row.path, socket));
-	// Relative to a directory that its process has left, perhaps: if it listens, connecting tells.
-	// If it does not listen yet, nothing can tell, and what may be alive is not to be removed.
-	return row.type === 'stream' && !row.listening;
-}
-
-/** The path as that process sees it: under its root, which may be a container's, or its working directory. */
-function rootedFor(pid: number, path: string): string {
-	return isAbsolute(path) ? `/proc/${pid}/root${path}` : `/proc/${pid}/cwd/${path}`;
-}
-
-function leadsTo(path: string, file: FileStatus): boolean {
-	const found = statOrUndefined(path);
-	return found !== undefined && found.ino === BigInt(file.ino) && found.dev === BigInt(file.dev);
-}
-
-interface Row {
-	/** Of the socket, not of its file. */
-	readonly inode: string;
-	readonly path: string;
-	readonly type: 'stream' | 'other';
-	readonly listening: boolean;
-}
-
-/** A search for the whole name, because names may contain newlines, and the rows are not quoted. */
-function* rowsNamed(table: string, name: string): Generator<Row> {
-	const wanted = `${latin1(name)}\n`;
-	for (let at = table.indexOf(wanted); at !== -1; at = table.indexOf(wanted, at + 1)) {
-		const row = '/ '.includes(table[at - 1] ?? '') ? rowEndingAt(table, at + wanted.length - 1) : undefined;
-		if (row !== undefined) yield row;
-	}
-}
-
-/** `Num: RefCount Protocol Flags Type St Inode Path`, all but Inode and Path hexadecimal (`proc_net_unix(5)`). */
-const rowPattern = /^[\da-f]+: [\da-f]{8} [\da-f]{8} ([\da-f]{8}) ([\da-f]{4}) ([\da-f]{2}) +(\d+) (.+)$/is;
-
-function rowEndingAt(table: string, end: number): Row | undefined {
-	for (let start = end; start > 0; ) {
-		start = table.lastIndexOf('\n', start - 1);
-		const [, flags = '', type, state, inode = '', path = ''] = rowPattern.exec(table.slice(start + 1, end)) ?? [];
-		if (flags === '') continue;
-		// Accepted connections (state 03) carry the path of their listener, and may outlive it.
-		if (type !== '0002' && state === '03') return undefined;
-		const listening = (Number.parseInt(flags, 16) & acceptsConnections) !== 0;
-		return {inode, path: utf8(path), type: type === '0001' ? 'stream' : 'other', listening};
-	}
-	return undefined;
-}
-
-/** `__SO_ACCEPTCON` of linux/net.h */
-const acceptsConnections = 0x1_0000;
 
 interface Lock {
 	readonly exclusive: boolean;
@@ -136,19 +67,38 @@ function hasExclusiveLock(pid: number, fd: number, file: FileStatus): boolean {
 	return lock[1] === `${deviceOf(file)}:${file.ino}` || leadsTo(`/proc/${pid}/fd/${fd}`, file);
 }
 
+/** Whether a process has an exclusive flock of this file by any of its descriptors, now. */
+export function hasLock(pid: number, file: FileStatus, lockPath: string): boolean {
+	return confirmedIn([pid], file, lockPath) !== undefined;
+}
+
 /** Who took it, if that process still has it; else whoever has the descriptor now. */
 function confirmedHolder(file: FileStatus, lockPath: string, locks: readonly Lock[]): Holder | undefined {
+	const takers = locks.map(lock => lock.pid);
+	const pid = confirmedIn(takers, file, lockPath) ?? confirmedIn(allProcesses(), file, lockPath);
+	return pid === undefined ? undefined : describeProcess(pid);
+}
+
+/** Which of the processes has it; a flock(1) that takes it for another process only if nobody else does. */
+function confirmedIn(pids: readonly number[], file: FileStatus, lockPath: string): number | undefined {
 	const name = `/${basename(lockPath)}`;
-	for (const pids of [locks.map(lock => lock.pid), allProcesses()]) {
-		for (const {pid, fd} of descriptorsOf(pids, target => target.endsWith(name))) {
-			if (hasExclusiveLock(pid, fd, file)) return describeProcess(pid);
-		}
+	let taker: number | undefined;
+	for (const {pid, fd} of descriptorsOf(pids, target => target.endsWith(name))) {
+		if (!hasExclusiveLock(pid, fd, file)) continue;
+		if (!takesForOthers(pid)) return pid;
+		taker = pid;
 	}
-	return undefined;
+	return taker;
+}
+
+/** Whether it is a `flock -x 3`: it locks a descriptor of its parent and exits, so what it has it only passes on. */
+export function takesForOthers(pid: number): boolean {
+	const command = readProc(`/proc/${pid}/cmdline`) ?? '';
+	return /^([^\0]*\/)?flock\0(-[^\0]*\0)*\d+\0$/.test(command);
 }
 
 /** The holder by its own account, unless we can see that its account is out of date. */
-function claimedHolder(record: LockRecord | undefined, locks: readonly Lock[]): Holder | undefined {
+export function claimedHolder(record: LockRecord | undefined, locks: readonly Lock[]): Holder | undefined {
 	if (record === undefined) return undefined;
 	const host = record.host === undefined || record.host === hostname() ? undefined : record.host;
 	const seen = host === undefined ? describeProcess(record.pid, sinceOf(record)) : undefined;
@@ -166,7 +116,7 @@ function claimedHolder(record: LockRecord | undefined, locks: readonly Lock[]): 
 }
 
 /** What only the record knows, if it is the record of this holder. */
-function withRecord(holder: Holder | undefined, record: LockRecord | undefined): Holder | undefined {
+export function withRecord(holder: Holder | undefined, record: LockRecord | undefined): Holder | undefined {
 	if (holder === undefined || record === undefined || record.pid !== holder.pid) return holder;
 	return {
 		...holder,
@@ -182,12 +132,4 @@ function sinceOf(record: LockRecord): Date | undefined {
 
 function contention(kind: Contention['kind'], holder: Holder | undefined): Contention {
 	return holder === undefined ? {kind} : {kind, holder};
-}
-
-function latin1(text: string): string {
-	return Buffer.from(text, 'utf8').toString('latin1');
-}
-
-function utf8(bytes: string): string {
-	return Buffer.from(bytes, 'latin1').toString('utf8');
 }

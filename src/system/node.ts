@@ -17,12 +17,26 @@ import {
 	unlinkSync,
 	writeSync,
 } from 'node:fs';
-import {codeOf} from '../errors.js';
-import type {Bound, Contention, FileStatus, Listener, Protocol, System} from '../protocol/calls.js';
+import {codeOf, type Holder} from '../errors.js';
+import type {
+	Bound,
+	Contention,
+	FileStatus,
+	Listener,
+	LockSocket,
+	LockSocketHolder,
+	Protocol,
+	System,
+} from '../protocol/calls.js';
 import {type LockRecord, maxRecordBytes} from '../protocol/record.js';
 import {connectOnce} from './connect.js';
 import {loadFlock} from './flock.js';
-import {boundTo, lockContention} from './holders.js';
+import {hasLock, lockContention} from './holders.js';
+import {awaitLockSocket, bindLockSocket, closeLockSocket} from './lock-socket.js';
+import {signalProcess} from './procfs.js';
+import {awaitFlock} from './queue.js';
+import {boundTo, boundToAbstract, hasLockSocket, lockSocketHolder} from './sockets.js';
+import {wakeable} from './timers.js';
 
 /** Runs to the end; synchronously, unless a call has to be waited for. */
 export function run<Result>(protocol: Protocol<Result>, system: System): Result | Promise<Result> {
@@ -168,10 +182,41 @@ export class NodeSystem implements System {
 		(listener as {close(): void}).close();
 	}
 
+	bindLockSocket(name: string, record: string): LockSocket | undefined | Promise<LockSocket | undefined> {
+		return bindLockSocket(name, record);
+	}
+
+	closeLockSocket(socket: LockSocket): void {
+		closeLockSocket(socket);
+	}
+
+	lockSocketHolder(name: string): Promise<LockSocketHolder | undefined> {
+		return lockSocketHolder(name);
+	}
+
+	boundAbstract(name: string): Bound | undefined {
+		return boundToAbstract(name);
+	}
+
+	awaitFlock(descriptor: number, deadline: number): Promise<boolean> {
+		return awaitFlock(descriptor, deadline, loadFlock(this.#address), this.#signal);
+	}
+
+	awaitLockSocket(name: string, deadline: number): Promise<boolean> {
+		return awaitLockSocket(name, deadline, this.#signal);
+	}
+
+	signalHolder(file: FileStatus, lockPath: string, holder: Holder, signal: NodeJS.Signals): boolean {
+		return signalProcess(holder, signal, () => hasLock(holder.pid, file, lockPath));
+	}
+
+	signalLockSocketHolder(name: string, holder: Holder, signal: NodeJS.Signals): boolean {
+		return signalProcess(holder, signal, () => hasLockSocket(holder.pid, name));
+	}
+
 	pause(milliseconds: number): Promise<void> {
-		const {setTimeout: sleep} = process.getBuiltinModule('node:timers/promises');
 		const jittered = milliseconds * (0.5 + Math.random());
-		return sleep(jittered, undefined, this.#signal === undefined ? {} : {signal: this.#signal});
+		return wakeable(performance.now() + jittered, this.#signal, () => {}).then(() => {});
 	}
 }
 

@@ -3,7 +3,8 @@
  * look; nothing is touched. A process that is gone, or that we may not look into, is `undefined`.
  */
 import {closeSync, openSync, readdirSync, readlinkSync, readSync, statSync} from 'node:fs';
-import type {Holder} from '../errors.js';
+import {codeOf, type Holder} from '../errors.js';
+import type {FileStatus} from '../protocol/calls.js';
 
 /**
  * A file of /proc as Latin-1, one character a byte.
@@ -44,6 +45,26 @@ export function describeProcess(pid: number, since?: Date): Holder | undefined {
 	};
 }
 
+/**
+ * Sends a signal to a process that is still the one that `holder` describes. The kernel's pids are
+ * reused: so the look whether it still holds stands between two looks at when it started. What
+ * remains is a pid that is reused between the last look and the signal, within microseconds.
+ *
+ * @returns `false` if it is gone, or does not hold any more
+ * @throws EPERM
+ */
+export function signalProcess(holder: Holder, signal: NodeJS.Signals, stillHolds: () => boolean): boolean {
+	const before = startTicks(holder.pid);
+	if (before === undefined || !stillHolds() || startTicks(holder.pid) !== before) return false;
+	try {
+		process.kill(holder.pid, signal);
+		return true;
+	} catch (error) {
+		if (codeOf(error) === 'ESRCH') return false;
+		throw error;
+	}
+}
+
 /** Processes that have a descriptor for which `matches(its link text)`, and that descriptor. */
 export function* descriptorsOf(
 	pids: Iterable<number>,
@@ -62,12 +83,13 @@ export function allProcesses(): number[] {
 	return namesIn('/proc').filter(isNumber).map(Number);
 }
 
-export function statOrUndefined(path: string): {readonly dev: bigint; readonly ino: bigint} | undefined {
+/** Whether the path leads to this very file. */
+export function leadsTo(path: string, file: FileStatus): boolean {
 	try {
 		const {dev, ino} = statSync(path, {bigint: true});
-		return {dev, ino};
+		return ino === BigInt(file.ino) && dev === BigInt(file.dev);
 	} catch {
-		return undefined;
+		return false;
 	}
 }
 
@@ -79,18 +101,26 @@ function ownerOf(pid: number): number | undefined {
 	}
 }
 
-/**
- * When a process started, from its 22nd field in /proc/<pid>/stat: clock ticks after boot, of
- * which Linux shows 100 a second to programs whatever its own clock (`proc_pid_stat(5)`).
- */
+/** When a process started. */
 function startOf(pid: number): Date | undefined {
-	const ticks = Number(
-		readProc(`/proc/${pid}/stat`)
-			?.replace(/^.*\) /s, '')
-			.split(' ')[19],
-	);
+	const ticks = Number(startTicks(pid));
 	const boot = Number(/^btime (\d+)$/m.exec(readProc('/proc/stat', true) ?? '')?.[1]);
 	return Number.isFinite(ticks) && Number.isFinite(boot) ? new Date(boot * 1000 + ticks * 10) : undefined;
+}
+
+/**
+ * The 22nd field of /proc/<pid>/stat: clock ticks from boot to the process's start, of which Linux
+ * shows 100 a second to programs whatever its own clock (`proc_pid_stat(5)`).
+ */
+function startTicks(pid: number): string | undefined {
+	return readProc(`/proc/${pid}/stat`)
+		?.replace(/^.*\) /s, '')
+		.split(' ')[19];
+}
+
+/** `net:[4026531840]`, or `'unknown'` without /proc. */
+export function networkNamespace(): string {
+	return linkOrUndefined('/proc/self/ns/net') ?? 'unknown';
 }
 
 function namesIn(directory: string): string[] {

@@ -1,0 +1,33 @@
+/**
+ * Servers that take no lock, and are bound to the address all the same.
+ */
+import {addressInUse} from '../errors.js';
+import {type Bound, call, type Protocol} from './calls.js';
+
+/**
+ * A process that dies may lose its lock before its sockets: then it has no descriptors any more, so
+ * that nobody can be named, and is gone in a moment.
+ */
+export const dyingPatienceMs = 100;
+
+/** Throws EADDRINUSE if `look` finds a process bound to the address. */
+export function* refuseIfBound(
+	address: {readonly given: string},
+	look: () => Protocol<Bound | undefined>,
+): Protocol<void> {
+	let waitedMs = 0;
+	for (let pauseMs = 1; ; pauseMs *= 2) {
+		const bound = yield* look();
+		if (bound === undefined) return;
+		if (bound.holder !== undefined) {
+			throw addressInUse(address.given, {holder: bound.holder, why: 'bound without a lock by'});
+		}
+		if (waitedMs >= dyingPatienceMs) {
+			throw addressInUse(address.given, {
+				why: 'a process that cannot be seen from here is bound to it, and takes no lock',
+			});
+		}
+		yield* call('pause', pauseMs);
+		waitedMs += pauseMs;
+	}
+}

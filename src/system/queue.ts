@@ -1,0 +1,113 @@
+/**
+ * Waiting for a flock: in the kernel's own queue where there is a flock(1) to block in it, else by
+ * trying now and then.
+ */
+import type {ChildProcess} from 'node:child_process';
+import {type Flock, queueingCommand} from './flock.js';
+import {timeLeft, wakeable} from './timers.js';
+
+/**
+ * Resolves when it is worth trying again: whether the lock is on our descriptor then is for flock to say.
+ *
+ * @returns `false` when the deadline is past
+ * @throws the signal's reason
+ */
+export function awaitFlock(
+	descriptor: number,
+	deadline: number,
+	flock: Flock,
+	signal: AbortSignal | undefined,
+): Promise<boolean> {
+	const command = queueingCommand();
+	return command === undefined
+		? tryNowAndThen(descriptor, deadline, flock, signal)
+		: queueUp(command, descriptor, deadline, signal);
+}
+
+/**
+ * flock(1) blocks on our inherited descriptor: the kernel queues that, and grants the lock to it
+ * (and so to us, it is the same open file description) the moment that the holder is gone. Its
+ * standard output is a pipe that ends when it exits, whatever the reason.
+ *
+ * The shell is there so that flock(1) does not outlive us, however we die: it reads from a pipe
+ * that we hold open, and when that ends it ends flock(1). Neither wakes up while waiting.
+ */
+const script = '"$0" -x 3 </dev/null & exec >&- 3>&-; read -r _; kill -9 $!';
+
+/** A flock(1) that exits at once without the lock must not make us start one after the other. */
+const leastMs = 20;
+
+async function queueUp(
+	command: string,
+	descriptor: number,
+	deadline: number,
+	signal: AbortSignal | undefined,
+): Promise<boolean> {
+	signal?.throwIfAborted();
+	const began = performance.now();
+	const child = process.getBuiltinModule('node:child_process').spawn('/bin/sh', ['-c', script, command], {
+		stdio: ['pipe', 'pipe', 'ignore', descriptor],
+		// A group of its own: to be ended as one, and no Ctrl-C of the terminal reaches it.
+		detached: true,
+	});
+	try {
+		const ended = await wakeable(deadline, signal, wake => {
+			child.on('error', wake);
+			child.stdin?.on('error', wake);
+			child.stdout?.on('error', wake).on('end', wake).resume();
+		});
+		if (!ended) return false;
+	} finally {
+		end(child);
+	}
+	const elapsed = performance.now() - began;
+	// Granted at once is possible too; then this costs a moment, once.
+	if (elapsed < leastMs)
+		await wakeable(performance.now() + Math.min(leastMs - elapsed, timeLeft(deadline)), signal, () => {});
+	return true;
+}
+
+function end(child: ChildProcess): void {
+	child.stdin?.destroy();
+	child.stdout?.destroy();
+	child.unref();
+	try {
+		if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+	} catch {
+		// Gone already.
+	}
+}
+
+async function tryNowAndThen(
+	descriptor: number,
+	deadline: number,
+	flock: Flock,
+	signal: AbortSignal | undefined,
+): Promise<boolean> {
+	const {default: pRetry, AbortError} = await import('p-retry');
+	const busy = new Error('busy');
+	const attempt = (): void => {
+		let granted: boolean;
+		try {
+			granted = flock(descriptor);
+		} catch (error) {
+			throw new AbortError(error as Error);
+		}
+		if (!granted) throw busy;
+	};
+	try {
+		await pRetry(attempt, {
+			retries: Number.POSITIVE_INFINITY,
+			minTimeout: 2,
+			factor: 1.3,
+			maxTimeout: 50,
+			randomize: true,
+			maxRetryTime: timeLeft(deadline),
+			...(signal === undefined ? {} : {signal}),
+		});
+		return true;
+	} catch (error) {
+		if (error === busy) return false;
+		throw error;
+	}
+}

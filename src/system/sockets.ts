@@ -1,0 +1,140 @@
+/**
+ * Who is bound to a socket file or an abstract name, as the kernel's table of sockets knows it.
+ */
+import {basename, isAbsolute} from 'node:path';
+import type {Holder} from '../errors.js';
+import type {Bound, FileStatus, LockSocketHolder} from '../protocol/calls.js';
+import {claimedHolder, withRecord} from './holders.js';
+import {askLockSocket} from './lock-socket.js';
+import {allProcesses, describeProcess, descriptorsOf, leadsTo, readProc} from './procfs.js';
+
+/**
+ * A socket in /proc/net/unix that is bound to this file, listening or not. That table has the path
+ * as the server wrote it, of this network namespace, and no inode of the file. So a row with the
+ * same last name is looked at closer: does its path lead here for the process that has it open?
+ */
+export function boundTo(path: string, socket: FileStatus): Bound | undefined {
+	const table = readProc('/proc/net/unix', true);
+	if (table === undefined) return undefined;
+	for (const row of rowsNamed(table, basename(path))) {
+		const owners = [...descriptorsOf(allProcesses(), target => target === `socket:[${row.inode}]`)];
+		if (!isBoundHere(row, owners, path, socket)) continue;
+		const holder = owners[0] === undefined ? undefined : describeProcess(owners[0].pid);
+		return holder === undefined ? {} : {holder};
+	}
+	return undefined;
+}
+
+/** A socket bound to the abstract name: of that exact length, or padded to 108 bytes with NULs, which the table shows as `@`. */
+export function boundToAbstract(name: string): Bound | undefined {
+	const row = abstractRow([`@${name}`, padded(name)]);
+	if (row === undefined) return undefined;
+	const holder = ownerOf(row);
+	return holder === undefined ? {} : {holder};
+}
+
+/**
+ * Who is bound to an abstract lock name: the kernel names the process, its answer adds label and
+ * time. Only where the kernel names nobody does the answer count as a claim.
+ */
+export async function lockSocketHolder(name: string): Promise<LockSocketHolder | undefined> {
+	const before = lockRow(name);
+	const answer = await askLockSocket(name);
+	const row = lockRow(name);
+	if (row === undefined || row.inode !== before?.inode) return undefined;
+	const record = answer === 'foreign' ? undefined : answer;
+	const owner = ownerOf(row);
+	const holder = owner === undefined ? claimedHolder(record, []) : withRecord(owner, record);
+	const bindlock =
+		answer === undefined ? undefined : record !== undefined && (owner === undefined || owner.pid === record.pid);
+	return holder === undefined ? {bindlock} : {bindlock, holder};
+}
+
+/** Whether a process is bound to an abstract lock name, now. */
+export function hasLockSocket(pid: number, name: string): boolean {
+	const row = lockRow(name);
+	if (row === undefined) return false;
+	for (const _ of descriptorsOf([pid], target => target === `socket:[${row.inode}]`)) return true;
+	return false;
+}
+
+function lockRow(name: string): Row | undefined {
+	return abstractRow([padded(name)]);
+}
+
+/** As the table shows it: NULs as `@`. */
+function padded(name: string): string {
+	return `@${name}`.padEnd(108 - Buffer.byteLength(name) + name.length, '@');
+}
+
+function abstractRow(spellings: readonly string[]): Row | undefined {
+	const table = readProc('/proc/net/unix', true) ?? '';
+	for (const shown of spellings) {
+		for (const row of rowsNamed(table, shown)) if (row.path === shown) return row;
+	}
+	return undefined;
+}
+
+function ownerOf(row: Row): Holder | undefined {
+	for (const {pid} of descriptorsOf(allProcesses(), target => target === `socket:[${row.inode}]`)) {
+		return describeProcess(pid);
+	}
+	return undefined;
+}
+
+function isBoundHere(row: Row, owners: readonly {readonly pid: number}[], path: string, socket: FileStatus): boolean {
+	if (owners.some(({pid}) => leadsTo(rootedFor(pid, row.path), socket))) return true;
+	if (isAbsolute(row.path)) return owners.length === 0 && (row.path === path || leadsTo(row.path, socket));
+	// Relative to a directory that its process has left, perhaps: if it listens, connecting tells.
+	// If it does not listen yet, nothing can tell, and what may be alive is not to be removed.
+	return row.type === 'stream' && !row.listening;
+}
+
+/** The path as that process sees it: under its root, which may be a container's, or its working directory. */
+function rootedFor(pid: number, path: string): string {
+	return isAbsolute(path) ? `/proc/${pid}/root${path}` : `/proc/${pid}/cwd/${path}`;
+}
+
+interface Row {
+	/** Of the socket, not of its file. */
+	readonly inode: string;
+	readonly path: string;
+	readonly type: 'stream' | 'other';
+	readonly listening: boolean;
+}
+
+/** A search for the whole name, because names may contain newlines, and the rows are not quoted. */
+function* rowsNamed(table: string, name: string): Generator<Row> {
+	const wanted = `${latin1(name)}\n`;
+	for (let at = table.indexOf(wanted); at !== -1; at = table.indexOf(wanted, at + 1)) {
+		const row = '/ '.includes(table[at - 1] ?? '') ? rowEndingAt(table, at + wanted.length - 1) : undefined;
+		if (row !== undefined) yield row;
+	}
+}
+
+/** `Num: RefCount Protocol Flags Type St Inode Path`, all but Inode and Path hexadecimal (`proc_net_unix(5)`). */
+const rowPattern = /^[\da-f]+: [\da-f]{8} [\da-f]{8} ([\da-f]{8}) ([\da-f]{4}) ([\da-f]{2}) +(\d+) (.+)$/is;
+
+function rowEndingAt(table: string, end: number): Row | undefined {
+	for (let start = end; start > 0; ) {
+		start = table.lastIndexOf('\n', start - 1);
+		const [, flags = '', type, state, inode = '', path = ''] = rowPattern.exec(table.slice(start + 1, end)) ?? [];
+		if (flags === '') continue;
+		// Accepted connections (state 03) carry the path of their listener, and may outlive it.
+		if (type !== '0002' && state === '03') return undefined;
+		const listening = (Number.parseInt(flags, 16) & acceptsConnections) !== 0;
+		return {inode, path: utf8(path), type: type === '0001' ? 'stream' : 'other', listening};
+	}
+	return undefined;
+}
+
+/** `__SO_ACCEPTCON` of linux/net.h */
+const acceptsConnections = 0x1_0000;
+
+function latin1(text: string): string {
+	return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+function utf8(bytes: string): string {
+	return Buffer.from(bytes, 'latin1').toString('utf8');
+}

@@ -1,0 +1,36 @@
+/**
+ * Waiting for one of: an event, a deadline, an abort.
+ */
+
+/** `setTimeout` takes 31 bits; who waits longer is woken in between, and waits again. */
+const longestMs = 0x7fff_ffff;
+
+/** Milliseconds until the deadline (of `performance.now()`), at least 0. */
+export function timeLeft(deadline: number): number {
+	return Math.max(0, deadline - performance.now());
+}
+
+/**
+ * @param listen is given the function to call when the event comes
+ * @returns `true` for the event, `false` for the deadline
+ * @throws the signal's reason
+ */
+export function wakeable(
+	deadline: number,
+	signal: AbortSignal | undefined,
+	listen: (wake: () => void) => void,
+): Promise<boolean> {
+	return new Promise((resolve, reject) => {
+		signal?.throwIfAborted();
+		const left = timeLeft(deadline);
+		const timer = setTimeout(() => settle(() => resolve(left > longestMs)), Math.min(left, longestMs));
+		const abort = (): void => settle(() => reject(signal?.reason));
+		const settle = (outcome: () => void): void => {
+			clearTimeout(timer);
+			signal?.removeEventListener('abort', abort);
+			outcome();
+		};
+		signal?.addEventListener('abort', abort, {once: true});
+		listen(() => settle(() => resolve(true)));
+	});
+}
