@@ -47,17 +47,17 @@ export class BindLockError extends Error {
 	/** As the kernel names it (`'EADDRINUSE'`, `'EACCES'`, …) or, where it has no name, `'ERR_…'`. */
 	readonly code: string;
 	/** The negative number that Node gives with this `code`; absent for the `ERR_…` codes. */
-	readonly errno?: number;
+	declare readonly errno?: number;
 	/** The system call that failed, or that would have. */
-	readonly syscall?: string;
+	declare readonly syscall?: string;
 	/** The address as it was given. */
 	readonly address: string;
 	/** The file that the error is about, where it is not the address itself. */
-	readonly path?: string;
+	declare readonly path?: string;
 	/** Who is in the way, where that could be found out. */
-	readonly holder?: Holder;
+	declare readonly holder?: Holder;
 	/** How long was waited for the holder, in milliseconds, if that was asked for. */
-	readonly waitedMs?: number;
+	declare readonly waitedMs?: number;
 
 	constructor(message: string, fields: BindLockErrorFields) {
 		super(message, fields.cause === undefined ? undefined : {cause: fields.cause});

@@ -34,7 +34,7 @@ export interface ReplaceOptions {
 	readonly signal?: NodeJS.Signals | undefined;
 	/** How long it may take to go, in milliseconds. Default: `waitMs` if that is given, else 10,000. */
 	readonly timeoutMs?: number | undefined;
-	/** Send `SIGKILL` after that, and wait as long again. Default: `false`: then it is EADDRINUSE. */
+	/** Send `SIGKILL` after that, and wait as long again, at least 5 seconds. Default: `false`: then it is EADDRINUSE. */
 	readonly escalate?: boolean | undefined;
 }
 

@@ -31,6 +31,9 @@ export interface Queue {
 	readonly signal: (holder: Holder, signal: NodeJS.Signals) => Protocol<boolean>;
 }
 
+/** A large process takes a while to die of SIGKILL, but it does. */
+const dyingMs = 5000;
+
 /** The state of one wait. */
 export class Waiting {
 	readonly #patience: Patience;
@@ -67,7 +70,7 @@ export class Waiting {
 		if (yield* queue.wait(this.#deadline)) return true;
 		if (!replace?.escalate || this.#escalated || this.#asked === undefined) return false;
 		this.#escalated = true;
-		this.#deadline = performance.now() + this.#patience.waitMs;
+		this.#deadline = performance.now() + Math.max(this.#patience.waitMs, dyingMs);
 		if (!(yield* queue.signal(this.#asked, 'SIGKILL'))) return false;
 		return yield* queue.wait(this.#deadline);
 	}

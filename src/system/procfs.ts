@@ -54,9 +54,11 @@ export function describeProcess(pid: number, since?: Date): Holder | undefined {
  * @throws EPERM
  */
 export function signalProcess(holder: Holder, signal: NodeJS.Signals, stillHolds: () => boolean): boolean {
-	const before = startTicks(holder.pid);
-	if (before === undefined || !stillHolds() || startTicks(holder.pid) !== before) return false;
 	try {
+		// Whom we may not signal we may not look into either.
+		process.kill(holder.pid, 0);
+		const before = startTicks(holder.pid);
+		if (before === undefined || !stillHolds() || startTicks(holder.pid) !== before) return false;
 		process.kill(holder.pid, signal);
 		return true;
 	} catch (error) {

@@ -58,8 +58,9 @@ export function hasLockSocket(pid: number, name: string): boolean {
 	return false;
 }
 
+/** Only stream sockets: the kernel keeps abstract names apart by type, so others are in nobody's way. */
 function lockRow(name: string): Row | undefined {
-	return abstractRow([padded(name)]);
+	return abstractRow([padded(name)], row => row.type === 'stream');
 }
 
 /** As the table shows it: NULs as `@`. */
@@ -67,10 +68,10 @@ function padded(name: string): string {
 	return `@${name}`.padEnd(108 - Buffer.byteLength(name) + name.length, '@');
 }
 
-function abstractRow(spellings: readonly string[]): Row | undefined {
+function abstractRow(spellings: readonly string[], suits: (row: Row) => boolean = () => true): Row | undefined {
 	const table = readProc('/proc/net/unix', true) ?? '';
 	for (const shown of spellings) {
-		for (const row of rowsNamed(table, shown)) if (row.path === shown) return row;
+		for (const row of rowsNamed(table, shown)) if (row.path === shown && suits(row)) return row;
 	}
 	return undefined;
 }
@@ -120,8 +121,9 @@ function rowEndingAt(table: string, end: number): Row | undefined {
 		start = table.lastIndexOf('\n', start - 1);
 		const [, flags = '', type, state, inode = '', path = ''] = rowPattern.exec(table.slice(start + 1, end)) ?? [];
 		if (flags === '') continue;
-		// Accepted connections (state 03) carry the path of their listener, and may outlive it.
-		if (type !== '0002' && state === '03') return undefined;
+		// Connections carry the path of their listener: accepted ones (state 03), which may outlive it,
+		// and those that wait to be accepted (state 02, no inode yet).
+		if (type !== '0002' && (state === '03' || state === '02')) return undefined;
 		const listening = (Number.parseInt(flags, 16) & acceptsConnections) !== 0;
 		return {inode, path: utf8(path), type: type === '0001' ? 'stream' : 'other', listening};
 	}

@@ -1,0 +1,157 @@
+/**
+ * Taking over on purpose: the holder is asked to go, and only the holder.
+ */
+import {writeFileSync} from 'node:fs';
+import {request} from 'node:http';
+import {join} from 'node:path';
+import test, {type ExecutionContext} from 'ava';
+import {acquire} from '../src/index.js';
+import {noOtherUser, otherUid, testUnless} from './helpers/abilities.js';
+import {start, temporaryDirectory} from './helpers/programs.js';
+
+const kinds: Readonly<Record<string, (t: ExecutionContext) => {native: string; argument: string}>> = {
+	pathname(t) {
+		const path = join(temporaryDirectory(t), 's');
+		return {native: path, argument: path};
+	},
+	abstract(t) {
+		const path = join(temporaryDirectory(t), 's');
+		return {native: `\0${path}`, argument: `unix:@${path}`};
+	},
+};
+
+function get(socketPath: string, path: string): Promise<string> {
+	return new Promise((resolve, reject) => {
+		request({socketPath, path, agent: false}, response => {
+			let body = '';
+			response.setEncoding('utf8').on('data', chunk => {
+				body += chunk;
+			});
+			response.on('end', () => resolve(body));
+		})
+			.on('error', reject)
+			.end();
+	});
+}
+
+for (const [kind, addressOf] of Object.entries(kinds)) {
+	test(`${kind}: the old server drains its requests while its successor serves already`, async t => {
+		const {native, argument} = addressOf(t);
+		const old = start(t, 'server', [argument]);
+		await old.expect('held');
+		const inFlight = get(native, '/slow');
+		await old.expect('asked');
+
+		const successor = start(t, 'server', [argument, '{"replace":{"timeoutMs":10000}}']);
+		t.is((await successor.expect('held'))['reclaimed'], false);
+		await old.expect('terminated');
+		t.is(await get(native, '/'), `${successor.pid}`);
+
+		old.send('answer');
+		t.is(await inFlight, `${old.pid}`);
+		t.is((await old.exited).code, 0);
+		t.is(await get(native, '/'), `${successor.pid}`);
+	});
+
+	test(`${kind}: a holder that does not go is EADDRINUSE after the time, and still serves`, async t => {
+		const {native, argument} = addressOf(t);
+		const old = start(t, 'server', [argument, '{}', 'stubborn']);
+		await old.expect('held');
+		const refused = await start(t, 'server', [argument, '{"replace":{"timeoutMs":150}}']).expect('refused');
+		t.like(refused, {code: 'EADDRINUSE', holder: {pid: old.pid, verifiedBy: 'kernel'}});
+		t.true((refused['waitedMs'] as number) >= 150);
+		await old.expect('terminated');
+		t.is(await get(native, '/'), `${old.pid}`);
+	});
+
+	test(`${kind}: with escalate it is killed`, async t => {
+		const {native, argument} = addressOf(t);
+		const old = start(t, 'server', [argument, '{}', 'stubborn']);
+		await old.expect('held');
+		const successor = start(t, 'server', [argument, '{"replace":{"timeoutMs":150,"escalate":true}}']);
+		t.is((await successor.expect('held'))['reclaimed'], kind === 'pathname');
+		t.is((await old.exited).signal, 'SIGKILL');
+		t.is(await get(native, '/'), `${successor.pid}`);
+	});
+
+	test(`${kind}: another signal is sent if asked for, and a free address needs none`, async t => {
+		const {argument} = addressOf(t);
+		const old = start(t, 'server', [argument, '{"replace":{"signal":"SIGINT"}}']);
+		await old.expect('held');
+		const successor = start(t, 'server', [argument, '{"replace":{"signal":"SIGINT"}}']);
+		await successor.expect('held');
+		t.is((await old.exited).signal, 'SIGINT');
+	});
+
+	test(`${kind}: this process does not signal itself`, async t => {
+		const {native} = addressOf(t);
+		await using _held = await acquire(native);
+		await t.throwsAsync(acquire(native, {replace: {}}), {code: 'ERR_HOLDER_SELF'});
+	});
+
+	testUnless(noOtherUser())(
+		`${kind}: a holder of another user is refused with EPERM or as unverified, and lives`,
+		async t => {
+			const {argument} = addressOf(t);
+			const options = '{"lockFileMode":438}';
+			const old = start(t, 'server', [argument, options]);
+			await old.expect('held');
+			if (kind === 'pathname') {
+				const {chmodSync} = await import('node:fs');
+				chmodSync(`${argument}.lock`, 0o666);
+				chmodSync(join(argument, '..'), 0o777);
+			}
+			const refused = await start(t, 'server', [argument, '{"replace":{}}'], {uid: otherUid}).expect('refused');
+			t.true(['EPERM', 'ERR_HOLDER_UNVERIFIED'].includes(refused['code'] as string), JSON.stringify(refused));
+			t.is(refused['syscall'], 'kill');
+			await t.throwsAsync(acquire(kind === 'pathname' ? argument : argument.replace('unix:@', '\0')), {
+				code: 'EADDRINUSE',
+			});
+		},
+	);
+}
+
+test('a record that names another process does not direct the signal: the kernel names the holder', async t => {
+	const {native} = kinds['pathname']?.(t) ?? {native: ''};
+	const bystander = start(t, 'waiter', [join(temporaryDirectory(t), 'elsewhere')]);
+	await bystander.expect('held');
+	const holder = start(t, 'waiter', [native]);
+	await holder.expect('held');
+	writeFileSync(`${native}.lock`, `${bystander.pid}\n`);
+	await using _lock = await acquire(native, {replace: {timeoutMs: 10_000}});
+	t.is((await holder.exited).signal, 'SIGTERM');
+	bystander.send('release');
+	t.is((await bystander.next()).event, 'released');
+});
+
+test('an unverified claim is never signalled', async t => {
+	const {take} = await import('../src/protocol/pathname.js');
+	const {NodeSystem, run} = await import('../src/system/node.js');
+	const {claim, pathname} = await import('./helpers/protocol.js');
+	const {native} = kinds['pathname']?.(t) ?? {native: ''};
+	await using _held = await acquire(native);
+	const bystander = start(t, 'waiter', [join(temporaryDirectory(t), 'elsewhere')]);
+	await bystander.expect('held');
+	/** As in another pid namespace: the record names a pid, and the kernel shows nothing. */
+	class Blind extends NodeSystem {
+		override contention(): {
+			kind: 'exclusive';
+			holder: {pid: number; uid: 0; command: ''; since: undefined; verifiedBy: 'claim'};
+		} {
+			return {
+				kind: 'exclusive',
+				holder: {pid: bystander.pid, uid: 0, command: '', since: undefined, verifiedBy: 'claim'},
+			};
+		}
+	}
+	const patience = {
+		began: performance.now(),
+		waitMs: 1000,
+		onWait: undefined,
+		replace: {signal: 'SIGKILL' as const, escalate: true},
+	};
+	const taking = async (): Promise<unknown> => run(take(pathname(native), {...claim, patience}), new Blind(native));
+	await t.throwsAsync(taking, {code: 'ERR_HOLDER_UNVERIFIED'});
+	bystander.send('release');
+	t.is((await bystander.next()).event, 'released');
+});
