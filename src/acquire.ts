@@ -4,7 +4,8 @@
 import {hostname} from 'node:os';
 import {type AbstractAddress, type Address, type PathnameAddress, parseAddress} from './address.js';
 import {asBindLockError, BindLockError} from './errors.js';
-import {type BindLock, OwnLock} from './lock.js';
+import {takeLease} from './lease.js';
+import {type BindLock, Loss, OwnLock} from './lock.js';
 import {type AcquireOptions, checkAcquireOptions} from './options.js';
 import {takeAbstract} from './protocol/abstract.js';
 import type {LockSocket} from './protocol/calls.js';
@@ -36,9 +37,10 @@ import {NodeSystem, run, runSync} from './system/node.js';
 export async function acquire(address: string, options: AcquireOptions = {}): Promise<BindLock> {
 	const parsed = parseAddress(address);
 	const checked = checkAcquireOptions(address, options);
-	const taking = takeAddress(parsed, checked);
+	const loss = new Loss();
+	const taking = takeAddress(parsed, checked, loss);
 	const taken = taking instanceof Promise ? await taking : taking;
-	return new OwnLock(parsed, taken.reclaimed, taken.giveBack);
+	return new OwnLock(parsed, taken.reclaimed, loss, taken.giveBack);
 }
 
 /** An address that is ours. */
@@ -46,14 +48,18 @@ export interface TakenAddress {
 	readonly reclaimed: boolean;
 	/** Gives the lock back. To be called once, when the socket is closed. */
 	giveBack(): void;
-	/** Of the lock file, or of the abstract lock socket: a process that inherits it has the lock too. */
-	readonly descriptor: number;
+	/** Of the lock file, or of the abstract lock socket: a process that inherits it has the lock too. A lease has none. */
+	readonly descriptor?: number;
 	/** Instead of `giveBack`: leaves the lock to that process, which has inherited the descriptor under the number `fd`. */
-	leaveTo(heir: {readonly pid: number; readonly fd: number}): void;
+	leaveTo?(heir: {readonly pid: number; readonly fd: number}): void;
 }
 
 /** Runs the protocol; what is thrown, or rejected with, is a BindLockError or the signal's reason. */
-export function takeAddress(address: Address, options: AcquireOptions): TakenAddress | Promise<TakenAddress> {
+export function takeAddress(
+	address: Address,
+	options: AcquireOptions,
+	loss: Loss,
+): TakenAddress | Promise<TakenAddress> {
 	const {signal} = options;
 	const explain = (error: unknown): never => {
 		signal?.throwIfAborted();
@@ -61,11 +67,24 @@ export function takeAddress(address: Address, options: AcquireOptions): TakenAdd
 	};
 	try {
 		signal?.throwIfAborted();
-		const taken = address.kind === 'pathname' ? takePathname(address, options) : takeName(address, options);
+		const taken = takeByKind(address, options, loss);
 		return taken instanceof Promise ? taken.catch(explain) : taken;
 	} catch (error) {
 		return explain(error);
 	}
+}
+
+function takeByKind(address: Address, options: AcquireOptions, loss: Loss): TakenAddress | Promise<TakenAddress> {
+	if (options.backend !== 'lease') {
+		return address.kind === 'pathname' ? takePathname(address, options) : takeName(address, options);
+	}
+	if (address.kind === 'pathname') {
+		return takeLease(address, options, patienceOf(options), error => loss.report(error));
+	}
+	throw new BindLockError('An abstract address has no lease: it is locked by a socket', {
+		code: 'ERR_INVALID_ARG_VALUE',
+		address: address.given,
+	});
 }
 
 function takePathname(address: PathnameAddress, options: AcquireOptions): TakenAddress | Promise<TakenAddress> {

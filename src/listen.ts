@@ -5,7 +5,7 @@ import type {Server} from 'node:net';
 import {type TakenAddress, takeAddress} from './acquire.js';
 import {type Address, type PathnameAddress, parseAddress} from './address.js';
 import {addressInUse, BindLockError, codeOf, printable} from './errors.js';
-import {type BindLock, OwnLock} from './lock.js';
+import {type BindLock, Loss, OwnLock} from './lock.js';
 import {checkListenOptions, type ListenOptions} from './options.js';
 import type {FileStatus, Listener} from './protocol/calls.js';
 import {stopServing} from './protocol/serving.js';
@@ -30,8 +30,9 @@ export async function listen(server: Server, address: string, options: ListenOpt
 	const parsed = parseAddress(address);
 	const checked = checkListenOptions(address, options);
 	refuseUnlessIdleServer(server, address);
-	const taken = await takeAddress(parsed, checked);
-	return new Serving(server, parsed, checked, taken).start();
+	const loss = new Loss();
+	const taken = await takeAddress(parsed, checked, loss);
+	return new Serving(server, parsed, checked, taken, loss).start();
 }
 
 class Serving {
@@ -44,13 +45,13 @@ class Serving {
 	#bound: FileStatus | undefined;
 	#listening = false;
 
-	constructor(server: Server, address: Address, options: ListenOptions, taken: TakenAddress) {
+	constructor(server: Server, address: Address, options: ListenOptions, taken: TakenAddress, loss: Loss) {
 		this.#server = server;
 		this.#address = address;
 		this.#options = options;
 		this.#taken = taken;
 		this.#system = new NodeSystem(address.given);
-		this.#lock = new OwnLock(address, taken.reclaimed, () => this.#giveBack());
+		this.#lock = new OwnLock(address, taken.reclaimed, loss, () => this.#giveBack());
 	}
 
 	async start(): Promise<BindLock> {

@@ -20,6 +20,12 @@ export interface AcquireOptions {
 	/** Free text for whoever is refused by this lock, for example the name of the service. At most 200 characters. */
 	readonly label?: string | undefined;
 	/**
+	 * `'flock'`, or for a filesystem that has none `'lease'`: proper-lockfile's directory with a
+	 * heartbeat, which is weaker (see docs/lease.md) and never chosen by itself. All servers of an
+	 * address must use the same. Default: `'flock'`.
+	 */
+	readonly backend?: 'flock' | 'lease' | undefined;
+	/**
 	 * Remove the lock file on release. Default: `false`, an empty file stays. Programs that lock the
 	 * same file without comparing inodes (libwayland) can then split the lock.
 	 */
@@ -79,6 +85,7 @@ const acquireChecks: Readonly<Record<keyof AcquireOptions, Check>> = {
 		if (typeof value !== 'string') return wrongType('a string');
 		return value.length <= 200 ? undefined : outOfRange('at most 200 characters long');
 	},
+	backend: value => (value === 'flock' || value === 'lease' ? undefined : invalid("'flock' or 'lease'")),
 	removeLockFile: boolean,
 	lockFileMode: mode,
 };
@@ -155,6 +162,10 @@ function wholeNumber(value: unknown, least: number, most: number): Problem | und
 
 function wrongType(expected: string): Problem {
 	return {code: 'ERR_INVALID_ARG_TYPE', expected};
+}
+
+function invalid(expected: string): Problem {
+	return {code: 'ERR_INVALID_ARG_VALUE', expected};
 }
 
 function outOfRange(expected: string): Problem {

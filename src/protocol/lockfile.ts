@@ -221,7 +221,8 @@ export function neverLocks(error: unknown): boolean {
 }
 
 const openRemedies: Readonly<Record<string, string>> = {
-	EISDIR: 'it is a directory: something else locks this address with a directory (proper-lockfile does)',
+	EISDIR:
+		'it is a directory: something else locks this address with a directory (proper-lockfile does, and so backend: "lease"); use the same, or remove it when nobody does',
 	ELOOP: 'it is a symbolic link, which is never followed; remove it or choose another address',
 	ENXIO: 'it is a socket or a device, not a lock file; remove it or choose another address',
 	ENOENT: 'its directory does not exist; create the directory first',
@@ -258,7 +259,10 @@ function cannotLock(
 function cannotFlock(address: PathnameAddress, cause: unknown): BindLockError {
 	if (cause instanceof BindLockError) return cause;
 	const code = codeOf(cause);
-	const why = neverLocks(cause) || code === 'ENOLCK' ? 'this filesystem does not do flock here' : 'flock failed';
+	const why =
+		neverLocks(cause) || code === 'ENOLCK'
+			? "this filesystem does not do flock here; backend: 'lease' works without, with a weaker guarantee"
+			: 'flock failed';
 	return cannotLock(address, code, `${why} (${code})`, {syscall: 'flock', cause});
 }
 

@@ -15,7 +15,7 @@ const maxClients = 4096;
 const maxHeardBytes = 65_536;
 
 /** A healthy holder answers in well under a millisecond; a stalled one is named by the kernel alone. */
-const answerTimeoutMs = 100;
+const answerTimeoutMs = 200;
 
 class NodeLockSocket {
 	readonly server: Server;

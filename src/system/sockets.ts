@@ -14,15 +14,32 @@ import {allProcesses, describeProcess, descriptorsOf, leadsTo, readProc} from '.
  * same last name is looked at closer: does its path lead here for the process that has it open?
  */
 export function boundTo(path: string, socket: FileStatus): Bound | undefined {
-	const table = readProc('/proc/net/unix', true);
-	if (table === undefined) return undefined;
-	for (const row of rowsNamed(table, basename(path))) {
-		const owners = [...descriptorsOf(allProcesses(), target => target === `socket:[${row.inode}]`)];
-		if (!isBoundHere(row, owners, path, socket)) continue;
+	for (const {owners} of rowsBoundTo(path, socket)) {
 		const holder = owners[0] === undefined ? undefined : describeProcess(owners[0].pid);
 		return holder === undefined ? {} : {holder};
 	}
 	return undefined;
+}
+
+/** Whether a client of this socket file would be heard; `undefined` if the table shows nobody bound to it. */
+export function isServed(path: string, socket: FileStatus): boolean | undefined {
+	const served = [...rowsBoundTo(path, socket)].map(({row}) => row.listening || row.type === 'other');
+	return served.length === 0 ? undefined : served.includes(true);
+}
+
+/** The same for an abstract name, in either spelling. */
+export function isNameServed(name: string): boolean {
+	const row = abstractRow([`@${name}`, padded(name)]);
+	return row !== undefined && (row.listening || row.type === 'other');
+}
+
+function* rowsBoundTo(path: string, socket: FileStatus): Generator<{row: Row; owners: readonly {pid: number}[]}> {
+	const table = readProc('/proc/net/unix', true);
+	if (table === undefined) return;
+	for (const row of rowsNamed(table, basename(path))) {
+		const owners = [...descriptorsOf(allProcesses(), target => target === `socket:[${row.inode}]`)];
+		if (isBoundHere(row, owners, path, socket)) yield {row, owners};
+	}
 }
 
 /** A socket bound to the abstract name: of that exact length, or padded to 108 bytes with NULs, which the table shows as `@`. */

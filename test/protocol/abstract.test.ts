@@ -110,7 +110,7 @@ testUnless(noPython())(
 	},
 );
 
-test('a squatter that answers with a record of somebody else is named by its own pid', async t => {
+test.serial('a squatter that answers with a record of somebody else is named by its own pid', async t => {
 	const name = freshName(t);
 	const lie = '1\n{"bindlock":1,"pid":1,"since":"2026-01-01T00:00:00.000Z","command":"init","uid":0}\n';
 	const squatter = createServer(socket => socket.on('error', () => {}).end(lie)).listen(
