@@ -9,13 +9,14 @@ import {type BindLock, Loss, OwnLock} from './lock.js';
 import {type AcquireOptions, checkAcquireOptions} from './options.js';
 import {takeAbstract} from './protocol/abstract.js';
 import type {LockSocket} from './protocol/calls.js';
-import {type Claim, giveBackLock, leaveLock} from './protocol/lockfile.js';
-import {type Taken, take} from './protocol/pathname.js';
+import {type Claim, giveBackLock, isStillAt, leaveLock} from './protocol/lockfile.js';
+import {retake, type Taken, take} from './protocol/pathname.js';
 import {formatRecord} from './protocol/record.js';
 import {noPatience, type Patience} from './protocol/waiting.js';
 import {loadFlock} from './system/flock.js';
 import {descriptorOf} from './system/lock-socket.js';
 import {NodeSystem, run, runSync} from './system/node.js';
+import {watchLock} from './watch.js';
 
 /**
  * Takes an address for this process, and removes a stale socket that lies there. Afterwards any
@@ -40,6 +41,7 @@ export async function acquire(address: string, options: AcquireOptions = {}): Pr
 	const loss = new Loss();
 	const taking = takeAddress(parsed, checked, loss);
 	const taken = taking instanceof Promise ? await taking : taking;
+	if (taken.keeper !== undefined) loss.watchWhenAsked(() => watchLock(parsed, taken.keeper, loss));
 	return new OwnLock(parsed, taken.reclaimed, loss, taken.giveBack);
 }
 
@@ -52,6 +54,17 @@ export interface TakenAddress {
 	readonly descriptor?: number;
 	/** Instead of `giveBack`: leaves the lock to that process, which has inherited the descriptor under the number `fd`. */
 	leaveTo?(heir: {readonly pid: number; readonly fd: number}): void;
+	/** For a lock that can be lost without the kernel's telling: one with a lock file. */
+	readonly keeper?: LockKeeper;
+}
+
+/** How a lock that has a file is kept for life. */
+export interface LockKeeper {
+	readonly path: string;
+	/** Whether the lock file that we locked is still the one at the path. */
+	isIntact(): boolean;
+	/** Locks the file that is at the path now, made anew if there is none. Throws if somebody was faster. */
+	retake(): Promise<void>;
 }
 
 /** Runs the protocol; what is thrown, or rejected with, is a BindLockError or the signal's reason. */
@@ -90,12 +103,24 @@ function takeByKind(address: Address, options: AcquireOptions, loss: Loss): Take
 function takePathname(address: PathnameAddress, options: AcquireOptions): TakenAddress | Promise<TakenAddress> {
 	loadFlock(address.given);
 	const system = new NodeSystem(address.given, options.signal);
-	const finish = ({lock, reclaimed}: Taken): TakenAddress => ({
-		reclaimed,
-		giveBack: () => runSync(giveBackLock(address.lockPath, lock, options.removeLockFile ?? false), system),
-		descriptor: lock.descriptor,
-		leaveTo: ({pid, fd}) => runSync(leaveLock(lock, recordOf(options)(pid, fd)), system),
-	});
+	const finish = (taken: Taken): TakenAddress => {
+		let {lock} = taken;
+		return {
+			reclaimed: taken.reclaimed,
+			giveBack: () => runSync(giveBackLock(address.lockPath, lock, options.removeLockFile ?? false), system),
+			get descriptor(): number {
+				return lock.descriptor;
+			},
+			leaveTo: ({pid, fd}) => runSync(leaveLock(lock, recordOf(options)(pid, fd)), system),
+			keeper: {
+				path: address.lockPath,
+				isIntact: () => runSync(isStillAt(address.lockPath, lock.file), system) !== undefined,
+				async retake() {
+					lock = await run(retake(address, {...claimOf(options), patience: retakePatience()}, lock), system);
+				},
+			},
+		};
+	};
 	const taken = run(take(address, claimOf(options)), system);
 	return taken instanceof Promise ? taken.then(finish) : finish(taken);
 }
@@ -134,6 +159,11 @@ function recordOf({label}: AcquireOptions): (pid: number, fd: number | undefined
 	if (own?.uid !== uid) own = {uid, fields: fieldsOf(uid)};
 	const constant = label === undefined ? own.fields : fieldsOf(uid, label);
 	return (pid, fd) => formatRecord(pid, fd, new Date().toISOString(), constant);
+}
+
+/** A newcomer may have the new lock file for as long as it takes to see that we still serve, and to be refused. */
+function retakePatience(): Patience {
+	return {...noPatience, began: performance.now(), waitMs: 1000};
 }
 
 function patienceOf({waitMs = 0, onWait, replace}: AcquireOptions): Patience {

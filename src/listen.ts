@@ -8,9 +8,12 @@ import {addressInUse, BindLockError, codeOf, printable} from './errors.js';
 import {type BindLock, Loss, OwnLock} from './lock.js';
 import {checkListenOptions, type ListenOptions} from './options.js';
 import type {FileStatus, Listener} from './protocol/calls.js';
+import {isStillAt} from './protocol/lockfile.js';
+import {reclaim} from './protocol/pathname.js';
 import {stopServing} from './protocol/serving.js';
-import {NodeSystem, runSync} from './system/node.js';
-import {bindServer, interceptClose, setSocketMode} from './system/server.js';
+import {NodeSystem, run, runSync} from './system/node.js';
+import {bindServer, detachListener, interceptClose, setSocketMode} from './system/server.js';
+import {Watch} from './watch.js';
 
 /**
  * Takes the address, lets the server listen on it, and gives it back as soon as the server stops
@@ -40,35 +43,41 @@ class Serving {
 	readonly #address: Address;
 	readonly #options: ListenOptions;
 	readonly #taken: TakenAddress;
+	readonly #loss: Loss;
 	readonly #system: NodeSystem;
-	readonly #lock: BindLock;
+	readonly #lock: OwnLock;
 	#bound: FileStatus | undefined;
 	#listening = false;
+	#watch: Watch | undefined;
 
 	constructor(server: Server, address: Address, options: ListenOptions, taken: TakenAddress, loss: Loss) {
 		this.#server = server;
 		this.#address = address;
 		this.#options = options;
 		this.#taken = taken;
+		this.#loss = loss;
 		this.#system = new NodeSystem(address.given);
 		this.#lock = new OwnLock(address, taken.reclaimed, loss, () => this.#giveBack());
 	}
 
 	async start(): Promise<BindLock> {
-		const {backlog, readableAll = false, writableAll = false, socketMode} = this.#options;
-		const path = this.#address.bindPath;
 		try {
-			await bindServer(
-				this.#server,
-				{path, readableAll, writableAll, ...(backlog === undefined ? {} : {backlog})},
-				() => this.#onBound(),
-			);
-			if (socketMode !== undefined && this.#address.kind === 'pathname') setSocketMode(path, socketMode);
-			return this.#lock;
+			await this.#bind();
 		} catch (error) {
-			await this.#lock.release();
+			this.#lock.releaseNow();
 			throw cannotBind(this.#address, error);
 		}
+		this.#watch = this.#startWatching(this.#address);
+		return this.#lock;
+	}
+
+	async #bind(): Promise<void> {
+		const {backlog, readableAll = false, writableAll = false, socketMode} = this.#options;
+		const path = this.#address.bindPath;
+		await bindServer(this.#server, {path, readableAll, writableAll, ...(backlog === undefined ? {} : {backlog})}, () =>
+			this.#onBound(),
+		);
+		if (socketMode !== undefined && this.#address.kind === 'pathname') setSocketMode(path, socketMode);
 	}
 
 	#onBound(): void {
@@ -80,25 +89,61 @@ class Serving {
 	/** The listening socket is about to be closed, by whomever: the socket first, the lock last. */
 	#stop(listener: Listener): void {
 		this.#listening = false;
-		if (this.#address.kind === 'pathname') this.#stopPathname(this.#address, listener);
-		else this.#system.closeListener(listener);
-		void this.#lock.release();
+		this.#watch?.stop();
+		this.#closeListener(listener);
+		this.#lock.releaseNow();
 	}
 
-	#stopPathname(address: PathnameAddress, listener: Listener): void {
-		const left = runSync(stopServing(address, listener, this.#bound), this.#system);
-		if (left !== undefined) {
-			process.emitWarning(
-				`Somebody's file is left at ${printable(left)}: its place was taken again meanwhile`,
-				'BindLockWarning',
-			);
+	#closeListener(listener: Listener): void {
+		if (this.#address.kind === 'abstract') {
+			this.#system.closeListener(listener);
+			return;
 		}
+		const left = runSync(stopServing(this.#address, listener, this.#bound), this.#system);
+		if (left === undefined) return;
+		process.emitWarning(
+			`Somebody's file is left at ${printable(left)}: its place was taken again meanwhile`,
+			'BindLockWarning',
+		);
 	}
 
 	#giveBack(): void {
 		// Closing the server comes back here by way of #stop, with nothing left to close.
 		if (this.#listening) this.#server.close();
+		this.#watch?.stop();
 		this.#taken.giveBack();
+	}
+
+	/** Both files, for as long as we serve. */
+	#startWatching(address: Address): Watch | undefined {
+		if (address.kind === 'abstract' || !this.#listening) return undefined;
+		return new Watch({
+			address,
+			keeper: this.#taken.keeper,
+			isBound: () => this.#isBound(address),
+			rebind: () => this.#rebind(address),
+			heals: this.#options.heal ?? true,
+			loss: this.#loss,
+			healed: () => this.#lock.healed++,
+		});
+	}
+
+	#isBound(address: PathnameAddress): boolean {
+		if (this.#bound === undefined) return false;
+		try {
+			return runSync(isStillAt(address.path, this.#bound), this.#system) !== undefined;
+		} catch {
+			return false;
+		}
+	}
+
+	/** Under the lock, which was looked at just now: only a path that leads to nothing, or to a dead socket, is bound again. */
+	async #rebind(address: PathnameAddress): Promise<void> {
+		await run(reclaim(address, process.geteuid?.() ?? -1), this.#system);
+		if (!this.#listening) return;
+		const listener = detachListener(this.#server);
+		if (listener !== undefined) this.#closeListener(listener);
+		await this.#bind();
 	}
 }
 

@@ -15,6 +15,8 @@ export interface BindLock extends AsyncDisposable {
 	readonly held: boolean;
 	/** Whether a stale socket was removed on taking it. */
 	readonly reclaimed: boolean;
+	/** How often the lock file or the socket file was removed by somebody and made again by us. Only locks of {@link listen} heal. */
+	readonly healed: number;
 	/**
 	 * Aborts when the lock or the address is lost, with a {@link BindLockError} as its reason whose
 	 * `code` tells which: `'ERR_LOCK_LOST'`, `'ERR_ADDRESS_LOST'`, `'ERR_LEASE_COMPROMISED'`. A
@@ -33,6 +35,7 @@ export class OwnLock implements BindLock {
 	readonly address: string;
 	readonly lockPath: string | undefined;
 	readonly reclaimed: boolean;
+	healed = 0;
 	readonly #giveBack: () => void;
 	readonly #loss: Loss;
 	#released = false;
@@ -44,6 +47,7 @@ export class OwnLock implements BindLock {
 		this.reclaimed = reclaimed;
 		this.#loss = loss;
 		this.#giveBack = giveBack;
+		releaseOnExit(this);
 	}
 
 	get held(): boolean {
@@ -55,8 +59,14 @@ export class OwnLock implements BindLock {
 	}
 
 	async release(): Promise<void> {
+		this.releaseNow();
+	}
+
+	releaseNow(): void {
 		if (this.#released) return;
 		this.#released = true;
+		locks.delete(this);
+		this.#loss.stopWatching();
 		this.#giveBack();
 	}
 
@@ -65,26 +75,64 @@ export class OwnLock implements BindLock {
 	}
 }
 
+/** All locks of this process (in a worker: of the thread) that are not released. */
+const locks: Set<OwnLock> = new Set();
+let leaving = false;
+
+/**
+ * A normal exit tidies up: the socket file of `listen`, if it is still ours, and the record. After
+ * a signal without a handler nothing is done, and nothing needs to be. No signal handler is installed.
+ */
+function releaseOnExit(lock: OwnLock): void {
+	locks.add(lock);
+	if (leaving) return;
+	leaving = true;
+	process.on('exit', () => {
+		for (const held of locks) held.releaseNow();
+	});
+}
+
 /** Whether a lock or its address was lost, and why. */
 export class Loss {
 	#controller: AbortController | undefined;
 	#reason: BindLockError | undefined;
+	#startWatching: (() => () => void) | undefined;
+	#stopWatching: (() => void) | undefined;
 
 	get happened(): boolean {
 		return this.#reason !== undefined;
 	}
 
-	/** Made when first asked for: it costs a microsecond that most locks need not pay. */
+	/** Made when first asked for, as is the watch: they cost more than the lock, and most locks need neither. */
 	get signal(): AbortSignal {
 		this.#controller ??= new AbortController();
 		if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+		else this.#stopWatching ??= this.#startWatching?.();
 		return this.#controller.signal;
+	}
+
+	watchWhenAsked(start: () => () => void): void {
+		this.#startWatching = start;
+	}
+
+	stopWatching(): void {
+		this.#startWatching = undefined;
+		this.#stopWatching?.();
+		this.#stopWatching = undefined;
 	}
 
 	/** Only the first reason counts. */
 	report(reason: BindLockError): void {
 		if (this.#reason !== undefined) return;
 		this.#reason = reason;
+		this.stopWatching();
+		publish('bindlock:lost', {address: reason.address, error: reason});
 		this.#controller?.abort(reason);
 	}
+}
+
+/** What happens to a lock, for whoever observes: see docs/held-for-life.md. */
+export function publish(channel: 'bindlock:lost' | 'bindlock:healed', message: object): void {
+	const diagnostics = process.getBuiltinModule('node:diagnostics_channel');
+	if (diagnostics.hasSubscribers(channel)) diagnostics.channel(channel).publish(message);
 }

@@ -54,6 +54,11 @@ export interface ListenOptions extends AcquireOptions {
 	readonly writableAll?: boolean | undefined;
 	/** Mode of the socket file, set right after the bind. Default: what the umask leaves. */
 	readonly socketMode?: number | undefined;
+	/**
+	 * Make the lock file again, and bind the socket again, when somebody removes them (tmp cleaners
+	 * do) and nobody was faster; open connections go on. Default: `true`.
+	 */
+	readonly heal?: boolean | undefined;
 }
 
 /** @throws BindLockError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG_VALUE` */
@@ -105,6 +110,7 @@ const listenChecks: Readonly<Record<keyof ListenOptions, Check>> = {
 	readableAll: boolean,
 	writableAll: boolean,
 	socketMode: mode,
+	heal: boolean,
 };
 
 function check<Options>(address: string, options: unknown, checks: Readonly<Record<string, Check>>): Options {

@@ -33,6 +33,20 @@ export interface Taken {
  * What cannot be taken is left as it was: a lock file made here goes too.
  */
 export function* take(address: PathnameAddress, claim: Claim): Protocol<Taken> {
+	return yield* takeLock(address, claim, true);
+}
+
+/**
+ * Locks the file that is at the lock path now, because the one of `lost` is there no more. The
+ * socket is not touched: it is ours.
+ */
+export function* retake(address: PathnameAddress, claim: Claim, lost: HeldLock): Protocol<HeldLock> {
+	const {lock} = yield* takeLock(address, claim, false);
+	yield* close(lost.descriptor);
+	return lock;
+}
+
+function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): Protocol<Taken> {
 	const waiting = new Waiting(claim.patience);
 	for (let attempt = 0; attempt < maxReplacements; attempt++) {
 		const {descriptor, created} = yield* openLockFile(address, claim.lockFileMode);
@@ -43,7 +57,7 @@ export function* take(address: PathnameAddress, claim: Claim): Protocol<Taken> {
 			if (file === undefined) continue;
 			// From here on we have the lock, and whoever waits for this inode looks whether it is still there.
 			remove = created;
-			const reclaimed = yield* reclaim(address, claim.uid);
+			const reclaimed = reclaims && (yield* reclaim(address, claim.uid));
 			const lock = {descriptor, file};
 			yield* writeRecord(lock, claim.record(descriptor));
 			kept = true;

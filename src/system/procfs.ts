@@ -86,7 +86,7 @@ export function allProcesses(): number[] {
 }
 
 /** Whether the path leads to this very file. */
-export function leadsTo(path: string, file: FileStatus): boolean {
+export function leadsTo(path: string, file: Pick<FileStatus, 'dev' | 'ino'>): boolean {
 	try {
 		const {dev, ino} = statSync(path, {bigint: true});
 		return ino === BigInt(file.ino) && dev === BigInt(file.dev);

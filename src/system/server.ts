@@ -48,13 +48,29 @@ export function bindServer(server: Server, options: ListenOptions, bound: () => 
  * way to get there; `_handle` is as old as Node.
  */
 export function interceptClose(server: Server, stop: (listener: Listener) => void): void {
-	const handle = (server as unknown as {_handle: Handle | null})._handle;
+	const handle = handleOf(server);
 	if (handle === null) return;
 	const close = handle.close;
 	handle.close = (...parameters) => {
 		handle.close = close;
 		stop({close: () => close.apply(handle, parameters)});
 	};
+}
+
+/**
+ * Takes the listening handle away from the server, which keeps its connections, emits no
+ * `'close'`, and can listen again.
+ */
+export function detachListener(server: Server): Listener | undefined {
+	const handle = handleOf(server);
+	if (handle === null) return undefined;
+	delete (handle as Partial<Handle>).close;
+	(server as unknown as {_handle: Handle | null})._handle = null;
+	return handle;
+}
+
+function handleOf(server: Server): Handle | null {
+	return (server as unknown as {_handle: Handle | null})._handle;
 }
 
 interface Handle {

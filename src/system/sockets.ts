@@ -23,14 +23,18 @@ export function boundTo(path: string, socket: FileStatus): Bound | undefined {
 
 /** Whether a client of this socket file would be heard; `undefined` if the table shows nobody bound to it. */
 export function isServed(path: string, socket: FileStatus): boolean | undefined {
-	const served = [...rowsBoundTo(path, socket)].map(({row}) => row.listening || row.type === 'other');
+	const served = [...rowsBoundTo(path, socket)].map(({row}) => isServing(row));
 	return served.length === 0 ? undefined : served.includes(true);
 }
 
 /** The same for an abstract name, in either spelling. */
 export function isNameServed(name: string): boolean {
 	const row = abstractRow([`@${name}`, padded(name)]);
-	return row !== undefined && (row.listening || row.type === 'other');
+	return row !== undefined && isServing(row);
+}
+
+function isServing({type, listening}: Row): boolean {
+	return listening || type === 'datagram';
 }
 
 function* rowsBoundTo(path: string, socket: FileStatus): Generator<{row: Row; owners: readonly {pid: number}[]}> {
@@ -81,7 +85,7 @@ function lockRow(name: string): Row | undefined {
 }
 
 /** As the table shows it: NULs as `@`. */
-function padded(name: string): string {
+export function padded(name: string): string {
 	return `@${name}`.padEnd(108 - Buffer.byteLength(name) + name.length, '@');
 }
 
@@ -109,15 +113,15 @@ function isBoundHere(row: Row, owners: readonly {readonly pid: number}[], path: 
 }
 
 /** The path as that process sees it: under its root, which may be a container's, or its working directory. */
-function rootedFor(pid: number, path: string): string {
+export function rootedFor(pid: number, path: string): string {
 	return isAbsolute(path) ? `/proc/${pid}/root${path}` : `/proc/${pid}/cwd/${path}`;
 }
 
-interface Row {
+export interface Row {
 	/** Of the socket, not of its file. */
 	readonly inode: string;
 	readonly path: string;
-	readonly type: 'stream' | 'other';
+	readonly type: 'stream' | 'datagram' | 'seqpacket' | 'other';
 	readonly listening: boolean;
 }
 
@@ -136,16 +140,25 @@ const rowPattern = /^[\da-f]+: [\da-f]{8} [\da-f]{8} ([\da-f]{8}) ([\da-f]{4}) (
 function rowEndingAt(table: string, end: number): Row | undefined {
 	for (let start = end; start > 0; ) {
 		start = table.lastIndexOf('\n', start - 1);
-		const [, flags = '', type, state, inode = '', path = ''] = rowPattern.exec(table.slice(start + 1, end)) ?? [];
-		if (flags === '') continue;
-		// Connections carry the path of their listener: accepted ones (state 03), which may outlive it,
-		// and those that wait to be accepted (state 02, no inode yet).
-		if (type !== '0002' && (state === '03' || state === '02')) return undefined;
-		const listening = (Number.parseInt(flags, 16) & acceptsConnections) !== 0;
-		return {inode, path: utf8(path), type: type === '0001' ? 'stream' : 'other', listening};
+		const row = parseRow(table.slice(start + 1, end));
+		if (row !== undefined) return row === 'connected' ? undefined : row;
 	}
 	return undefined;
 }
+
+/** One row with a path; a row without one is `undefined`. */
+export function parseRow(text: string): Row | 'connected' | undefined {
+	const [, flags = '', type = '', state, inode = '', path = ''] = rowPattern.exec(text) ?? [];
+	if (flags === '') return undefined;
+	// Connections carry the path of their listener: accepted ones (state 03), which may outlive it,
+	// and those that wait to be accepted (state 02, no inode yet).
+	if (type !== '0002' && (state === '03' || state === '02')) return 'connected';
+	const listening = (Number.parseInt(flags, 16) & acceptsConnections) !== 0;
+	return {inode, path: utf8(path), type: types[type] ?? 'other', listening};
+}
+
+/** `SOCK_STREAM` and its like, as the table prints them. */
+const types: Readonly<Record<string, Row['type']>> = {'0001': 'stream', '0002': 'datagram', '0005': 'seqpacket'};
 
 /** `__SO_ACCEPTCON` of linux/net.h */
 const acceptsConnections = 0x1_0000;

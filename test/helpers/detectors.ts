@@ -43,15 +43,15 @@ export function reach(address: string): Promise<number | string> {
 /** Which of these processes have an exclusive flock of the file, from their descriptors' fdinfo. */
 export function flockHolders(path: string, pids: readonly number[]): number[] {
 	const {ino} = statSync(path);
-	return pids.filter(pid => {
+	const pattern = new RegExp(`FLOCK +ADVISORY +WRITE .*:${ino} `);
+	const holds = (pid: number, fd: string): boolean => {
 		try {
-			return readdirSync(`/proc/${pid}/fd`).some(
-				fd =>
-					readlinkSync(`/proc/${pid}/fd/${fd}`) === path &&
-					new RegExp(`FLOCK +ADVISORY +WRITE .*:${ino} `).test(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8')),
-			);
+			if (readlinkSync(`/proc/${pid}/fd/${fd}`) !== path) return false;
+			return pattern.test(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'));
 		} catch {
+			// The descriptor that read the directory, or one that is closed by now.
 			return false;
 		}
-	});
+	};
+	return pids.filter(pid => readdirSync(`/proc/${pid}/fd`).some(fd => holds(pid, fd)));
 }

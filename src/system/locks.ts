@@ -1,0 +1,31 @@
+/**
+ * Who has the lock of an address that is known to be bound, or whose lock file was found.
+ */
+import {basename} from 'node:path';
+import type {Holder} from '../errors.js';
+import {maxRecordBytes, parseRecord} from '../protocol/record.js';
+import {lockContention} from './holders.js';
+import {NodeSystem} from './node.js';
+
+export interface Lock {
+	readonly holder?: Holder;
+	/** Whether it left a record, so that this is no lock of another kind. */
+	readonly recorded: boolean;
+}
+
+/** @returns `undefined` if nobody has it */
+export function lockOf(lockPath: string): Lock | undefined {
+	try {
+		const system = new NodeSystem(basename(lockPath));
+		const file = system.lstat(lockPath);
+		if (file?.type !== 'file' || file.nlink !== 1 || file.size > maxRecordBytes) return undefined;
+		const record = parseRecord(system.peek(lockPath, maxRecordBytes) ?? '');
+		if (record === 'foreign') return undefined;
+		const {kind, holder} = lockContention(file, lockPath, record);
+		if (kind !== 'exclusive') return undefined;
+		return {recorded: record !== undefined, ...(holder === undefined ? {} : {holder})};
+	} catch {
+		// It may not be looked at.
+		return undefined;
+	}
+}
