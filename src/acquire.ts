@@ -16,6 +16,7 @@ import {noPatience, type Patience} from './protocol/waiting.js';
 import {loadFlock} from './system/flock.js';
 import {descriptorOf} from './system/lock-socket.js';
 import {NodeSystem, run, runSync} from './system/node.js';
+import {namespaceOf} from './system/procfs.js';
 import {watchLock} from './watch.js';
 
 /**
@@ -177,7 +178,7 @@ function patienceOf({waitMs = 0, onWait, replace}: AcquireOptions): Patience {
 /** As JSON without its opening brace: the script is named, further arguments may be secret. */
 function fieldsOf(uid: number, label?: string): string {
 	const command = [process.argv0, process.argv[1]].filter(Boolean).join(' ').slice(0, 500);
-	return JSON.stringify({uid, command, host: hostname(), label}).slice(1);
+	return JSON.stringify({uid, command, host: hostname(), pidNamespace: namespaceOf('pid'), label}).slice(1);
 }
 
 /** Made once: a record costs a microsecond less, of about twenty for all. */

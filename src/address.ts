@@ -2,7 +2,7 @@
  * What an address is: how it may be written, what it means, how long it may be.
  */
 import {resolve} from 'node:path';
-import {BindLockError, printable} from './errors.js';
+import {BindLockError, printable, show} from './errors.js';
 
 /** A socket with a file. */
 export interface PathnameAddress {
@@ -51,7 +51,7 @@ export function parseAddress(given: string): Address {
 	if (typeof given !== 'string') {
 		throw new BindLockError(`The address must be a string, as server.listen() takes it; got ${typeof given}`, {
 			code: 'ERR_INVALID_ARG_TYPE',
-			address: String(given),
+			address: show(given),
 		});
 	}
 	const written = withoutScheme(given);
@@ -77,9 +77,18 @@ function pathnameAddress(given: string, written: string): PathnameAddress {
 	if (/(^|\/)\.{0,2}$/.test(written)) {
 		throw refuse(given, 'ERR_ADDRESS_SPELLING', 'it names a directory; give the name of the socket file in it');
 	}
-	const path = resolve(written);
+	const path = absolute(given, written);
 	const fits = Buffer.byteLength(path) <= maxNameBytes;
 	return {kind: 'pathname', given, path, bindPath: fits ? path : written, lockPath: `${path}.lock`};
+}
+
+/** Throws where a relative path leads nowhere, because the working directory was removed. */
+function absolute(given: string, written: string): string {
+	try {
+		return resolve(written);
+	} catch {
+		throw refuse(given, 'ENOENT', 'it is relative, and the working directory does not exist any more');
+	}
 }
 
 function abstractAddress(given: string, name: string): AbstractAddress {

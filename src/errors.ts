@@ -107,7 +107,7 @@ export function codeOf(thrown: unknown): string {
 export function asBindLockError(address: string, thrown: unknown): BindLockError {
 	if (thrown instanceof BindLockError) return thrown;
 	const {message, syscall, path} = thrown as NodeJS.ErrnoException;
-	return new BindLockError(`Cannot use the address ${printable(address)}: ${message}`, {
+	return new BindLockError(`Cannot use the address ${printable(address)}: ${withoutControls(String(message))}`, {
 		code: codeOf(thrown),
 		address,
 		syscall,
@@ -120,8 +120,8 @@ export function asBindLockError(address: string, thrown: unknown): BindLockError
 export function describeHolder(holder: Holder): string {
 	const parts = [`pid ${holder.pid}${holder.command === '' ? '' : ` (${shorten(holder.command)})`}`];
 	if (holder.uid >= 0) parts.push(`uid ${holder.uid}`);
-	if (holder.host !== undefined) parts.push(`host ${JSON.stringify(holder.host)}`);
-	if (holder.label !== undefined) parts.push(`label ${JSON.stringify(holder.label)}`);
+	if (holder.host !== undefined) parts.push(`host ${quoted(holder.host)}`);
+	if (holder.label !== undefined) parts.push(`label ${quoted(holder.label)}`);
 	if (holder.since !== undefined) parts.push(`since ${holder.since.toISOString()}`);
 	if (holder.verifiedBy === 'claim') parts.push('as its record claims; the kernel could not confirm it from here');
 	return parts.join(', ');
@@ -130,14 +130,36 @@ export function describeHolder(holder: Holder): string {
 /** An address or file name fit for a message: control characters and the abstract NUL shown, not sent to a terminal. */
 export function printable(name: string): string {
 	if (name.startsWith('\0')) return `\\0${printable(name.slice(1))}`;
-	// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-	return /[\u0000-\u001f\u007f-\u009f]/.test(name) ? JSON.stringify(name) : name;
+	return control.test(name) ? quoted(name) : name;
+}
+
+/** Any value, short and fit for a message, also one that cannot be converted. */
+export function show(value: unknown): string {
+	if (typeof value === 'string') return quoted(value.slice(0, 40));
+	try {
+		return withoutControls(String(value).slice(0, 40));
+	} catch {
+		return typeof value;
+	}
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const control: RegExp = /[\u0000-\u001f\u007f-\u009f]/;
+
+/** As JSON, which leaves DEL and the C1 controls raw. */
+function quoted(text: string): string {
+	return JSON.stringify(text).replace(/[\u007f-\u009f]/g, character => {
+		return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+	});
+}
+
+/** What another user or the kernel wrote must not reach a terminal raw. */
+export function withoutControls(text: string): string {
+	return text.replace(new RegExp(control, 'g'), '?');
 }
 
 function shorten(command: string): string {
-	const shown = command.length > 120 ? `${command.slice(0, 119)}…` : command;
-	// biome-ignore lint/suspicious/noControlCharactersInRegex: a command line of another user must not reach a terminal raw
-	return shown.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+	return withoutControls(command.length > 120 ? `${command.slice(0, 119)}…` : command);
 }
 
 function errnoOf(code: string): number | undefined {

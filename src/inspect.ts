@@ -5,7 +5,7 @@ import {parseAddress} from './address.js';
 import type {BindLockError, Holder} from './errors.js';
 import {look, lookAtName} from './protocol/look.js';
 import {NodeSystem, run} from './system/node.js';
-import {networkNamespace} from './system/procfs.js';
+import {namespaceOf} from './system/procfs.js';
 
 /** The state of an address, as it was a moment ago. */
 export interface Inspection {
@@ -43,5 +43,5 @@ export async function inspect(address: string): Promise<Inspection> {
 		return {address, lockPath: parsed.lockPath, ...seen};
 	}
 	const seen = await run(lookAtName(parsed), system);
-	return {address, lockPath: undefined, networkNamespace: networkNamespace(), ...seen};
+	return {address, lockPath: undefined, networkNamespace: namespaceOf('net'), ...seen};
 }

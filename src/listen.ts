@@ -4,7 +4,7 @@
 import type {Server} from 'node:net';
 import {type TakenAddress, takeAddress} from './acquire.js';
 import {type Address, type PathnameAddress, parseAddress} from './address.js';
-import {addressInUse, BindLockError, codeOf, printable} from './errors.js';
+import {addressInUse, BindLockError, codeOf, printable, withoutControls} from './errors.js';
 import {type BindLock, Loss, OwnLock} from './lock.js';
 import {checkListenOptions, type ListenOptions} from './options.js';
 import type {FileStatus, Listener} from './protocol/calls.js';
@@ -90,8 +90,11 @@ class Serving {
 	#stop(listener: Listener): void {
 		this.#listening = false;
 		this.#watch?.stop();
-		this.#closeListener(listener);
-		this.#lock.releaseNow();
+		try {
+			this.#closeListener(listener);
+		} finally {
+			this.#lock.releaseNow();
+		}
 	}
 
 	#closeListener(listener: Listener): void {
@@ -167,10 +170,13 @@ function cannotBind(address: Address, cause: unknown): BindLockError {
 	if (code === 'EADDRINUSE') {
 		return addressInUse(address.given, {why: 'a server that takes no lock has bound there just now', cause});
 	}
-	return new BindLockError(`Cannot listen on ${printable(address.given)}: ${(cause as Error).message}`, {
-		code,
-		address: address.given,
-		syscall: (cause as NodeJS.ErrnoException).syscall,
-		cause,
-	});
+	return new BindLockError(
+		`Cannot listen on ${printable(address.given)}: ${withoutControls((cause as Error).message)}`,
+		{
+			code,
+			address: address.given,
+			syscall: (cause as NodeJS.ErrnoException).syscall,
+			cause,
+		},
+	);
 }

@@ -2,7 +2,7 @@
  * The options, checked before the first system call.
  */
 import {constants} from 'node:os';
-import {BindLockError, type Holder} from './errors.js';
+import {BindLockError, type Holder, show} from './errors.js';
 
 /** Options of {@link acquire}. */
 export interface AcquireOptions {
@@ -179,9 +179,5 @@ function outOfRange(expected: string): Problem {
 }
 
 function refuse(address: string, code: string, message: string): BindLockError {
-	return new BindLockError(message, {code, address: String(address)});
-}
-
-function show(value: unknown): string {
-	return typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : String(value).slice(0, 40);
+	return new BindLockError(message, {code, address});
 }

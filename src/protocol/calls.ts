@@ -22,8 +22,8 @@ export type Contention =
 	| {readonly kind: 'exclusive'; readonly holder?: Holder}
 	/** Only readers, which test the lock for a moment (`pgrep -L`) and hold nothing that counts. */
 	| {readonly kind: 'shared'; readonly holder?: Holder}
-	/** The kernel shows no lock: it was given back meanwhile, or its owner is in another pid namespace. */
-	| {readonly kind: 'unseen'; readonly holder?: Holder};
+	/** The kernel shows no lock: it was given back meanwhile, or (`elsewhere`, by the record) its owner is in another pid namespace. */
+	| {readonly kind: 'unseen'; readonly holder?: Holder; readonly elsewhere?: boolean};
 
 /** A process bound to the address: `holder` is absent where we may not look into processes of others. */
 export interface Bound {

@@ -4,7 +4,7 @@
  */
 
 import type {PathnameAddress} from '../address.js';
-import {addressInUse, BindLockError, codeOf, printable} from '../errors.js';
+import {addressInUse, BindLockError, codeOf, printable, withoutControls} from '../errors.js';
 import {type Contention, call, type FileStatus, type Protocol} from './calls.js';
 import {type LockRecord, maxRecordBytes, parseRecord} from './record.js';
 import type {Patience, Queue, Waiting} from './waiting.js';
@@ -193,7 +193,10 @@ export function* writeRecord({descriptor, file}: HeldLock, text: string): Protoc
 /** Leaves as it was found what could not be taken. */
 export function* abandon(address: PathnameAddress, descriptor: number, remove: boolean): Protocol<void> {
 	try {
-		if (remove) yield* call('unlink', address.lockPath);
+		// Somebody may have removed it meanwhile, and somebody else may have made and locked another.
+		if (remove && (yield* isStillAt(address.lockPath, yield* call('fstat', descriptor)))) {
+			yield* call('unlink', address.lockPath);
+		}
 	} catch {
 		// An empty file stays behind; the error on its way out matters more.
 	} finally {
@@ -204,7 +207,13 @@ export function* abandon(address: PathnameAddress, descriptor: number, remove: b
 /** What no lock file is: then it is somebody's, and nothing of it is changed. */
 export function refuseUnlessLockFile(address: PathnameAddress, file: FileStatus): void {
 	if (file.type !== 'file') {
-		throw cannotLock(address, 'ERR_LOCK_FILE_TYPE', 'it is not a regular file; remove it or choose another address');
+		// As open(2) says it.
+		const code = {directory: 'EISDIR', symlink: 'ELOOP', socket: 'ENXIO', other: 'ERR_LOCK_FILE_TYPE'}[file.type];
+		throw cannotLock(
+			address,
+			code,
+			openRemedies[code] ?? 'it is not a regular file; remove it or choose another address',
+		);
 	}
 	if (file.nlink > 1) {
 		throw cannotLock(
@@ -263,7 +272,8 @@ function cannotFlock(address: PathnameAddress, cause: unknown): BindLockError {
 		neverLocks(cause) || code === 'ENOLCK'
 			? "this filesystem does not do flock here; backend: 'lease' works without, with a weaker guarantee"
 			: 'flock failed';
-	return cannotLock(address, code, `${why} (${code})`, {syscall: 'flock', cause});
+	const said = code === 'ERR_FLOCK_COMMAND' ? withoutControls((cause as Error).message) : code;
+	return cannotLock(address, code, `${why} (${said})`, {syscall: 'flock', cause});
 }
 
 function taken(address: PathnameAddress, {kind, holder}: Contention, waitedMs: number | undefined): BindLockError {

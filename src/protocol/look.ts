@@ -6,9 +6,10 @@ import {dirname} from 'node:path';
 import type {AbstractAddress, PathnameAddress} from '../address.js';
 import {asBindLockError, type BindLockError, type Holder} from '../errors.js';
 import {taken} from './abstract.js';
+import {refuseIfBound} from './bound.js';
 import {call, type FileStatus, type Protocol} from './calls.js';
 import {refuseForeignContent, refuseUnlessLockFile} from './lockfile.js';
-import {isDead, refuseUnlessOurSocket, whilePinned} from './pathname.js';
+import {isDead, isOurs, refuseUnlessOurSocket, whilePinned} from './pathname.js';
 import {maxRecordBytes} from './record.js';
 
 export interface Seen {
@@ -55,13 +56,19 @@ function* lookAtLock(address: PathnameAddress): Protocol<{readonly held: boolean
 	refuseUnlessLockFile(address, file);
 	const content = file.size > maxRecordBytes ? undefined : yield* call('peek', address.lockPath, maxRecordBytes);
 	const record = refuseForeignContent(address, file, content);
-	const {kind, holder} = yield* call('contention', file, address.lockPath, record);
+	const contention = yield* call('contention', file, address.lockPath, record);
+	const {kind, holder} = contention;
 	if (kind !== 'exclusive') yield* call('checkWritable', address.lockPath);
-	return {held: kind === 'exclusive', ...named(kind === 'shared' ? undefined : holder)};
+	// The kernel would show a lock of this pid namespace.
+	const believed = kind === 'exclusive' || (kind === 'unseen' && contention.elsewhere);
+	return {held: kind === 'exclusive', ...named(believed ? holder : undefined)};
 }
 
 function* isStale(address: PathnameAddress, socket: FileStatus, uid: number): Protocol<boolean> {
-	if (socket.type === 'socket') {
+	if (socket.type === 'socket' && !isOurs(socket, uid)) {
+		// It may not be connected to, so only the table can tell.
+		yield* refuseIfBound(address, () => call('bound', address.path, socket));
+	} else if (socket.type === 'socket') {
 		const dead = yield* whilePinned(address, socket, pinned => isDead(address, socket, pinned));
 		if (dead !== true) return false;
 	}

@@ -91,6 +91,11 @@ export function* reclaim(address: PathnameAddress, uid: number): Protocol<boolea
 	);
 }
 
+/** Root may remove anybody's, and in most directories only the owner may remove a socket. */
+export function isOurs(found: FileStatus, uid: number): boolean {
+	return found.uid === uid || uid === 0;
+}
+
 /** What could be at an address instead of a socket, or whose socket, is not ours to remove. */
 export function refuseUnlessOurSocket(address: PathnameAddress, found: FileStatus, uid: number): void {
 	if (found.type !== 'socket') {
@@ -100,7 +105,7 @@ export function refuseUnlessOurSocket(address: PathnameAddress, found: FileStatu
 			{code: 'ENOTSOCK', address: address.given, syscall: 'bind'},
 		);
 	}
-	if (found.uid !== uid && uid !== 0) {
+	if (!isOurs(found, uid)) {
 		throw new BindLockError(
 			`Cannot reclaim the socket ${printable(address.path)}: it belongs to uid ${found.uid} and this process is uid ${uid}; that user or root has to remove it`,
 			{code: 'EPERM', address: address.given, syscall: 'unlink'},
@@ -114,6 +119,7 @@ export function refuseUnlessOurSocket(address: PathnameAddress, found: FileStatu
  */
 function* unlinkIfDead(address: PathnameAddress, found: FileStatus): Protocol<'unlinked' | 'gone' | 'replaced'> {
 	return yield* whilePinned(address, found, function* (pinned) {
+		yield* letBindsFinish(address.path);
 		if (!(yield* isDead(address, found, pinned))) return 'replaced';
 		// A server that takes no lock may have unlinked it and bound anew while we asked. The pin
 		// keeps the inode's number from coming back. Between this look and the unlink nothing
@@ -121,6 +127,17 @@ function* unlinkIfDead(address: PathnameAddress, found: FileStatus): Protocol<'u
 		if ((yield* isStillAt(address.path, found)) === undefined) return 'replaced';
 		return (yield* call('unlink', address.path)) ? 'unlinked' : 'gone';
 	});
+}
+
+/**
+ * bind() shows the socket's file before the kernel's tables know the socket, both while it has the
+ * directory locked (`unix_bind_bsd` in net/unix/af_unix.c). A link to a name that exists fails, but not
+ * before it has had that lock: so whoever made the file that we have seen is in the tables after it.
+ */
+function* letBindsFinish(path: string): Protocol<void> {
+	try {
+		yield* call('link', path, path);
+	} catch {}
 }
 
 /** Keeps the socket's inode from being freed, and its number from being used again, during `body`. */
@@ -155,7 +172,8 @@ export function* isDead(address: PathnameAddress, found: FileStatus, pinned: num
 	yield* refuseIfBound(address, () => call('bound', address.path, found));
 	const answer = yield* call('connect', address.path, pinned);
 	if (answer === 'ECONNREFUSED') return true;
-	if (answer === 'ENOENT') return false;
+	// Gone, or dying with our connection in its queue: look again.
+	if (answer === 'ENOENT' || answer === 'ECONNRESET') return false;
 	const alive = signsOfLife[answer];
 	if (alive !== undefined) throw addressInUse(address.given, {why: alive});
 	// Our own trouble (no descriptors, no permission) says nothing about the server (R8).

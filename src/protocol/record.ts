@@ -16,6 +16,8 @@ export interface LockRecord {
 	readonly command?: string;
 	readonly label?: string;
 	readonly host?: string;
+	/** As `/proc/self/ns/pid` names it: in another one, `pid` is another process. */
+	readonly pidNamespace?: string;
 }
 
 /** Longer content is not a record. */
@@ -60,7 +62,7 @@ function fieldsOf(json: string): Partial<LockRecord> {
 	}
 	const fields: Record<string, unknown> = {};
 	for (const name of ['fd', 'uid']) if (Number.isInteger(parsed[name])) fields[name] = parsed[name];
-	for (const name of ['since', 'command', 'label', 'host']) {
+	for (const name of ['since', 'command', 'label', 'host', 'pidNamespace']) {
 		if (typeof parsed[name] === 'string') fields[name] = parsed[name];
 	}
 	return fields as Partial<LockRecord>;

@@ -2,6 +2,7 @@
  * The end of serving: the socket goes first, and only if it is ours. The lock goes after that.
  */
 import type {PathnameAddress} from '../address.js';
+import {codeOf} from '../errors.js';
 import {call, type FileStatus, type Listener, type Protocol} from './calls.js';
 import {sameFile} from './lockfile.js';
 
@@ -18,29 +19,36 @@ export function* stopServing(
 	listener: Listener,
 	bound: FileStatus | undefined,
 ): Protocol<string | undefined> {
-	// Compared before the close: afterwards the inode is free and its number may be reused (R14).
-	const found = yield* lstatOrNothing(address.bindPath);
-	const ours = found !== undefined && bound !== undefined && sameFile(found, bound);
-	let left: string | undefined;
-	// A directory is safe from unlink.
-	if (found === undefined || ours || found.type === 'directory') yield* call('closeListener', listener);
-	else left = yield* closeBesides(address.bindPath, listener);
-	// A relative name leads elsewhere after a chdir: then our file is still where it was bound.
+	// A relative name leads elsewhere after a chdir: then our file is still where it was bound, and
+	// libuv will not find it. Before the close, too: until then the inode is ours.
 	if (address.bindPath !== address.path && bound !== undefined) yield* unlinkIfOurs(address.path, bound);
-	return left;
+	// Compared before the close: afterwards the inode is free and its number may be reused (R14).
+	if (yield* mayUnlink(address.bindPath, bound)) {
+		yield* call('closeListener', listener);
+		return undefined;
+	}
+	return yield* closeBesides(address.bindPath, listener);
+}
+
+/** Whether unlinking the path would hit our own file, or nothing. If that cannot be told, it would not. */
+function* mayUnlink(path: string, bound: FileStatus | undefined): Protocol<boolean> {
+	try {
+		const found = yield* call('lstat', path);
+		// A directory is safe from unlink.
+		if (found === undefined || found.type === 'directory') return true;
+		return bound !== undefined && sameFile(found, bound);
+	} catch (error) {
+		// Where the path may not be walked, libuv's unlink cannot walk it either.
+		return ['EACCES', 'ENOTDIR', 'ELOOP'].includes(codeOf(error));
+	}
 }
 
 function* unlinkIfOurs(path: string, bound: FileStatus): Protocol<void> {
-	const found = yield* lstatOrNothing(path);
-	if (found !== undefined && sameFile(found, bound)) yield* call('unlink', path);
-}
-
-/** Where we may not even look, libuv's unlink fails as well. */
-function* lstatOrNothing(path: string): Protocol<FileStatus | undefined> {
 	try {
-		return yield* call('lstat', path);
+		const found = yield* call('lstat', path);
+		if (found !== undefined && sameFile(found, bound)) yield* call('unlink', path);
 	} catch {
-		return undefined;
+		// Stale from now on: the next server removes it.
 	}
 }
 
@@ -50,15 +58,19 @@ function* closeBesides(path: string, listener: Listener): Protocol<string | unde
 	yield* call('closeListener', listener);
 	if (aside === undefined) return undefined;
 	try {
-		if (aside.linked) yield* call('link', aside.path, path);
-		else if ((yield* call('lstat', path)) === undefined) yield* call('rename', aside.path, path);
-		else return aside.path;
+		if (aside.linked) {
+			yield* call('link', aside.path, path);
+			yield* call('unlink', aside.path);
+			return undefined;
+		}
+		if ((yield* call('lstat', path)) !== undefined) return aside.path;
+		yield* call('rename', aside.path, path);
+		return undefined;
 	} catch {
-		// Somebody has bound there in between. Theirs stays, and the other is not ours to delete.
+		// Somebody has bound there in between: theirs stays, and the other is not ours to delete. Or the
+		// second name could not be removed, which harms nobody.
 		return aside.path;
 	}
-	if (aside.linked) yield* call('unlink', aside.path);
-	return undefined;
 }
 
 /**
@@ -69,7 +81,7 @@ function* closeBesides(path: string, listener: Listener): Protocol<string | unde
 function* setAside(path: string): Protocol<{path: string; linked: boolean} | undefined> {
 	for (let number = 0; number < 100; number++) {
 		const aside = `${path}.aside${number}`;
-		if ((yield* call('lstat', aside)) !== undefined) continue;
+		if (!(yield* isFree(aside))) continue;
 		for (const how of ['link', 'rename'] as const) {
 			try {
 				yield* call(how, path, aside);
@@ -79,4 +91,12 @@ function* setAside(path: string): Protocol<{path: string; linked: boolean} | und
 		return undefined;
 	}
 	return undefined;
+}
+
+function* isFree(path: string): Protocol<boolean> {
+	try {
+		return (yield* call('lstat', path)) === undefined;
+	} catch {
+		return false;
+	}
 }

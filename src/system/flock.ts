@@ -61,6 +61,11 @@ function load(address: string, forced: string | undefined): Flock {
 
 /** Only the synchronous, non-blocking form: a pending asynchronous one hangs `process.exit()` and occupies the thread pool. */
 function byAddon(): Flock {
+	// fs-ext keeps handles of one isolate in static variables: loaded by a second thread after the
+	// first has ended, it aborts the process (fs-ext 2.1.1, Node 20).
+	if (!process.getBuiltinModule('node:worker_threads').isMainThread) {
+		throw new Error('fs-ext can be used by the main thread only');
+	}
 	const {flockSync} = createRequire(import.meta.url)('fs-ext') as {
 		flockSync(descriptor: number, flags: 'exnb'): void;
 	};

@@ -29,6 +29,10 @@ export class GroupWitness {
 			.getBuiltinModule('node:child_process')
 			.spawn('/bin/sh', ['-c', script], {stdio: ['pipe', 'pipe', 'ignore'], cwd: '/'});
 		child.on('error', () => {});
+		// Before its traps are set a signal ends it, which says the same.
+		child.on('exit', (_, signal) => {
+			if (signal !== null) this.#report(signal);
+		});
 		child.stdin?.on('error', () => {});
 		child.stdout?.on('error', () => {}).on('data', chunk => this.#report(String(chunk).trim()));
 		child.unref();

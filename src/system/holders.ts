@@ -6,7 +6,7 @@ import {basename} from 'node:path';
 import type {Holder} from '../errors.js';
 import type {Contention, FileStatus} from '../protocol/calls.js';
 import type {LockRecord} from '../protocol/record.js';
-import {allProcesses, describeProcess, descriptorsOf, leadsTo, readProc} from './procfs.js';
+import {allProcesses, describeProcess, descriptorsOf, leadsTo, namespaceOf, readProc} from './procfs.js';
 
 /**
  * Looks first where the record says: one descriptor of one process, so that the cost does not grow
@@ -27,7 +27,9 @@ export function lockContention(file: FileStatus, lockPath: string, record: LockR
 	// Some filesystems show programs another device number than /proc/locks: then only a confirmed holder counts.
 	if (writers.some(lock => lock.sameDevice)) return contention('exclusive', holder);
 	const reader = locks.find(lock => !lock.exclusive && lock.sameDevice);
-	return reader === undefined ? contention('unseen', holder) : contention('shared', describeProcess(reader.pid));
+	if (reader !== undefined) return contention('shared', describeProcess(reader.pid));
+	const unseen = contention('unseen', holder);
+	return isElsewhere(record) ? {...unseen, kind: 'unseen', elsewhere: true} : unseen;
 }
 
 interface Lock {
@@ -91,18 +93,21 @@ function confirmedIn(pids: readonly number[], file: FileStatus, lockPath: string
 	return taker;
 }
 
-/** Whether it is a `flock -x 3`: it locks a descriptor of its parent and exits, so what it has it only passes on. */
+/** Whether it is a `flock -x 3`, which locks a descriptor of its parent and exits, or is about to be gone: what it has it only passes on. */
 export function takesForOthers(pid: number): boolean {
 	const command = readProc(`/proc/${pid}/cmdline`) ?? '';
+	// A process on its way out has no command line any more, and its descriptors for a moment longer.
+	if (command === '') return true;
 	return /^([^\0]*\/)?flock\0(-[^\0]*\0)*\d+\0$/.test(command);
 }
 
 /** The holder by its own account, unless we can see that its account is out of date. */
 export function claimedHolder(record: LockRecord | undefined, locks: readonly Lock[]): Holder | undefined {
 	if (record === undefined) return undefined;
+	const elsewhere = isElsewhere(record);
 	const host = record.host === undefined || record.host === hostname() ? undefined : record.host;
-	const seen = host === undefined ? describeProcess(record.pid, sinceOf(record)) : undefined;
-	if (host === undefined && seen === undefined) return undefined;
+	const seen = elsewhere ? undefined : describeProcess(record.pid, sinceOf(record));
+	if (!elsewhere && seen === undefined) return undefined;
 	const claim: Holder = {
 		pid: record.pid,
 		uid: record.uid ?? seen?.uid ?? -1,
@@ -113,6 +118,11 @@ export function claimedHolder(record: LockRecord | undefined, locks: readonly Lo
 		...(host === undefined ? {} : {host}),
 	};
 	return withRecord(claim, record);
+}
+
+/** Whether the record's pid is of another pid namespace: a container that shares the directory. */
+function isElsewhere(record: LockRecord | undefined): boolean {
+	return record?.pidNamespace !== undefined && record.pidNamespace !== namespaceOf('pid');
 }
 
 /** What only the record knows, if it is the record of this holder. */

@@ -21,7 +21,8 @@ export function readProc(path: string, whole = false): string | undefined {
 			text += buffer.toString('latin1', 0, length);
 			if (length === 0 || !whole) return text;
 		}
-	} catch {
+	} catch (error) {
+		throwTrouble(error);
 		return undefined;
 	} finally {
 		if (descriptor !== undefined) closeSync(descriptor);
@@ -121,16 +122,22 @@ function startTicks(pid: number): string | undefined {
 }
 
 /** `net:[4026531840]`, or `'unknown'` without /proc. */
-export function networkNamespace(): string {
-	return linkOrUndefined('/proc/self/ns/net') ?? 'unknown';
+export function namespaceOf(kind: 'net' | 'pid'): string {
+	return linkOrUndefined(`/proc/self/ns/${kind}`) ?? 'unknown';
 }
 
 function namesIn(directory: string): string[] {
 	try {
 		return readdirSync(directory);
-	} catch {
+	} catch (error) {
+		throwTrouble(error);
 		return [];
 	}
+}
+
+/** That we cannot look says nothing about who is there: a probe that has no descriptor left must not find nobody (R8). */
+function throwTrouble(error: unknown): void {
+	if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(codeOf(error))) throw error;
 }
 
 function linkOrUndefined(path: string): string | undefined {

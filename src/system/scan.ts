@@ -8,11 +8,15 @@ export interface Scanned {
 	readonly sockets: readonly string[];
 	/** Regular files named `*.lock`. */
 	readonly lockFiles: readonly string[];
-	/** Directories that could not be read, each with the reason. */
+	/** Why directories below it could not be read. */
 	readonly unread: readonly string[];
 }
 
-/** Goes down into directories of the same filesystem; follows no symbolic link but the one given. */
+/**
+ * Goes down into directories of the same filesystem; follows no symbolic link but the one given.
+ *
+ * @throws what the system says of a directory that cannot be read itself
+ */
 export function scanDirectory(given: string): Scanned {
 	const sockets: string[] = [];
 	const lockFiles: string[] = [];
@@ -28,6 +32,7 @@ export function scanDirectory(given: string): Scanned {
 				else if (entry.isFile() && entry.name.endsWith('.lock')) lockFiles.push(path);
 			}
 		} catch (error) {
+			if (device === undefined) throw error;
 			unread.push((error as Error).message);
 		}
 	};

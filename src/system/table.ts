@@ -4,7 +4,7 @@
  */
 import {lstatSync, readlinkSync} from 'node:fs';
 import {isAbsolute, join} from 'node:path';
-import {allProcesses, descriptorsOf, leadsTo, networkNamespace, readProc} from './procfs.js';
+import {allProcesses, descriptorsOf, leadsTo, namespaceOf, readProc} from './procfs.js';
 import {parseRow, type Row, rootedFor} from './sockets.js';
 
 export interface BoundSocket extends Row {
@@ -27,7 +27,7 @@ export interface FoundFile {
 
 /** @returns `undefined` without a /proc to read it from */
 export function boundSockets(): BoundSocket[] | undefined {
-	const own = networkNamespace();
+	const own = namespaceOf('net');
 	const rows = new Map<string, {readonly row: Row; readonly namespace: string}>();
 	for (const [namespace, table] of tables(own)) {
 		for (const row of rowsOf(table)) rows.set(row.inode, {row, namespace});
@@ -80,7 +80,8 @@ function ownersOf(rows: ReadonlyMap<string, unknown>): Map<string, number[]> {
 function whatLiesAt(path: string, pid: number | undefined): Pick<BoundSocket, 'file' | 'here'> {
 	if (path.startsWith('@')) return {};
 	const rooted = pid === undefined ? undefined : rootedFor(pid, path);
-	const file = (rooted && fileAt(rooted)) ?? (isAbsolute(path) ? fileAt(path) : undefined);
+	const seen = rooted === undefined ? undefined : fileAt(rooted);
+	const file = seen ?? (isAbsolute(path) ? fileAt(path) : undefined);
 	if (file === undefined) return {};
 	const absolute = isAbsolute(path) ? path : join(linkOf(`/proc/${pid}/cwd`) ?? '/', path);
 	return {file, here: rooted === undefined || leadsTo(absolute, file) ? absolute : rooted};

@@ -1,0 +1,84 @@
+/**
+ * What this machine lets a test do. Each is the reason to skip, or `undefined` if it can be done;
+ * a test that cannot run says so in its title.
+ */
+import {spawnSync} from 'node:child_process';
+import {existsSync} from 'node:fs';
+import {createRequire} from 'node:module';
+import {fileURLToPath} from 'node:url';
+import test, {type ExecutionContext} from 'ava';
+import {notRoot} from './programs.js';
+
+type Run = (t: ExecutionContext) => void | Promise<void>;
+
+/** A serial test, skipped aloud if there is an obstacle. */
+export function testUnless(...obstacles: readonly (string | undefined)[]): (title: string, run: Run) => void {
+	const reason = obstacles.find(obstacle => obstacle !== undefined);
+	return (title, run) => {
+		if (reason === undefined) test.serial(title, run);
+		else test.serial.skip(`${title} (skipped: ${reason})`, run);
+	};
+}
+
+/** A user that owns nothing, for tests that must not be root. */
+export const otherUid = 54_321;
+
+export function noOtherUser(): string | undefined {
+	const become = ['--reuid', String(otherUid), '--regid', String(otherUid), '--clear-groups'];
+	const read = `require('node:fs').readFileSync(${JSON.stringify(fileURLToPath(import.meta.url))})`;
+	return (
+		notRoot ?? unlessWorks('another user cannot read these files', 'setpriv', ...become, process.execPath, '-e', read)
+	);
+}
+
+export function noMounts(): string | undefined {
+	return notRoot ?? unlessWorks('may not mount', 'unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /tmp');
+}
+
+export function noNetworkNamespaces(): string | undefined {
+	return notRoot ?? unlessWorks('may not make a network namespace', 'unshare', '--net', 'true');
+}
+
+export function noPidNamespaces(): string | undefined {
+	return (
+		notRoot ??
+		unlessWorks('may not make a pid namespace', 'unshare', '--pid', '--uts', '--fork', '--mount-proc', 'true')
+	);
+}
+
+/** Debian's own before others: those in home directories are not for other users. */
+export const python: string = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
+
+export function noPython(): string | undefined {
+	return unlessWorks('needs python3, to make sockets that Node cannot make', python, '-c', 'import socket');
+}
+
+export function noAddon(): string | undefined {
+	try {
+		createRequire(import.meta.url)('fs-ext');
+		return undefined;
+	} catch {
+		return 'needs fs-ext to be compiled';
+	}
+}
+
+export function noFlockCommand(): string | undefined {
+	return unlessWorks('needs flock(1)', 'sh', '-c', 'command -v flock');
+}
+
+export function noPgrep(): string | undefined {
+	return unlessWorks('needs the pgrep of procps', 'sh', '-c', 'pgrep --version | grep procps');
+}
+
+export function noOpenssl(): string | undefined {
+	return unlessWorks('needs openssl, to make a certificate', 'openssl', 'version');
+}
+
+function unlessWorks(reason: string, command: string, ...args: readonly string[]): string | undefined {
+	return spawnSync(command, args, {stdio: 'ignore'}).status === 0 ? undefined : reason;
+}
+
+/** A program that is not everywhere. */
+export function lacking(program: string): string | undefined {
+	return unlessWorks(`needs ${program}`, 'sh', '-c', `command -v ${program}`);
+}

@@ -1,0 +1,76 @@
+/**
+ * The shipped protocol on this machine, with a test between it and the kernel.
+ */
+import {type PathnameAddress, parseAddress} from '../../src/address.js';
+import type {System} from '../../src/protocol/calls.js';
+import {type Claim, giveBackLock} from '../../src/protocol/lockfile.js';
+import {type Taken, take} from '../../src/protocol/pathname.js';
+import {formatRecord} from '../../src/protocol/record.js';
+import {noPatience} from '../../src/protocol/waiting.js';
+import {NodeSystem, run, runSync} from '../../src/system/node.js';
+
+export function pathname(given: string): PathnameAddress {
+	const address = parseAddress(given);
+	if (address.kind === 'pathname') return address;
+	throw new Error(`${given} is no pathname`);
+}
+
+export const claim: Claim = {
+	uid: process.geteuid?.() ?? -1,
+	lockFileMode: 0o600,
+	record: (fd = 0) => formatRecord(process.pid, fd, new Date().toISOString(), '"label":"test"}'),
+	patience: noPatience,
+};
+
+export async function takeWith(system: System, address: string): Promise<Taken> {
+	return run(take(pathname(address), claim), system);
+}
+
+/** In the middle of another's taking: for addresses where nobody has to be asked. */
+export function takeSync(address: string): Taken {
+	return runSync(take(pathname(address), claim), new NodeSystem(address));
+}
+
+export function giveBack(address: string, taken: Taken, options: {readonly removeLockFile?: boolean} = {}): void {
+	const {removeLockFile = false} = options;
+	runSync(giveBackLock(pathname(address).lockPath, taken.lock, removeLockFile), new NodeSystem(address));
+}
+
+/** What happens instead of a call; `proceed()` is the call itself. */
+export type Changes = {
+	readonly [Name in keyof System]?: (
+		proceed: () => ReturnType<System[Name]>,
+		...parameters: Parameters<System[Name]>
+	) => ReturnType<System[Name]>;
+};
+
+/** This machine, except for some calls. */
+export function systemWith(changes: Changes): System {
+	return wrap((name, proceed, parameters) => {
+		const change = changes[name] as ((...all: readonly unknown[]) => unknown) | undefined;
+		return change === undefined ? proceed() : change(proceed, ...parameters);
+	});
+}
+
+/** This machine, and somebody between the protocol and each call. */
+export function wrap(
+	between: (name: keyof System, proceed: () => unknown, parameters: readonly unknown[]) => unknown,
+): System {
+	const system = new NodeSystem('') as unknown as Record<string, (...parameters: readonly unknown[]) => unknown>;
+	return new Proxy({} as System, {
+		get:
+			(_, name: string) =>
+			(...parameters: readonly unknown[]) =>
+				between(name as keyof System, () => system[name]?.(...parameters), parameters),
+	});
+}
+
+/** An action for one moment: the first call does it, further calls do nothing. */
+export function once(action: () => void): () => void {
+	let done = false;
+	return () => {
+		if (done) return;
+		done = true;
+		action();
+	};
+}

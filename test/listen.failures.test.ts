@@ -1,0 +1,159 @@
+/**
+ * Where `listen` fails: nothing listens, nothing is left, and the lock is given back.
+ */
+import {once} from 'node:events';
+import {chmodSync, existsSync, readFileSync, unlinkSync, writeFileSync} from 'node:fs';
+import {connect, createServer, Server} from 'node:net';
+import {join} from 'node:path';
+import test from 'ava';
+import {acquire, BindLockError, inspect, listen} from '../src/index.js';
+import {noOtherUser, otherUid, testUnless} from './helpers/abilities.js';
+import {makeStale} from './helpers/detectors.js';
+import {checkLeaks} from './helpers/leaks.js';
+import {start, temporaryDirectory} from './helpers/programs.js';
+import {contentOf, namesIn} from './helpers/tree.js';
+
+checkLeaks();
+
+const hello = 'hello from here';
+
+async function ask(path: string): Promise<string> {
+	let text = '';
+	for await (const chunk of connect(path)) text += chunk;
+	return text;
+}
+
+test.serial('not a server, or one that listens already: refused before anything is touched', async t => {
+	const directory = temporaryDirectory(t);
+	const listening = createServer().listen(join(directory, 'other'));
+	await once(listening, 'listening');
+	await makeStale(join(directory, 's'));
+	const before = contentOf(directory);
+	for (const server of [undefined, null, {}, 'server', () => {}, {listen() {}}]) {
+		const attempt = listen(server as unknown as Server, join(directory, 's'));
+		await t.throwsAsync(attempt, {instanceOf: BindLockError, code: 'ERR_INVALID_ARG_TYPE'});
+	}
+	const attempt = listen(listening, join(directory, 's'));
+	await t.throwsAsync(attempt, {instanceOf: BindLockError, code: 'ERR_SERVER_ALREADY_LISTEN'});
+	t.true(listening.listening);
+	t.deepEqual(contentOf(directory), before);
+	listening.close();
+	await once(listening, 'close');
+});
+
+test.serial('one server listened to twice at once: one of the two, and only its address is kept', async t => {
+	const directory = temporaryDirectory(t);
+	const server = createServer(socket => socket.end(hello));
+	const [first, second] = await Promise.allSettled([
+		listen(server, join(directory, 'a')),
+		listen(server, join(directory, 'b')),
+	]);
+	t.is(first.status, 'fulfilled');
+	t.like(second, {status: 'rejected', reason: {code: 'ERR_SERVER_ALREADY_LISTEN'}});
+	t.is(await ask(join(directory, 'a')), hello);
+	t.is((await inspect(join(directory, 'b'))).state, 'free');
+	server.close();
+	t.deepEqual(namesIn(directory), ['a.lock', 'b.lock']);
+});
+
+/** A server, and what happens right before it binds. */
+class Interrupted extends Server {
+	readonly #interrupt: () => void;
+
+	constructor(interrupt: () => void) {
+		super();
+		this.#interrupt = interrupt;
+	}
+
+	override listen(...parameters: unknown[]): this {
+		this.#interrupt();
+		return super.listen(...(parameters as [object]));
+	}
+}
+
+test.serial('a server without a lock binds first: EADDRINUSE, it stays, and the lock is given back', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const naive = createServer(socket => socket.end(hello));
+	const error = await t.throwsAsync(listen(new Interrupted(() => naive.listen(address)), address), {
+		instanceOf: BindLockError,
+		code: 'EADDRINUSE',
+	});
+	t.like(error, {errno: -98, syscall: 'listen', address, cause: {code: 'EADDRINUSE'}});
+	t.regex(error?.message ?? '', /has bound there just now/);
+	t.is(await ask(address), hello);
+	t.is((await inspect(address)).state, 'foreign');
+	naive.close();
+	await (await acquire(address)).release();
+});
+
+test.serial('listen() of the server throws: the lock is given back, and the error is the cause', async t => {
+	const directory = temporaryDirectory(t);
+	const cause = new Error('not today');
+	const failing = new Interrupted(() => {
+		throw cause;
+	});
+	const error = await t.throwsAsync(listen(failing, join(directory, 's')), {
+		instanceOf: BindLockError,
+		code: 'UNKNOWN',
+	});
+	t.is(error?.cause, cause);
+	t.regex(error?.message ?? '', /Cannot listen on .*: not today/);
+	t.is((await inspect(join(directory, 's'))).state, 'free');
+});
+
+testUnless(noOtherUser())('a directory in which we may not bind: EACCES, and the lock is given back', async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	chmodSync(directory, 0o755);
+	writeFileSync(`${address}.lock`, '');
+	chmodSync(`${address}.lock`, 0o666);
+	const program = start(t, 'holder', ['listen', address], {uid: otherUid});
+	t.like(await program.expect('refused'), {code: 'EACCES', errno: -13, syscall: 'listen', ours: true});
+	t.deepEqual(namesIn(directory), ['s.lock']);
+	await (await acquire(address)).release();
+});
+
+test.serial('the mode cannot be set: nothing listens, and the lock is given back', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const server = createServer();
+	server.once('listening', () => unlinkSync(address));
+	await t.throwsAsync(listen(server, address, {socketMode: 0o600}), {instanceOf: BindLockError, code: 'ENOENT'});
+	t.false(server.listening);
+	t.is((await inspect(address)).state, 'free');
+});
+
+test.serial('the server is closed while it begins to listen: rejected, and nothing is left', async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	const server = createServer();
+	const listening = listen(server, address);
+	// Bound, and 'listening' not emitted yet.
+	while (!server.listening) await undefined;
+	t.true(existsSync(address));
+	server.close();
+	await t.throwsAsync(listening, {instanceOf: BindLockError, code: 'ERR_SERVER_NOT_RUNNING'});
+	t.deepEqual(namesIn(directory), ['s.lock']);
+	t.is(readFileSync(`${address}.lock`, 'utf8'), '');
+	t.is((await inspect(address)).state, 'free');
+});
+
+test.serial('a refused server can be used again', async t => {
+	const directory = temporaryDirectory(t);
+	const holder = await acquire(join(directory, 's'));
+	const server = createServer(socket => socket.end(hello));
+	await t.throwsAsync(listen(server, join(directory, 's')), {code: 'EADDRINUSE'});
+	await holder.release();
+	const lock = await listen(server, join(directory, 's'));
+	t.is(await ask(join(directory, 's')), hello);
+	await lock.release();
+});
+
+test.serial('a signal that is aborted already: rejected with its reason, and the server is not touched', async t => {
+	const directory = temporaryDirectory(t);
+	const server = createServer();
+	const reason = new Error('changed my mind');
+	const attempt = listen(server, join(directory, 's'), {signal: AbortSignal.abort(reason)});
+	t.is(await t.throwsAsync(attempt), reason);
+	t.false(server.listening);
+	t.deepEqual(namesIn(directory), []);
+});

@@ -1,0 +1,186 @@
+import {chmodSync, chownSync, existsSync, readFileSync, writeFileSync, writeSync} from 'node:fs';
+import {join} from 'node:path';
+import test, {type ExecutionContext} from 'ava';
+import {acquire, BindLockError} from '../../src/index.js';
+import type {System} from '../../src/protocol/calls.js';
+import {noAddon, noFlockCommand, noMounts, noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
+import {makeStale} from '../helpers/detectors.js';
+import {checkLeaks} from '../helpers/leaks.js';
+import {type Event, start, temporaryDirectory} from '../helpers/programs.js';
+import {giveBack, systemWith, takeWith} from '../helpers/protocol.js';
+import {namesIn, treeOf} from '../helpers/tree.js';
+
+checkLeaks();
+
+test.serial('the directory does not exist: ENOENT, and it is not made', async t => {
+	const directory = temporaryDirectory(t);
+	await t.throwsAsync(acquire(join(directory, 'a', 's')), {
+		instanceOf: BindLockError,
+		code: 'ENOENT',
+		message: /create the/,
+	});
+	t.deepEqual(namesIn(directory), []);
+});
+
+test.serial('a part of the path is a file: ENOTDIR', async t => {
+	const directory = temporaryDirectory(t);
+	writeFileSync(join(directory, 'a'), 'text');
+	const before = treeOf(directory);
+	await t.throwsAsync(acquire(join(directory, 'a', 's')), {
+		instanceOf: BindLockError,
+		code: 'ENOTDIR',
+		message: /not a dir/,
+	});
+	t.deepEqual(treeOf(directory), before);
+});
+
+const maybeAsOther = testUnless(noOtherUser());
+
+async function refusedAsOther(t: ExecutionContext, address: string): Promise<Event> {
+	const program = start(t, 'holder', ['acquire', address], {uid: otherUid});
+	return program.expect('refused');
+}
+
+maybeAsOther('the directory is not writable: EACCES, and nothing is changed', async t => {
+	const directory = temporaryDirectory(t);
+	chmodSync(directory, 0o755);
+	await makeStale(join(directory, 's'));
+	const before = treeOf(directory);
+	t.like(await refusedAsOther(t, join(directory, 's')), {code: 'EACCES', errno: -13, syscall: 'open', ours: true});
+	t.deepEqual(treeOf(directory), before);
+});
+
+maybeAsOther('the lock file may not be opened: EACCES, and nothing is changed', async t => {
+	const directory = temporaryDirectory(t);
+	chmodSync(directory, 0o777);
+	for (const mode of [0o600, 0o644]) {
+		writeFileSync(join(directory, 's.lock'), '');
+		chmodSync(join(directory, 's.lock'), mode);
+		const before = treeOf(directory);
+		t.like(await refusedAsOther(t, join(directory, 's')), {code: 'EACCES', syscall: 'open', ours: true});
+		t.deepEqual(treeOf(directory), before);
+	}
+});
+
+const maybeMounted = testUnless(noMounts());
+
+/** Before a program: a filesystem of its own on the directory, seen by others under its root in /proc. */
+function mounting(directory: string, options: string, then = 'true'): string[] {
+	const script = `mount -t tmpfs -o ${options} none "$0" && cd "$0" && ${then} && exec "$@"`;
+	return ['unshare', '--mount', 'sh', '-c', script, directory];
+}
+
+maybeMounted('the filesystem is read-only: EROFS, with or without a lock file there', async t => {
+	const directory = temporaryDirectory(t);
+	for (const prepare of ['true', ': > s.lock']) {
+		const before = mounting(directory, 'mode=755', `${prepare} && mount -o remount,ro "$0"`);
+		const program = start(t, 'holder', ['acquire', join(directory, 's')], {before});
+		t.like(await program.expect('refused'), {code: 'EROFS', syscall: 'open', ours: true});
+		t.deepEqual(namesIn(`/proc/${program.pid}/root${directory}`), prepare === 'true' ? [] : ['s.lock']);
+	}
+	t.deepEqual(namesIn(directory), []);
+});
+
+maybeMounted('the disk is full: the lock holds all the same, without a record', async t => {
+	const directory = temporaryDirectory(t);
+	const before = mounting(directory, 'size=16k', '{ head -c 100000 /dev/zero > full 2> /dev/null || true; }');
+	const program = start(t, 'holder', ['acquire', join(directory, 's')], {before});
+	await program.expect('held');
+	const seen = `/proc/${program.pid}/root${directory}`;
+	t.deepEqual(namesIn(seen), ['full', 's.lock']);
+	t.is(readFileSync(join(seen, 's.lock'), 'utf8'), '');
+	const error = await t.throwsAsync(acquire(join(seen, 's')), {instanceOf: BindLockError, code: 'EADDRINUSE'});
+	t.like(error?.holder, {pid: program.pid, verifiedBy: 'kernel'});
+	program.send('release');
+	t.like(await program.expect('released'), {held: false});
+	await (await acquire(join(seen, 's'))).release();
+});
+
+maybeMounted('the disk has no inode left: ENOSPC, and nothing is left behind', async t => {
+	const directory = temporaryDirectory(t);
+	const before = mounting(directory, 'nr_inodes=2', ': > taken');
+	const program = start(t, 'holder', ['acquire', join(directory, 's')], {before});
+	t.like(await program.expect('refused'), {code: 'ENOSPC', syscall: 'open', ours: true});
+	t.deepEqual(namesIn(`/proc/${program.pid}/root${directory}`), ['taken']);
+});
+
+/** A filesystem whose flock always fails. */
+function failing(code: string): System {
+	return systemWith({
+		flock() {
+			throw Object.assign(new Error(`${code}: flock`), {code, syscall: 'flock'});
+		},
+	});
+}
+
+for (const code of ['EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'ENOLCK', 'EIO']) {
+	test.serial(`flock fails with ${code}: it is not passed over, and an existing lock file and socket stay`, async t => {
+		const directory = temporaryDirectory(t);
+		const address = join(directory, 's');
+		await makeStale(address);
+		writeFileSync(`${address}.lock`, '');
+		const before = treeOf(directory);
+		const error = await t.throwsAsync(takeWith(failing(code), address), {instanceOf: BindLockError, code});
+		t.like(error, {syscall: 'flock', path: `${address}.lock`});
+		t.regex(error?.message ?? '', code === 'EIO' ? /flock failed \(EIO\)/ : /does not do flock here/);
+		t.deepEqual(treeOf(directory), before);
+	});
+}
+
+for (const code of ['EOPNOTSUPP', 'ENOSYS', 'EINVAL']) {
+	test.serial(`flock never works there (${code}): a lock file made for it goes again`, async t => {
+		const directory = temporaryDirectory(t);
+		await t.throwsAsync(takeWith(failing(code), join(directory, 's')), {code});
+		t.deepEqual(namesIn(directory), []);
+	});
+}
+
+test.serial('a record that fits in part is taken back, and the lock holds', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	// A disk that fills up in the middle.
+	const taken = await takeWith(systemWith({write: (_, fd, text) => writeSync(fd, text.slice(0, 20))}), address);
+	t.is(readFileSync(`${address}.lock`, 'utf8'), '');
+	await t.throwsAsync(acquire(address), {code: 'EADDRINUSE'});
+	giveBack(address, taken);
+	await (await acquire(address)).release();
+});
+
+maybeAsOther('users who may write the lock file share an address', async t => {
+	const directory = temporaryDirectory(t);
+	chownSync(directory, otherUid, otherUid);
+	const address = join(directory, 's');
+	const lock = await acquire(address);
+	chownSync(`${address}.lock`, otherUid, otherUid);
+	t.like(await refusedAsOther(t, address), {code: 'EADDRINUSE', ours: true});
+	await lock.release();
+	await start(t, 'holder', ['acquire', address], {uid: otherUid}).expect('held');
+	const error = await t.throwsAsync(acquire(address), {instanceOf: BindLockError, code: 'EADDRINUSE'});
+	t.is(error?.holder?.uid, otherUid);
+});
+
+for (const [way, obstacle] of [
+	['addon', noAddon()],
+	['command', noFlockCommand()],
+] as const) {
+	testUnless(obstacle)(`with few or no descriptors free: EMFILE, and nothing is deleted (flock by ${way})`, async t => {
+		const directory = temporaryDirectory(t);
+		const names = Array.from({length: 20}, (_, index) => String(index));
+		for (const name of names) await makeStale(join(directory, name));
+		const program = start(t, 'starved', [directory, String(names.length)], {
+			before: ['sh', '-c', 'ulimit -n 60 && exec "$@"', 'sh'],
+			env: {BINDLOCK_FLOCK: way},
+		});
+		await program.expect('ready');
+		const outcomes: Event[] = [];
+		for (const _ of names) outcomes.push(await program.expect('outcome'));
+		for (const outcome of outcomes) {
+			const {free, leftFree, code, reclaimed} = outcome;
+			t.true(code === 'ok' ? reclaimed : code === 'EMFILE', JSON.stringify(outcome));
+			t.is(existsSync(join(directory, String(free))), code !== 'ok', 'whether the socket file is there');
+			// spawnSync of Node itself keeps an epoll descriptor where it fails for want of another.
+			if (way === 'addon') t.is(leftFree, free, 'descriptors kept');
+		}
+		t.deepEqual([outcomes[0]?.code, outcomes[1]?.code, outcomes.at(-1)?.code], ['EMFILE', 'EMFILE', 'ok']);
+		if (way === 'addon') t.regex(String(outcomes[1]?.message), /^Cannot tell whether a server is bound/);
+	});
+}

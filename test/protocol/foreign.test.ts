@@ -1,0 +1,287 @@
+/**
+ * Servers that take no lock: recognised whatever their kind, their state and the spelling of their
+ * path, not disturbed, and told apart from what is dead.
+ */
+import {once} from 'node:events';
+import {existsSync, linkSync, mkdirSync, readFileSync, renameSync, symlinkSync} from 'node:fs';
+import {connect, type Socket} from 'node:net';
+import {join} from 'node:path';
+import test, {type ExecutionContext} from 'ava';
+import {acquire, BindLockError, inspect} from '../../src/index.js';
+import {noNetworkNamespaces, noPython, testUnless} from '../helpers/abilities.js';
+import {listeners, makeStale} from '../helpers/detectors.js';
+import {checkLeaks} from '../helpers/leaks.js';
+import {type Program, type StartOptions, start, temporaryDirectory} from '../helpers/programs.js';
+import {systemWith, takeWith} from '../helpers/protocol.js';
+import {startSocket} from '../helpers/sockets.js';
+import {contentOf, inodeOf, namesIn} from '../helpers/tree.js';
+
+checkLeaks();
+
+async function startNaive(
+	t: ExecutionContext,
+	path: string,
+	options: object = {},
+	how: StartOptions = {},
+): Promise<Program> {
+	const program = start(t, 'naive', [path, JSON.stringify(options)], how);
+	await program.expect('listening');
+	return program;
+}
+
+async function clientsOf(program: Program): Promise<unknown> {
+	program.send('count');
+	return (await program.expect('count'))['clients'];
+}
+
+/** Refused, with nothing changed. @returns the error */
+async function refused(
+	t: ExecutionContext,
+	address: string,
+	attempt: Promise<unknown> = acquire(address),
+): Promise<BindLockError> {
+	const before = inodeOf(address);
+	const error = await t.throwsAsync(attempt, {instanceOf: BindLockError, code: 'EADDRINUSE'});
+	t.is(inodeOf(address), before);
+	t.false(existsSync(`${address}.lock`), 'a lock file made for it goes again');
+	return error as BindLockError;
+}
+
+async function recognised(t: ExecutionContext, address: string, program: Program): Promise<void> {
+	const error = await refused(t, address);
+	t.like(error.holder, {pid: program.pid, verifiedBy: 'kernel'}, error.message);
+	t.regex(error.message, new RegExp(`bound without a lock by pid ${program.pid} `));
+}
+
+/** As where /proc/net/unix does not show the socket: only connecting tells. */
+const blind = systemWith({bound: () => undefined});
+
+const maybePython = testUnless(noPython());
+
+for (const [kind, what] of Object.entries({
+	bound: 'R4b: a socket between bind and listen',
+	datagram: 'a datagram socket',
+	seqpacket: 'a seqpacket socket',
+	full: 'a server with a full backlog',
+} as const)) {
+	maybePython(`${what} is a live server, and its process is named`, async t => {
+		const address = join(temporaryDirectory(t), 's');
+		await recognised(t, address, await startSocket(t, kind as 'bound', address));
+	});
+}
+
+maybePython('what only a connection can tell: datagram, seqpacket, full backlog', async t => {
+	for (const [kind, message] of [
+		['datagram', /a datagram or seqpacket socket is bound there/],
+		['seqpacket', /a datagram or seqpacket socket is bound there/],
+		['full', /has a full backlog there/],
+	] as const) {
+		const address = join(temporaryDirectory(t), 's');
+		await startSocket(t, kind, address);
+		t.regex((await refused(t, address, takeWith(blind, address))).message, message);
+	}
+});
+
+maybePython('a socket between bind and listen whose process has left its directory is not taken for dead', async t => {
+	const directory = temporaryDirectory(t);
+	await startSocket(t, 'bound', 's', {cwd: directory, chdir: '/'});
+	await refused(t, join(directory, 's'));
+});
+
+test.serial('a stopped server with a full backlog is alive, by the table and by connecting', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await startNaive(t, address, {backlog: 30});
+	program.signal('SIGSTOP');
+	const clients: Socket[] = [];
+	let answer = 'connect';
+	while (answer === 'connect') {
+		const client = connect(address);
+		clients.push(client);
+		answer = await new Promise(resolve => {
+			client
+				.on('connect', () => resolve('connect'))
+				.on('error', error => resolve((error as NodeJS.ErrnoException).code ?? ''));
+		});
+	}
+	t.is(answer, 'EAGAIN');
+	await recognised(t, address, program);
+	t.regex((await refused(t, address, takeWith(blind, address))).message, /full backlog/);
+	for (const client of clients) client.destroy();
+});
+
+const maybeNamespaced = testUnless(noNetworkNamespaces());
+const elsewhere: StartOptions = {before: ['unshare', '--net']};
+
+maybeNamespaced('a server in another network namespace is alive: it answers', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	await startNaive(t, address, {}, elsewhere);
+	t.is(listeners(address), 0, 'our table does not show it');
+	const error = await refused(t, address);
+	t.regex(error.message, /perhaps from another network namespace/);
+	t.is(error.holder, undefined);
+	t.is((await inspect(address)).state, 'foreign');
+});
+
+testUnless(noNetworkNamespaces() ?? noPython())('a full backlog in another network namespace is alive', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	await startSocket(t, 'full', address, elsewhere);
+	t.regex((await refused(t, address)).message, /full backlog/);
+});
+
+test.serial('a server for one connection is still there for it after acquire and inspect', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await startNaive(t, address, {once: true});
+	for (let time = 0; time < 3; time++) {
+		await recognised(t, address, program);
+		t.like(await inspect(address), {state: 'foreign', holder: {pid: program.pid}});
+	}
+	const client = connect(address);
+	const [data] = (await once(client, 'data')) as [Buffer];
+	t.is(String(data), 'bye\n');
+	t.like(await program.exited, {code: 3});
+	client.destroy();
+});
+
+test.serial('an accepted connection that outlives its closed listener is no server', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await startNaive(t, address);
+	linkSync(address, `${address}.kept`);
+	const client = connect(address);
+	await once(client, 'data');
+	program.send('close');
+	await program.expect('stopped');
+	renameSync(`${address}.kept`, address);
+	t.is(listeners(address), 0);
+	t.regex(
+		readFileSync('/proc/net/unix', 'utf8'),
+		new RegExp(` 03 +\\d+ ${address}\n`),
+		'the connection carries the path',
+	);
+
+	const lock = await acquire(address);
+	t.true(lock.reclaimed);
+	await lock.release();
+	t.is(await clientsOf(program), 1);
+	client.destroy();
+});
+
+const names: readonly string[] = [
+	'with space',
+	' leading and trailing ',
+	`"double" and 'single'`,
+	'back\\slash \\n',
+	'a\nb',
+	'\n',
+	'tab\tand\u001b[31m',
+	'@x',
+	'-x',
+	'--help',
+	'日本 naïve 🔒',
+	'\u0085\u00a0',
+	'%s $HOME *?[a]',
+	'...',
+	'unix:x',
+];
+
+for (const name of names) {
+	test.serial(
+		`the name ${JSON.stringify(name)}: reclaimed if stale, recognised if alive, absolute and relative`,
+		async t => {
+			const directory = temporaryDirectory(t);
+			const address = join(directory, name);
+			await makeStale(address);
+			const lock = await acquire(address, {removeLockFile: true});
+			t.true(lock.reclaimed);
+			await lock.release();
+			t.deepEqual(namesIn(directory), []);
+			for (const [given, how] of [
+				[address, {}],
+				[`./${name}`, {cwd: directory}],
+			] as const) {
+				const program = await startNaive(t, given, {}, how);
+				await recognised(t, address, program);
+				t.is(await clientsOf(program), 0, 'it was not connected to');
+				await program.kill();
+				const after = await acquire(address, {removeLockFile: true});
+				t.true(after.reclaimed);
+				await after.release();
+			}
+		},
+	);
+}
+
+test.serial('a name that imitates a row of the table hides no server', async t => {
+	const address = join(temporaryDirectory(t), 'a\n0000000000000000: 00000002 00000000 00010000 0001 01 12345 b');
+	const program = await startNaive(t, address);
+	await refused(t, address);
+	await program.kill();
+	const lock = await acquire(address);
+	t.true(lock.reclaimed);
+	await lock.release();
+});
+
+test.serial('a name that only ends like that of a live server is reclaimed', async t => {
+	const directory = temporaryDirectory(t);
+	const others = ['xs', 'x s', 'x\ns', 'd/s'];
+	mkdirSync(join(directory, 'd'));
+	for (const other of others) await startNaive(t, join(directory, other));
+	await startNaive(t, 's', {}, {cwd: temporaryDirectory(t)});
+	await makeStale(join(directory, 's'));
+	const lock = await acquire(join(directory, 's'));
+	t.true(lock.reclaimed);
+	await lock.release();
+	t.is(contentOf(directory).length, others.length + 3, 'the directory itself, d, and our lock file');
+});
+
+test.serial(
+	'a server bound by a relative path, or through a linked directory, is recognised without a connection',
+	async t => {
+		const directory = temporaryDirectory(t);
+		mkdirSync(join(directory, 'real', 'sub'), {recursive: true});
+		symlinkSync('real', join(directory, 'alias'));
+		const address = join(directory, 'real', 's');
+		for (const [path, cwd] of [
+			['s', join(directory, 'real')],
+			['../s', join(directory, 'real', 'sub')],
+			['real/./s', directory],
+			[join(directory, 'alias', 's'), '/'],
+			[`${directory}//real/sub/../s`, '/'],
+		] as const) {
+			const program = await startNaive(t, path, {}, {cwd});
+			await recognised(t, address, program);
+			const error = await t.throwsAsync(acquire(join(directory, 'alias', 's')), {
+				instanceOf: BindLockError,
+				code: 'EADDRINUSE',
+			});
+			t.is(error?.holder?.pid, program.pid);
+			t.is((await inspect(address)).state, 'foreign');
+			t.is(await clientsOf(program), 0);
+			await program.kill();
+			const lock = await acquire(address, {removeLockFile: true});
+			t.true(lock.reclaimed);
+			await lock.release();
+		}
+	},
+);
+
+test.serial('a server bound by a relative path that has left its directory answers, and so is alive', async t => {
+	const directory = temporaryDirectory(t);
+	await startNaive(t, 's', {chdir: '/'}, {cwd: directory});
+	t.regex((await refused(t, join(directory, 's'))).message, /answers there/);
+});
+
+test.serial('a relative address is meant from where we were, although we go elsewhere', async t => {
+	const here = process.cwd();
+	t.teardown(() => process.chdir(here));
+	const directory = temporaryDirectory(t);
+	process.chdir(directory);
+	await makeStale(join(directory, 's'));
+	const lock = await acquire('s');
+	t.true(lock.reclaimed);
+	process.chdir('/');
+	await t.throwsAsync(acquire(join(directory, 's')), {code: 'EADDRINUSE'});
+	await lock.release();
+	t.deepEqual(namesIn(directory), ['s.lock']);
+	t.is(readFileSync(join(directory, 's.lock'), 'utf8'), '');
+	t.false(existsSync('/s.lock'));
+});

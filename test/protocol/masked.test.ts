@@ -1,0 +1,132 @@
+/**
+ * A server that was masked leaves what lies at its path by then, whoever closes it and however.
+ */
+import {spawnSync} from 'node:child_process';
+import {existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync} from 'node:fs';
+import {createServer, type Server} from 'node:net';
+import {join} from 'node:path';
+import test, {type ExecutionContext} from 'ava';
+import {type BindLock, listen} from '../../src/index.js';
+import {makeStale, reach} from '../helpers/detectors.js';
+import {checkLeaks} from '../helpers/leaks.js';
+import {start, temporaryDirectory, until} from '../helpers/programs.js';
+import {contentOf, type Entry, namesIn} from '../helpers/tree.js';
+
+checkLeaks();
+
+type End = (server: Server, lock: BindLock) => Promise<unknown>;
+
+const ends: Readonly<Record<string, End>> = {
+	'server.close()': (server, lock) => {
+		server.close();
+		return until(() => !lock.held, 'the lock given back');
+	},
+	'release()': (_, lock) => lock.release(),
+};
+
+async function listening(t: ExecutionContext, address: string): Promise<{server: Server; lock: BindLock}> {
+	const server = createServer();
+	const lock = await listen(server, address, {heal: false});
+	t.teardown(() => lock.release());
+	return {server, lock};
+}
+
+function entryOf(directory: string, name: string): Entry | undefined {
+	return contentOf(directory).find(entry => entry.name === name);
+}
+
+const successors: Readonly<Record<string, (path: string) => unknown>> = {
+	'a file': path => writeFileSync(path, 'precious'),
+	'an empty directory': path => mkdirSync(path),
+	'a directory with content': path => {
+		mkdirSync(path);
+		writeFileSync(join(path, 'x'), 'precious');
+	},
+	'a symbolic link to a file': path => {
+		writeFileSync(`${path}.target`, 'precious');
+		symlinkSync(`${path}.target`, path);
+	},
+	'a symbolic link to nothing': path => symlinkSync(`${path}.target`, path),
+	'a FIFO': path => spawnSync('mkfifo', [path]),
+	'a stale socket': path => makeStale(path),
+};
+
+for (const [how, end] of Object.entries(ends)) {
+	test.serial(`${how} removes our own socket file`, async t => {
+		const directory = temporaryDirectory(t);
+		const {server, lock} = await listening(t, join(directory, 's'));
+		t.deepEqual(namesIn(directory), ['s', 's.lock']);
+		await end(server, lock);
+		t.false(server.listening);
+		t.deepEqual(namesIn(directory), ['s.lock']);
+		t.is(readFileSync(join(directory, 's.lock'), 'utf8'), '');
+	});
+
+	test.serial(`R11: ${how} of a masked server leaves the socket of its successor, which is still reached`, async t => {
+		const directory = temporaryDirectory(t);
+		const address = join(directory, 's');
+		const {server, lock} = await listening(t, address);
+		unlinkSync(address);
+		const successor = start(t, 'naive', [address, '{"once":true}']);
+		await successor.expect('listening');
+		const before = entryOf(directory, 's');
+		await end(server, lock);
+		const after = entryOf(directory, 's');
+		t.deepEqual(after, before);
+		t.true(Number.isNaN(await reach(address)), 'it says bye, which is no pid');
+		t.like(await successor.exited, {code: 3});
+		t.deepEqual(namesIn(directory), ['s', 's.lock']);
+	});
+
+	for (const [what, make] of Object.entries(successors)) {
+		test.serial(`R11: ${how} leaves ${what} that is at the path by then`, async t => {
+			const directory = temporaryDirectory(t);
+			const address = join(directory, 's');
+			const {server, lock} = await listening(t, address);
+			unlinkSync(address);
+			await make(address);
+			const besidesLock = () => contentOf(directory).filter(({name}) => name !== 's.lock');
+			const before = besidesLock();
+			await end(server, lock);
+			t.deepEqual(besidesLock(), before);
+			t.false(server.listening);
+		});
+	}
+
+	test.serial(`${how} after the socket file was removed`, async t => {
+		const directory = temporaryDirectory(t);
+		const {server, lock} = await listening(t, join(directory, 's'));
+		unlinkSync(join(directory, 's'));
+		await end(server, lock);
+		t.deepEqual(namesIn(directory), ['s.lock']);
+	});
+
+	test.serial(`${how} after its whole directory was removed, or replaced by a file`, async t => {
+		const directory = join(temporaryDirectory(t), 'd');
+		for (const replacement of [undefined, 'precious']) {
+			rmSync(directory, {recursive: true, force: true});
+			mkdirSync(directory);
+			const {server, lock} = await listening(t, join(directory, 's'));
+			rmSync(directory, {recursive: true});
+			if (replacement !== undefined) writeFileSync(directory, replacement);
+			await end(server, lock);
+			t.is(existsSync(directory), replacement !== undefined);
+			t.false(lock.held);
+		}
+	});
+}
+
+test.serial('R2: a server that lost lock file and socket to another leaves both alone', async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	const server = createServer();
+	const lock = await listen(server, address, {removeLockFile: true, heal: false});
+	unlinkSync(address);
+	unlinkSync(`${address}.lock`);
+	const successor = start(t, 'holder', ['listen', address]);
+	await successor.expect('held');
+	const before = contentOf(directory);
+	await lock.release();
+	t.deepEqual(contentOf(directory), before);
+	t.is(await reach(address), successor.pid);
+});

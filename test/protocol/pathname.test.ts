@@ -1,0 +1,298 @@
+/**
+ * Interleavings with others, each at its named moment, on the real kernel: what happens between two
+ * calls of the protocol is put there by the test.
+ */
+
+import {spawnSync} from 'node:child_process';
+import {chmodSync, chownSync, mkdirSync, renameSync, statSync, symlinkSync, unlinkSync, writeFileSync} from 'node:fs';
+import {createServer} from 'node:net';
+import {join} from 'node:path';
+import test, {type ExecutionContext} from 'ava';
+import {acquire, BindLockError, listen} from '../../src/index.js';
+import type {System} from '../../src/protocol/calls.js';
+import {noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
+import {makeStale, reach} from '../helpers/detectors.js';
+import {checkLeaks} from '../helpers/leaks.js';
+import {notRoot, start, temporaryDirectory} from '../helpers/programs.js';
+import {giveBack, once, systemWith, takeSync, takeWith, wrap} from '../helpers/protocol.js';
+import {makeStaleSync, serveNaively} from '../helpers/sockets.js';
+import {contentOf, inodeOf, namesIn} from '../helpers/tree.js';
+
+checkLeaks();
+
+/** This machine, and an action right before the first call of that name. */
+function interrupted(moment: keyof System, action: () => void): System {
+	const act = once(action);
+	return wrap((name, proceed) => {
+		if (name === moment) act();
+		return proceed();
+	});
+}
+
+for (const moment of ['fstat', 'flock', 'lstat'] as const) {
+	test.serial(
+		`R1: the lock file is unlinked before our ${moment}: we end up with the lock of the file at the path`,
+		async t => {
+			const address = join(temporaryDirectory(t), 's');
+			const holder = takeSync(address);
+			if (moment === 'lstat') giveBack(address, holder);
+			const system = interrupted(moment, () => {
+				if (moment === 'lstat') unlinkSync(`${address}.lock`);
+				else giveBack(address, holder, {removeLockFile: true});
+			});
+			const ours = await takeWith(system, address);
+			t.is(BigInt(ours.lock.file.ino), inodeOf(`${address}.lock`));
+			await t.throwsAsync(acquire(address), {instanceOf: BindLockError, code: 'EADDRINUSE'});
+			giveBack(address, ours);
+		},
+	);
+
+	test.serial(`R1: the lock file is replaced and locked anew before our ${moment}: we are refused`, async t => {
+		const directory = temporaryDirectory(t);
+		const address = join(directory, 's');
+		const holder = takeSync(address);
+		if (moment === 'lstat') giveBack(address, holder);
+		let newcomer = holder;
+		const system = interrupted(moment, () => {
+			if (moment === 'lstat') unlinkSync(`${address}.lock`);
+			else giveBack(address, holder, {removeLockFile: true});
+			newcomer = takeSync(address);
+		});
+		await t.throwsAsync(takeWith(system, address), {instanceOf: BindLockError, code: 'EADDRINUSE'});
+		t.not(newcomer, holder);
+		t.is(inodeOf(`${address}.lock`), BigInt(newcomer.lock.file.ino));
+		await t.throwsAsync(acquire(address), {code: 'EADDRINUSE'}, 'the newcomer still has it');
+		giveBack(address, newcomer);
+		t.deepEqual(namesIn(directory), ['s.lock']);
+	});
+}
+
+test.serial('the lock of a lock file that was removed refuses nobody', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const robbed = takeSync(address);
+	const ours = await takeWith(
+		interrupted('flock', () => unlinkSync(`${address}.lock`)),
+		address,
+	);
+	t.is(BigInt(ours.lock.file.ino), inodeOf(`${address}.lock`));
+	giveBack(address, robbed, {removeLockFile: true});
+	t.is(BigInt(ours.lock.file.ino), inodeOf(`${address}.lock`), 'leaving, the robbed one removes only its own');
+	giveBack(address, ours);
+});
+
+test.serial('R2: the lock file of a live server was removed: its socket is not', async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	const server = start(t, 'holder', ['listen', address, '{"heal":false}']);
+	await server.expect('held');
+	const inode = inodeOf(address);
+	unlinkSync(`${address}.lock`);
+	for (let attempt = 0; attempt < 2; attempt++) {
+		const error = await t.throwsAsync(acquire(address), {instanceOf: BindLockError, code: 'EADDRINUSE'});
+		t.like(error?.holder, {pid: server.pid, verifiedBy: 'kernel'});
+	}
+	t.is(inodeOf(address), inode);
+	t.is(await reach(address), server.pid);
+	t.deepEqual(namesIn(directory), ['s'], 'a lock file made for it goes again');
+});
+
+test.serial('a lock file that is replaced without end: ERR_LOCK_UNSTABLE', async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	const system = systemWith({
+		flock(proceed) {
+			unlinkSync(`${address}.lock`);
+			return proceed();
+		},
+	});
+	const error = await t.throwsAsync(takeWith(system, address), {instanceOf: BindLockError, code: 'ERR_LOCK_UNSTABLE'});
+	t.like(error, {path: `${address}.lock`, syscall: 'flock'});
+	t.deepEqual(namesIn(directory), []);
+});
+
+test.serial('two make the lock file at once: the second uses that of the first', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const ours = await takeWith(
+		systemWith({
+			openLockFile(proceed, path, create) {
+				if (create) writeFileSync(path, '', {flag: 'a', mode: 0o644});
+				return proceed();
+			},
+		}),
+		address,
+	);
+	t.is(statSync(`${address}.lock`).mode & 0o777, 0o644);
+	giveBack(address, ours);
+});
+
+const occupants: Readonly<Record<string, (path: string) => unknown>> = {
+	'an empty file': path => writeFileSync(path, ''),
+	'a file with content': path => writeFileSync(path, 'precious'),
+	'an empty directory': path => mkdirSync(path),
+	'a directory with a socket in it': async path => {
+		mkdirSync(path);
+		await makeStale(join(path, 's'));
+	},
+	'a symbolic link to a stale socket': async path => {
+		await makeStale(`${path}.target`);
+		symlinkSync(`${path}.target`, path);
+	},
+	'a symbolic link to nothing': path => symlinkSync(`${path}.target`, path),
+	'a FIFO': path => spawnSync('mkfifo', [path]),
+};
+
+async function staysAsItIs(t: ExecutionContext, make: (path: string) => unknown): Promise<void> {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	await make(address);
+	const before = contentOf(directory);
+	t.true(before.some(({name}) => name === 's'));
+	for (const attempt of [acquire(address), listen(createServer(), address)]) {
+		const error = await t.throwsAsync(attempt, {instanceOf: BindLockError, code: 'ENOTSOCK'});
+		t.like(error, {address, syscall: 'bind', errno: -88});
+	}
+	t.deepEqual(contentOf(directory), before);
+}
+
+for (const [what, make] of Object.entries(occupants)) {
+	test.serial(`R3: at the address is ${what}: ENOTSOCK, and it stays`, t => staysAsItIs(t, make));
+}
+
+testUnless(notRoot)('R3: at the address is a device: ENOTSOCK, and it stays', t =>
+	staysAsItIs(t, path => spawnSync('mknod', [path, 'c', '1', '3'])),
+);
+
+testUnless(noOtherUser())('a stale socket of another user: EPERM, and it stays; root may reclaim it', async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	await makeStale(address);
+	chownSync(directory, otherUid, otherUid);
+	const before = contentOf(directory);
+	const refused = await start(t, 'holder', ['acquire', address], {uid: otherUid}).expect('refused');
+	t.like(refused, {code: 'EPERM', errno: -1, syscall: 'unlink', ours: true});
+	t.deepEqual(contentOf(directory), before);
+
+	chownSync(address, otherUid, otherUid);
+	const lock = await acquire(address);
+	t.true(lock.reclaimed);
+	await lock.release();
+});
+
+testUnless(noOtherUser())(
+	'a socket that we may not connect to is not known to be dead: EACCES, and it stays',
+	async t => {
+		const directory = temporaryDirectory(t);
+		const address = join(directory, 's');
+		await makeStale(address);
+		for (const path of [directory, address]) chownSync(path, otherUid, otherUid);
+		chmodSync(address, 0o000);
+		const before = contentOf(directory);
+		const refused = await start(t, 'holder', ['acquire', address], {uid: otherUid}).expect('refused');
+		t.like(refused, {code: 'EACCES', syscall: 'connect', ours: true});
+		t.deepEqual(contentOf(directory), before);
+	},
+);
+
+const moments = ['pin', 'fstat', 'bound', 'connect', 'second lstat'] as const;
+
+/** This machine, and an action at a moment of the probe of that address. */
+function atMoment(moment: (typeof moments)[number] | 'unlink', address: string, action: () => void): System {
+	const act = once(action);
+	let looks = 0;
+	let pinned = false;
+	return wrap((name, proceed, [path]) => {
+		if (name === 'lstat' && path === address) looks++;
+		if (name === 'pin') pinned = true;
+		if (moment === 'second lstat' ? looks === 2 : name === moment && (name !== 'fstat' || pinned)) act();
+		return proceed();
+	});
+}
+
+for (const moment of moments) {
+	test.serial(`a stale socket is replaced by a live server before our ${moment}: that is not deleted`, async t => {
+		const address = join(temporaryDirectory(t), 's');
+		await makeStale(address);
+		const stale = inodeOf(address);
+		let fresh = stale;
+		const system = atMoment(moment, address, () => {
+			unlinkSync(address);
+			serveNaively(t, address);
+			fresh = inodeOf(address);
+		});
+		await t.throwsAsync(takeWith(system, address), {instanceOf: BindLockError, code: 'EADDRINUSE'});
+		t.is(inodeOf(address), fresh);
+		if (moment !== 'pin') t.not(fresh, stale, 'a pinned inode leaves its number to nobody');
+		t.true(Number.isNaN(await reach(address)), 'it answers, and not with a pid');
+	});
+}
+
+for (const moment of [...moments, 'unlink'] as const) {
+	test.serial(`a stale socket is removed by somebody before our ${moment}: we take the address`, async t => {
+		const address = join(temporaryDirectory(t), 's');
+		await makeStale(address);
+		const taken = await takeWith(
+			atMoment(moment, address, () => unlinkSync(address)),
+			address,
+		);
+		t.false(taken.reclaimed, 'it was not us');
+		giveBack(address, taken);
+	});
+}
+
+test.serial('a stale socket is replaced by a file before we look again: that stays', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	await makeStale(address);
+	const system = atMoment('second lstat', address, () => {
+		unlinkSync(address);
+		writeFileSync(address, 'precious');
+	});
+	await t.throwsAsync(takeWith(system, address), {code: 'ENOTSOCK'});
+	t.is(statSync(address).size, 'precious'.length);
+});
+
+test.serial('a socket that is replaced without end: ERR_ADDRESS_UNSTABLE, and the last one stays', async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	await makeStale(address);
+	let last = inodeOf(address);
+	const system = systemWith({
+		connect(proceed) {
+			makeStaleSync(`${address}.new`);
+			renameSync(`${address}.new`, address);
+			last = inodeOf(address);
+			return proceed();
+		},
+	});
+	const error = await t.throwsAsync(takeWith(system, address), {
+		instanceOf: BindLockError,
+		code: 'ERR_ADDRESS_UNSTABLE',
+	});
+	t.is(error?.address, address);
+	t.is(inodeOf(address), last);
+	t.deepEqual(namesIn(directory), ['s']);
+});
+
+for (const [answer, code, message] of [
+	['CONNECTED', 'EADDRINUSE', /answers there/],
+	['EAGAIN', 'EADDRINUSE', /full backlog/],
+	['EPROTOTYPE', 'EADDRINUSE', /datagram or seqpacket/],
+	['ETIMEDOUT', 'EADDRINUSE', /does not answer/],
+	['EACCES', 'EACCES', /Cannot tell/],
+	['EMFILE', 'EMFILE', /Cannot tell/],
+	['ENFILE', 'ENFILE', /Cannot tell/],
+	['ENOMEM', 'ENOMEM', /Cannot tell/],
+	['ENOBUFS', 'ENOBUFS', /Cannot tell/],
+	['ENAMETOOLONG', 'ENAMETOOLONG', /Cannot tell/],
+	['EIO', 'EIO', /Cannot tell/],
+	['UNKNOWN', 'UNKNOWN', /Cannot tell/],
+] as const) {
+	test.serial(`R8: only a refused connection means dead, not ${answer}`, async t => {
+		const directory = temporaryDirectory(t);
+		const address = join(directory, 's');
+		await makeStale(address);
+		const before = contentOf(directory);
+		const error = await t.throwsAsync(takeWith(systemWith({connect: () => answer}), address), {code, message});
+		t.true(error instanceof BindLockError);
+		t.deepEqual(contentOf(directory), before);
+	});
+}

@@ -1,0 +1,95 @@
+/**
+ * Looking at processes: who they are and what they have open, without touching anything.
+ */
+import {closeSync, openSync, symlinkSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import test from 'ava';
+import {allProcesses, describeProcess, descriptorsOf, readProc} from '../../src/system/procfs.js';
+import {noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
+import {checkLeaks} from '../helpers/leaks.js';
+import {startCommand, temporaryDirectory, until} from '../helpers/programs.js';
+
+checkLeaks();
+
+const nobody = 4_194_999;
+
+/** Two clocks of the kernel, one with ticks of 10 ms and a start in whole seconds. */
+const roundingMs = 2000;
+
+test.serial('this process', t => {
+	const holder = describeProcess(process.pid);
+	t.like(holder, {pid: process.pid, uid: process.geteuid?.(), verifiedBy: 'kernel'});
+	t.true(holder?.command.startsWith(`${process.argv0} `) || holder?.command.includes('node'), holder?.command);
+	const started = Date.now() - process.uptime() * 1000;
+	t.true(Math.abs((holder?.since?.getTime() ?? 0) - started) < roundingMs, String(holder?.since));
+});
+
+test.serial('a given time goes before that of the start', t => {
+	t.deepEqual(describeProcess(process.pid, new Date(5))?.since, new Date(5));
+});
+
+test.serial('nobody: undefined, nothing or false, and no error', t => {
+	t.is(describeProcess(nobody), undefined);
+	t.is(describeProcess(-1), undefined);
+	t.is(readProc(`/proc/${nobody}/stat`), undefined);
+	t.deepEqual([...descriptorsOf([nobody, -1], () => true)], []);
+	t.false(allProcesses().includes(nobody));
+});
+
+test.serial('a command line with spaces, newlines and other characters than ASCII', async t => {
+	const text = 'a  "b"\nc Zürich 🔒';
+	const program = startCommand(t, process.execPath, ['-e', 'console.log("on"); process.stdin.resume()', text, '']);
+	await program.expect('line');
+	const holder = describeProcess(program.pid);
+	t.true(holder?.command.endsWith(text), holder?.command);
+	t.is(holder?.pid, program.pid);
+});
+
+test.serial('a program whose name looks like the fields after it', async t => {
+	const directory = temporaryDirectory(t);
+	const name = join(directory, 'x) S 1 2 (3');
+	symlinkSync(process.execPath, name);
+	const program = startCommand(t, name, ['-e', 'console.log("on"); process.stdin.resume()']);
+	await program.expect('line');
+	const since = describeProcess(program.pid)?.since?.getTime() ?? 0;
+	t.true(Math.abs(Date.now() - since) < 20_000, new Date(since).toISOString());
+});
+
+testUnless(noOtherUser())('a process of another user', async t => {
+	const program = startCommand(t, 'sh', ['-c', 'echo on; read line'], {uid: otherUid});
+	await program.expect('line');
+	t.like(describeProcess(program.pid), {pid: program.pid, uid: otherUid, command: 'sh -c echo on; read line'});
+});
+
+test.serial('a zombie has no command line, and is still no reason to fail', async t => {
+	// The shell starts a child, and becomes a program that never asks how it ended.
+	const program = startCommand(t, 'sh', ['-c', 'sleep 20 & echo $!; exec cat']);
+	const {line} = await program.expect('line');
+	const zombie = Number(line);
+	await until(() => describeProcess(program.pid)?.command === 'cat', 'another program in place of the shell');
+	process.kill(zombie, 'SIGKILL');
+	await until(() => /\) Z /.test(readProc(`/proc/${zombie}/stat`) ?? ''), 'a zombie');
+	t.notThrows(() => describeProcess(zombie));
+	t.deepEqual([...descriptorsOf([zombie], () => true)], []);
+	t.true(allProcesses().includes(program.pid));
+});
+
+test.serial('descriptors of a process, by what they lead to', t => {
+	const path = join(temporaryDirectory(t), 'file');
+	const descriptor = openSync(path, 'w');
+	t.deepEqual([...descriptorsOf([process.pid], target => target === path)], [{pid: process.pid, fd: descriptor}]);
+	t.deepEqual([...descriptorsOf(allProcesses(), target => target === path)], [{pid: process.pid, fd: descriptor}]);
+	closeSync(descriptor);
+	t.deepEqual([...descriptorsOf([process.pid], target => target === path)], []);
+});
+
+test.serial('a file larger than the buffer is read to its end, byte for byte', t => {
+	const path = join(temporaryDirectory(t), 'file');
+	const bytes = Buffer.alloc(200_000, 'Zürich ');
+	writeFileSync(path, bytes);
+	t.is(readProc(path, true), bytes.toString('latin1'));
+	t.true(bytes.toString('latin1').startsWith(readProc(path) ?? 'x'));
+	writeFileSync(path, '');
+	t.is(readProc(path, true), '');
+	t.is(readProc(path), '');
+});

@@ -1,0 +1,111 @@
+/**
+ * Who is bound to a socket file, by the kernel's table of sockets.
+ */
+import {once} from 'node:events';
+import {linkSync, mkdirSync, readFileSync, renameSync} from 'node:fs';
+import {connect} from 'node:net';
+import {join} from 'node:path';
+import test from 'ava';
+import type {FileStatus} from '../../src/protocol/calls.js';
+import {NodeSystem} from '../../src/system/node.js';
+import {boundTo} from '../../src/system/sockets.js';
+import {noMounts, noPython, testUnless} from '../helpers/abilities.js';
+import {makeStale} from '../helpers/detectors.js';
+import {checkLeaks} from '../helpers/leaks.js';
+import {notRoot, start, temporaryDirectory} from '../helpers/programs.js';
+import {serveNaively, startSocket} from '../helpers/sockets.js';
+
+checkLeaks();
+
+function statusOf(path: string): FileStatus {
+	const found = new NodeSystem('').lstat(path);
+	if (found === undefined) throw new Error(`nothing at ${path}`);
+	return found;
+}
+
+function boundAt(path: string): ReturnType<typeof boundTo> {
+	return boundTo(path, statusOf(path));
+}
+
+test.serial('the process that is, by the file and not by its name', async t => {
+	const [here, there] = [temporaryDirectory(t), temporaryDirectory(t)];
+	await makeStale(join(here, 's'));
+	serveNaively(t, join(there, 's'));
+	t.is(boundAt(join(here, 's')), undefined);
+	t.like(boundAt(join(there, 's'))?.holder, {pid: process.pid, verifiedBy: 'kernel'});
+});
+
+test.serial('a dead server is not bound any more, although a client has not noticed', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = start(t, 'naive', [address]);
+	await program.expect('listening');
+	t.is(boundAt(address)?.holder?.pid, program.pid);
+	const client = connect(address).on('error', () => {});
+	client.pause();
+	await once(client, 'connect');
+	await program.kill();
+	t.is(boundAt(address), undefined);
+	client.destroy();
+});
+
+test.serial('accepted connections carry the path of their listener, and do not count when it is closed', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = start(t, 'naive', [address]);
+	await program.expect('listening');
+	linkSync(address, `${address}.kept`);
+	const client = connect(address);
+	await once(client, 'data');
+	t.like(boundAt(address)?.holder, {pid: program.pid}, 'the listener counts');
+	program.send('close');
+	await program.expect('stopped');
+	renameSync(`${address}.kept`, address);
+	t.true(
+		rowsOf(address).some(row => / 0001 03 /.test(row)),
+		'the connection is in the table',
+	);
+	t.is(boundAt(address), undefined);
+	client.destroy();
+});
+
+testUnless(noPython())('connections that wait to be accepted carry it too, and do not hide the listener', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await startSocket(t, 'full', address);
+	t.true(rowsOf(address).filter(row => / 0001 02 +0 /.test(row)).length > 20, 'they are in the table');
+	t.like(boundAt(address)?.holder, {pid: program.pid, verifiedBy: 'kernel'});
+});
+
+testUnless(noPython())('every type of socket, listening or not', async t => {
+	for (const kind of ['bound', 'datagram', 'seqpacket'] as const) {
+		const address = join(temporaryDirectory(t), 's');
+		const program = await startSocket(t, kind, address);
+		t.like(boundAt(address)?.holder, {pid: program.pid, verifiedBy: 'kernel'}, kind);
+	}
+});
+
+test.serial('a server seen through two names of its file', async t => {
+	const directory = temporaryDirectory(t);
+	serveNaively(t, join(directory, 's'));
+	mkdirSync(join(directory, 'd'));
+	linkSync(join(directory, 's'), join(directory, 'd', 's'));
+	t.like(boundAt(join(directory, 'd', 's'))?.holder, {pid: process.pid});
+});
+
+testUnless(notRoot, noPython())('a server in another root directory, by its own path there', async t => {
+	const directory = temporaryDirectory(t);
+	const program = await startSocket(t, 'bound', '/s', {chroot: directory});
+	t.like(boundAt(join(directory, 's'))?.holder, {pid: program.pid});
+});
+
+testUnless(noMounts())('a server in another mount namespace, by its own path there', async t => {
+	const [here, there] = [temporaryDirectory(t), temporaryDirectory(t)];
+	const before = ['unshare', '--mount', 'sh', '-c', `mount --bind '${here}' '${there}' && exec "$@"`, 'sh'];
+	const program = start(t, 'naive', [join(there, 's')], {before});
+	await program.expect('listening');
+	t.like(boundAt(join(here, 's'))?.holder, {pid: program.pid});
+});
+
+function rowsOf(path: string): string[] {
+	return readFileSync('/proc/net/unix', 'utf8')
+		.split('\n')
+		.filter(row => row.endsWith(` ${path}`));
+}
