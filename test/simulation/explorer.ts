@@ -1,0 +1,83 @@
+/**
+ * Goes through every order of the steps of a scenario, each state once, and stops at the first
+ * violation with the schedule that leads there.
+ */
+import {inspectRest} from './invariants.js';
+import {Violation} from './kernel.js';
+import {keyOf} from './key.js';
+import {begin, type Scenario, type State, type Step, steps, take} from './state.js';
+
+export interface Exploration {
+	readonly states: number;
+	readonly steps: number;
+	/** How many different schedules these states stand for: the paths from the beginning to an end. */
+	readonly schedules: number;
+	readonly milliseconds: number;
+	/** The first schedule into each window. */
+	readonly windows: ReadonlyMap<string, readonly Step[]>;
+	readonly violation?: {readonly message: string; readonly schedule: readonly Step[]};
+}
+
+export function explore(scenario: Scenario, progress?: (states: number) => void): Exploration {
+	return new Explorer(progress).explore(scenario);
+}
+
+class Explorer {
+	readonly #progress: ((states: number) => void) | undefined;
+	/** Key of a state to the number of schedules from there on. A Map has room for 16 million: so there are several. */
+	readonly #seen: readonly Map<string, number>[] = Array.from({length: 64}, () => new Map());
+	readonly #schedule: Step[] = [];
+	readonly #windows = new Map<string, readonly Step[]>();
+	#states = 0;
+	#steps = 0;
+
+	constructor(progress: ((states: number) => void) | undefined) {
+		this.#progress = progress;
+	}
+
+	explore(scenario: Scenario): Exploration {
+		const from = performance.now();
+		let schedules = 0;
+		let violation: {message: string; schedule: readonly Step[]} | undefined;
+		try {
+			schedules = this.#visit(begin(scenario));
+		} catch (error) {
+			if (!(error instanceof Violation)) throw error;
+			violation = {message: error.message, schedule: [...this.#schedule]};
+		}
+		return {
+			states: this.#states,
+			steps: this.#steps,
+			schedules,
+			milliseconds: performance.now() - from,
+			windows: this.#windows,
+			...(violation === undefined ? {} : {violation}),
+		};
+	}
+
+	/** @returns the number of schedules from this state on */
+	#visit(state: State): number {
+		const key = keyOf(state);
+		const seen = this.#seen[key.charCodeAt(key.length - 2) & 63] as Map<string, number>;
+		const known = seen.get(key);
+		if (known !== undefined) return known;
+		this.#states++;
+		if (this.#states % 100_000 === 0) this.#progress?.(this.#states);
+		const all = steps(state);
+		let schedules = 0;
+		for (const step of all) {
+			this.#steps++;
+			this.#schedule.push(step);
+			const {state: next, window} = take(state, step);
+			if (window !== undefined && !this.#windows.has(window)) this.#windows.set(window, [...this.#schedule]);
+			schedules += this.#visit(next);
+			this.#schedule.pop();
+		}
+		if (all.length === 0) {
+			inspectRest(state);
+			schedules = 1;
+		}
+		seen.set(key, schedules);
+		return schedules;
+	}
+}

@@ -1,0 +1,171 @@
+/**
+ * What must never happen: checked before each call of ours, and in each state that a step leads to.
+ */
+
+import {codeOf} from '../../src/errors.js';
+import {takeAbstract} from '../../src/protocol/abstract.js';
+import {take} from '../../src/protocol/pathname.js';
+import {runSync} from '../../src/system/node.js';
+import {type Kernel, type Socket, Violation} from './kernel.js';
+import type {Place} from './process.js';
+import {abstractAddress, address, claim, lockPath, path} from './programs.js';
+import type {Local, State} from './state.js';
+import {exact, padded, SimulatedSystem} from './system.js';
+
+/** The windows that remain, where the kernel has no call that would close them. */
+export const windows = {
+	lookToUnlink: 'between our look at the path and our unlink of it, somebody who takes no lock put a socket there',
+	bindToLook: 'between our bind and our look at what it made, somebody who takes no lock put a socket there',
+	elsewhere: 'a server in another network namespace was bound and did not listen yet',
+} as const;
+
+/** @returns the window in which something of somebody else is about to be removed, if so */
+export function inspectStep({scenario, kernel, locals}: State, pid: number): string | undefined {
+	const local = locals[pid] as Local;
+	const {call} = local.place;
+	// Among those who cooperate there are no windows.
+	const excused = scenario.promise !== 'all';
+	switch (call?.name) {
+		case 'unlink':
+		case 'unlinkAsLibuv':
+			return inspectUnlink(kernel, pid, local, call.parameters[0], excused);
+		case 'rename':
+			return inspectUnlink(kernel, pid, local, call.parameters[1], excused);
+		case 'write':
+		case 'truncate':
+			inspectWrite(kernel, pid, call.parameters[0]);
+			return undefined;
+		default:
+			return undefined;
+	}
+}
+
+function inspectUnlink(
+	kernel: Kernel,
+	pid: number,
+	local: Local,
+	victim: string,
+	mayBeExcused: boolean,
+): string | undefined {
+	const ino = kernel.entry(victim);
+	if (ino === 0) return undefined;
+	if (kernel.inode(ino).precious) throw new Violation(`removes ${victim}, which is somebody's file`);
+	const excused = mayBeExcused && local.looked === victim && local.changed;
+	if (victim === lockPath) {
+		if (hasLock(kernel, pid, ino)) return undefined;
+		if (excused) return windows.lookToUnlink;
+		throw new Violation('unlinks a lock file without having its lock');
+	}
+	const server = kernel.boundSocket(ino);
+	if (server === undefined || server.pid === pid || kernel.process(server.pid).dying) return undefined;
+	// It has another name, set aside to come back; or was put back just now, and its owner has removed it since.
+	if (kernel.inode(ino).nlink > 1 || (victim !== path && local.looked === victim)) return undefined;
+	if (excused) return windows.lookToUnlink;
+	if (mayBeExcused && local.misbound) return windows.bindToLook;
+	if (mayBeExcused && local.refused) return windows.elsewhere;
+	throw new Violation(`unlinks ${victim}, to which ${name(server.pid)} is bound`);
+}
+
+function inspectWrite(kernel: Kernel, pid: number, descriptor: number): void {
+	const {ino} = kernel.descriptor(pid, descriptor);
+	if (kernel.inode(ino).precious) throw new Violation("changes somebody's file");
+	if (!hasLock(kernel, pid, ino)) throw new Violation('changes a lock file without having its lock');
+}
+
+function hasLock(kernel: Kernel, pid: number, ino: number): boolean {
+	return kernel
+		.process(pid)
+		.descriptors.some(each => each?.kind === 'file' && each.ino === ino && each.lock === 'exclusive');
+}
+
+/** @param from where the process was that made the step */
+export function inspectState(state: State, pid: number, from: Place): void {
+	const {scenario, kernel, locals} = state;
+	const own = [...locals.keys()].filter(each => scenario.programs[each]?.ours && !kernel.process(each).dying);
+	if (own.includes(pid)) inspectEnd(kernel, pid, locals[pid] as Local, from);
+	if (scenario.promise === 'bound') return;
+	const holders = own.filter(each => locals[each]?.place.phase?.holds);
+	if (holders.length > 1) throw new Violation(`${holders.map(name).join(' and ')} both have the address`);
+	if (holders.includes(pid) && !from.phase?.holds) inspectTaken(state, pid);
+	const bound = own.filter(each => serverOf(kernel, each) !== undefined);
+	if (bound.length > 1) throw new Violation(`${bound.map(name).join(' and ')} are both bound`);
+	if (scenario.promise === 'lock' || scenario.kind === 'abstract') return;
+	for (const each of bound) {
+		if (!locals[each]?.closing && serverOf(kernel, each)?.ino !== kernel.entry(path)) {
+			throw new Violation(`${name(each)} serves, and the path does not lead to it`);
+		}
+	}
+}
+
+/** Its server's socket, not that of an abstract lock. */
+function serverOf(kernel: Kernel, pid: number): Socket | undefined {
+	const found = kernel
+		.process(pid)
+		.descriptors.find(open => open?.kind === 'socket' && !open.path.startsWith(exact(abstractAddress.lockName)));
+	return found as Socket | undefined;
+}
+
+/** Nobody is bound to an abstract name, in either spelling, at the moment that it is taken. */
+function inspectTaken({scenario, kernel}: State, pid: number): void {
+	if (scenario.kind !== 'abstract') return;
+	const {name: taken} = abstractAddress;
+	if (kernel.boundAbstract(pid, [exact(taken), padded(taken)]) === undefined) return;
+	throw new Violation(`${name(pid)} takes a name that somebody is bound to`);
+}
+
+/** A process that has finished, or has failed to take the address, owns nothing. */
+function inspectEnd(kernel: Kernel, pid: number, {place}: Local, from: Place): void {
+	if (place.crashed !== undefined) throw new Violation(`${name(pid)} ended by ${String(place.crashed)}`);
+	if (place.phase === from.phase || (place.phase !== undefined && !place.phase.name.includes(': take'))) return;
+	const {descriptors} = kernel.process(pid);
+	if (descriptors.length > 0) throw new Violation(`${name(pid)} has finished, and owns ${JSON.stringify(descriptors)}`);
+}
+
+/** When nobody does anything any more, the next one gets the address, unless somebody really has it. */
+export function inspectRest({scenario, kernel: rest, locals, budget}: State): void {
+	const kernel = rest.copy();
+	const system = new SimulatedSystem(kernel, locals.length);
+	const isAbstract = scenario.kind === 'abstract';
+	if (scenario.promise === 'all') inspectWaiters(rest, locals);
+	const taken = isAbstract ? kernel.allDescriptors().length > 0 : isTaken(kernel, locals.length);
+	const expected = scenario.refused ?? (taken ? 'EADDRINUSE' : 'taken');
+	let outcome = 'taken';
+	try {
+		runSync<unknown>(isAbstract ? takeAbstract(abstractAddress, claim) : take(address, claim), system);
+	} catch (error) {
+		outcome = codeOf(error);
+	}
+	if (outcome !== expected) throw new Violation(`in the end, a newcomer gets ${outcome} and not ${expected}`);
+	if (outcome === 'taken' && kernel.entry(path) !== 0) throw new Violation('in the end, a newcomer finds a file');
+	const onlyOurs = scenario.programs.every(program => program.ours);
+	const nothingWrong = budget.errors === scenario.budget.errors && !rest.processes.some(each => each.dying);
+	if (onlyOurs && nothingWrong && !taken) inspectDebris(rest);
+}
+
+function isTaken(kernel: Kernel, newcomer: number): boolean {
+	const there = kernel.entry(path);
+	const isBound = kernel.boundSocket(there) !== undefined || kernel.bound(newcomer, path, there) !== undefined;
+	return kernel.contention(kernel.entry(lockPath)).kind === 'exclusive' || (there !== 0 && isBound);
+}
+
+/** Who still waits, waits for the file that is at the path, not for one that was removed. */
+function inspectWaiters(kernel: Kernel, locals: readonly Local[]): void {
+	for (const [pid, {place}] of locals.entries()) {
+		if (place.call?.name !== 'awaitFlock') continue;
+		const {ino} = kernel.descriptor(pid, place.call.parameters[0]);
+		if (ino !== kernel.entry(lockPath)) throw new Violation(`${name(pid)} waits for a lock file that was removed`);
+	}
+}
+
+/** Nothing went wrong: then nothing is left but an empty lock file. */
+function inspectDebris(kernel: Kernel): void {
+	for (const place of kernel.paths) {
+		const ino = kernel.entry(place);
+		if (ino === 0 || kernel.inode(ino).precious) continue;
+		if (place !== lockPath || kernel.inode(ino).content !== '') throw new Violation(`in the end, ${place} is left`);
+	}
+}
+
+export function name(pid: number): string {
+	return String.fromCharCode(65 + pid);
+}

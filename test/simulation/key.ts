@@ -1,0 +1,63 @@
+/**
+ * The state as a text, to know it again.
+ */
+import type {Descriptor, Inode} from './kernel.js';
+import {lockPath, path, paths} from './programs.js';
+import type {Scenario, State} from './state.js';
+
+/** Equal keys, equal futures. Processes with the same program are interchangeable. */
+export function keyOf({scenario, kernel, locals, budget}: State): string {
+	const shared = chars(kernel.names) + kernel.inodes.map(inodeKey).join('');
+	const own = locals.map(({place, looked, changed, misbound, refused, closing}, pid) => {
+		const {descriptors, dying} = kernel.process(pid);
+		const flags =
+			(changed ? 1 : 0) +
+			(misbound ? 2 : 0) +
+			(closing ? 4 : 0) +
+			(dying ? 8 : 0) +
+			(refused ? 16 : 0) +
+			lookedAt(looked) * 32;
+		return `${chars([place.id >> 15, place.id & 0x7fff, flags])}${descriptors.map(descriptorKey).join('')}~`;
+	});
+	for (const [first, last] of alike(scenario)) {
+		if (own[first] !== undefined) own.splice(first, last - first, ...own.slice(first, last).sort());
+	}
+	return `${budget.crashes}${budget.errors}${shared}~${own.join('')}`;
+}
+
+function lookedAt(looked: string): number {
+	return looked === '' ? 0 : looked === path ? 1 : looked === lockPath ? 2 : 3 + paths.indexOf(looked);
+}
+
+/** Runs of the same program, as [first, beyond the last]. */
+function alike(scenario: Scenario): readonly (readonly [number, number])[] {
+	let runs = alikeOf.get(scenario);
+	if (runs === undefined) {
+		const found: [number, number][] = [];
+		for (const [pid, program] of scenario.programs.entries()) {
+			const last = found.at(-1);
+			if (last !== undefined && program.name === scenario.programs[pid - 1]?.name) last[1] = pid + 1;
+			else found.push([pid, pid + 1]);
+		}
+		runs = found.filter(([first, end]) => end - first > 1);
+		alikeOf.set(scenario, runs);
+	}
+	return runs;
+}
+
+const alikeOf = new WeakMap<Scenario, readonly (readonly [number, number])[]>();
+
+function chars(numbers: readonly number[]): string {
+	return String.fromCharCode(...numbers.map(number => number + 48));
+}
+
+function inodeKey(inode: Inode | undefined): string {
+	return inode === undefined ? '.' : `${inode.type[0]}${inode.nlink}${inode.precious ? '!' : ''}${inode.content}`;
+}
+
+function descriptorKey(descriptor: Descriptor | undefined): string {
+	if (descriptor === undefined) return '.';
+	if (descriptor.kind === 'file') return `f${descriptor.ino}${descriptor.pin ? 'p' : descriptor.lock[0]}`;
+	const where = descriptor.ino === 0 ? descriptor.path : descriptor.ino;
+	return `s${where}${descriptor.listening ? 'l' : 'b'}${descriptor.full ? 'f' : ''}`;
+}

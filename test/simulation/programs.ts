@@ -1,0 +1,244 @@
+/**
+ * The programs that run the shipped protocol: they take, serve, give back, in rounds. Their calls to
+ * the server (`bind`, `listen`, close) are in the order in which `src/listen.ts` makes them.
+ */
+import type {AbstractAddress, PathnameAddress} from '../../src/address.js';
+import {codeOf} from '../../src/errors.js';
+import type {FileStatus} from '../../src/protocol/calls.js';
+import {type Claim, giveBackLock, type HeldLock, isStillAt} from '../../src/protocol/lockfile.js';
+import {retake, take} from '../../src/protocol/pathname.js';
+import {stopServing} from '../../src/protocol/serving.js';
+import type {Patience} from '../../src/protocol/waiting.js';
+import type {Phase, Program} from './process.js';
+import type {AnySystem, SimulatedCall, SimulatedListener} from './system.js';
+
+export const path = '/s';
+export const lockPath = '/s.lock';
+export const paths: readonly string[] = [path, lockPath, '/s.aside0', '/s.aside1', '/precious', '/s.new'];
+export const address: PathnameAddress = {kind: 'pathname', given: path, path, bindPath: path, lockPath};
+export const abstractAddress: AbstractAddress = {
+	kind: 'abstract',
+	given: '\0s',
+	name: 's',
+	bindPath: '\0s',
+	lockName: 's.lock',
+};
+
+/** One for all: nobody compares the pid, and equal records keep equal states equal. */
+export const record = '7\n';
+export const noPatience: Patience = {began: 0, waitMs: 0, onWait: undefined, replace: undefined};
+export const claim: Claim = {uid: 0, lockFileMode: 0o600, record: () => record, patience: noPatience};
+
+/** How an option for waiting reads as patience. */
+export function patient(claimed: Claim, {waits}: WaitOptions): Claim {
+	const waitMs = {no: 0, while: 1000, ever: Number.POSITIVE_INFINITY, replace: 1000}[waits ?? 'no'];
+	const replace = waits === 'replace' ? ({signal: 'SIGKILL', escalate: false} as const) : undefined;
+	return {...claimed, patience: {...noPatience, waitMs, replace}};
+}
+
+export interface WaitOptions {
+	readonly waits?: 'while' | 'ever' | 'replace';
+}
+
+export type Body<Result> = Generator<SimulatedCall, Result, unknown>;
+
+/** The parts of the program, so that a mutant can put in a broken one. */
+export interface Parts {
+	take(claim: Claim): Body<HeldLock>;
+	stop(listener: SimulatedListener, bound: FileStatus | undefined): Body<unknown>;
+	giveBack(lock: HeldLock, removeLockFile: boolean): Body<void>;
+	/** Looks at every call on its way, and may answer it itself. */
+	intercept?(calls: Body<Phase | undefined>): Body<Phase | undefined>;
+	readonly lockFirst?: boolean;
+}
+
+export const shipped: Parts = {
+	*take(claimed) {
+		return (yield* take(address, claimed)).lock;
+	},
+	stop: (listener, bound) => stopServing(address, listener, bound),
+	giveBack: (lock, removeLockFile) => giveBackLock(lockPath, lock, removeLockFile),
+};
+
+export interface OwnOptions extends WaitOptions {
+	readonly rounds?: number;
+	readonly removeLockFile?: boolean;
+	/** Takes and gives back without a server in between. */
+	readonly idle?: boolean;
+	/** Looks once, while it serves, whether its lock file is still there. */
+	readonly heals?: boolean;
+	/** Never stops serving. */
+	readonly stays?: boolean;
+	readonly network?: number;
+}
+
+/** A program that has the library. */
+export function own(options: OwnOptions = {}, mutant = '', parts: Parts = shipped): Program {
+	const program = new OwnProgram(options, mutant, parts);
+	return {name: program.name, ours: true, network: options.network ?? 0, start: program.taking(options.rounds ?? 1)};
+}
+
+class OwnProgram {
+	readonly #options: OwnOptions;
+	readonly #parts: Parts;
+	readonly name: string;
+
+	constructor(options: OwnOptions, mutant: string, parts: Parts) {
+		this.#options = options;
+		this.#parts = parts;
+		const {rounds: _, network: __, ...rest} = options;
+		const words = Object.entries(rest).map(([option, value]) => (value === true ? option : `${option} ${value}`));
+		this.name = ['own', ...words, ...(mutant === '' ? [] : [mutant])].join(' ');
+	}
+
+	#phase(name: string, passed: unknown, holds: boolean, body: () => Body<Phase | undefined>): Phase {
+		const {intercept} = this.#parts;
+		const whole = (): Body<Phase | undefined> => splitClose(body());
+		return {
+			name: `${this.name}: ${name} ${JSON.stringify(passed)}`,
+			holds,
+			body: () => (intercept === undefined ? whole() : intercept(whole())),
+		};
+	}
+
+	taking(rounds: number): Phase {
+		const {idle} = this.#options;
+		const claimed = patient(claim, this.#options);
+		const parts = this.#parts;
+		return this.#phase(
+			'take',
+			rounds,
+			false,
+			function* (this: OwnProgram) {
+				let lock: HeldLock;
+				try {
+					lock = yield* parts.take(claimed);
+				} catch (error) {
+					if (codeOf(error) === 'UNKNOWN') throw error;
+					return rounds > 1 ? this.taking(rounds - 1) : undefined;
+				}
+				return idle ? this.#givingBack(rounds, lock) : this.#serving(rounds, lock);
+			}.bind(this),
+		);
+	}
+
+	/** `bindServer`, and what `Serving` does when the server is bound. */
+	#serving(rounds: number, lock: HeldLock): Phase {
+		return this.#phase(
+			'serve',
+			[rounds, lock],
+			true,
+			function* (this: OwnProgram) {
+				let descriptor: number;
+				try {
+					descriptor = yield* ask('bind', path);
+				} catch {
+					return this.#givingBack(rounds, lock);
+				}
+				yield* ask('listen', descriptor);
+				const listener = {descriptor, path};
+				try {
+					const bound = yield* ask('lstat', path);
+					if (this.#options.stays) yield* ask('stay');
+					if (this.#options.heals) return this.#healing(rounds, lock, listener, bound);
+					return this.#stopping(rounds, lock, listener, bound);
+				} catch {
+					// Its close is not intercepted yet.
+					yield* ask('closeListener', listener);
+					return this.#givingBack(rounds, lock);
+				}
+			}.bind(this),
+		);
+	}
+
+	/** What `watch.ts` does when the lock file has been removed: it takes a new one, while it serves. */
+	#healing(rounds: number, lock: HeldLock, listener: SimulatedListener, bound: FileStatus | undefined): Phase {
+		return this.#phase(
+			'heal',
+			[rounds, lock, listener, bound],
+			true,
+			function* (this: OwnProgram) {
+				let kept = lock;
+				try {
+					const isIntact = (yield* isStillAt(lockPath, lock.file)) !== undefined;
+					if (!isIntact) kept = yield* retake(address, patient(claim, {waits: 'while'}), lock);
+				} catch {
+					// The lock is lost, and it says so; it goes on serving.
+				}
+				return this.#stopping(rounds, kept, listener, bound);
+			}.bind(this),
+		);
+	}
+
+	#stopping(rounds: number, lock: HeldLock, listener: SimulatedListener, bound: FileStatus | undefined): Phase {
+		const parts = this.#parts;
+		const removeLockFile = this.#options.removeLockFile ?? false;
+		return this.#phase(
+			'stop',
+			[rounds, lock, listener, bound],
+			!parts.lockFirst,
+			function* (this: OwnProgram) {
+				if (parts.lockFirst) yield* parts.giveBack(lock, removeLockFile);
+				yield* parts.stop(listener, bound);
+				return parts.lockFirst ? this.#after(rounds) : this.#givingBack(rounds, lock);
+			}.bind(this),
+		);
+	}
+
+	#givingBack(rounds: number, lock: HeldLock): Phase {
+		const parts = this.#parts;
+		const removeLockFile = this.#options.removeLockFile ?? false;
+		return this.#phase(
+			'give back',
+			[rounds, lock],
+			false,
+			function* (this: OwnProgram) {
+				yield* parts.giveBack(lock, removeLockFile);
+				return this.#after(rounds);
+			}.bind(this),
+		);
+	}
+
+	#after(rounds: number): Phase | undefined {
+		return rounds > 1 ? this.taking(rounds - 1) : undefined;
+	}
+}
+
+/** libuv closes a listener by two system calls, and anything can come between them. */
+function* splitClose<Result>(calls: Body<Result>): Body<Result> {
+	return yield* answering(calls, function* (call) {
+		if (call.name !== 'closeListener') return yield call;
+		const {descriptor, path: boundPath} = call.parameters[0] as SimulatedListener;
+		yield* ask('unlinkAsLibuv', boundPath);
+		try {
+			yield* ask('close', descriptor);
+		} catch {
+			// It is closed all the same, and libuv tells nobody.
+		}
+		return undefined;
+	});
+}
+
+/** Runs the calls with `answer` between them and the kernel. */
+export function* answering<Result>(calls: Body<Result>, answer: (call: SimulatedCall) => Body<unknown>): Body<Result> {
+	let step = calls.next();
+	while (!step.done) {
+		let value: unknown;
+		try {
+			value = yield* answer(step.value);
+		} catch (error) {
+			step = calls.throw(error);
+			continue;
+		}
+		step = calls.next(value);
+	}
+	return step.value;
+}
+
+/** `call` of the protocol, with the calls that only servers and strangers make. */
+export function* ask<Name extends keyof AnySystem>(
+	name: Name,
+	...parameters: Parameters<AnySystem[Name]>
+): Generator<SimulatedCall, Awaited<ReturnType<AnySystem[Name]>>, unknown> {
+	return (yield {name, parameters} as unknown as SimulatedCall) as Awaited<ReturnType<AnySystem[Name]>>;
+}

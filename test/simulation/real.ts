@@ -1,0 +1,54 @@
+/**
+ * The calls of the simulation on the real kernel: the shipped NodeSystem, and what servers and
+ * strangers do, with the libuv handles that `net.Server` uses.
+ */
+import {createRequire} from 'node:module';
+import {NodeSystem} from '../../src/system/node.js';
+
+/** What `net.Server` calls to bind and to listen; not public, and as old as Node. */
+export interface Pipe {
+	bind(path: string): number;
+	listen(backlog: number): number;
+	close(): void;
+	onconnection: (status: number, client: {close(): void} | undefined) => void;
+}
+
+const {Pipe: NewPipe, constants} = (
+	process as unknown as {
+		binding(name: 'pipe_wrap'): {Pipe: new (kind: number) => Pipe; constants: {SERVER: number}};
+	}
+).binding('pipe_wrap');
+
+const {flockSync} = createRequire(import.meta.url)('fs-ext') as {
+	flockSync(descriptor: number, flags: 'shnb' | 'un'): void;
+};
+
+/** One real process plays all of the simulation's: a flock belongs to the open file, not to the process. */
+export class RealSystem extends NodeSystem {
+	flockShared(descriptor: number): boolean {
+		try {
+			flockSync(descriptor, 'shnb');
+			return true;
+		} catch (error) {
+			if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return false;
+			throw error;
+		}
+	}
+
+	flockUnlock(descriptor: number): void {
+		flockSync(descriptor, 'un');
+	}
+
+	/** @throws `EADDRINUSE` */
+	bind(path: string): Pipe {
+		const pipe = new NewPipe(constants.SERVER);
+		pipe.onconnection = (_, client) => client?.close();
+		if (pipe.bind(path) === 0) return pipe;
+		pipe.close();
+		throw Object.assign(new Error('bind'), {code: 'EADDRINUSE'});
+	}
+
+	listen(pipe: Pipe): void {
+		pipe.listen(511);
+	}
+}

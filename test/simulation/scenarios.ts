@@ -1,0 +1,32 @@
+/**
+ * From a cast to a scenario, with the shipped protocol or with a broken variant of it.
+ */
+import {ownAbstract} from './abstract-programs.js';
+import {type Cast, long, quick} from './casts.js';
+import {mutants} from './mutants.js';
+import {own} from './programs.js';
+import type {Scenario} from './state.js';
+
+export const quickScenarios: readonly string[] = Object.keys(quick);
+export const longScenarios: readonly string[] = Object.keys(long);
+
+/** @param mutant the name of a broken variant for ours to run instead of what is shipped */
+export function scenario(name: string, mutant = ''): Scenario {
+	const cast: Cast | undefined = quick[name] ?? long[name];
+	if (cast === undefined) throw new Error(`there is no scenario "${name}"`);
+	const {parts, abstractParts} = mutants[mutant] ?? {};
+	const programs = [
+		...(cast.own ?? []).map(options => own(options, mutant, parts)),
+		...(cast.ownAbstract ?? []).map(options => ownAbstract(options, mutant, abstractParts)),
+		...(cast.others ?? []),
+	];
+	return {
+		name,
+		programs,
+		budget: {crashes: cast.crashes ?? 0, errors: cast.errors ?? 0},
+		promise: cast.promise ?? 'all',
+		kind: cast.ownAbstract === undefined ? 'pathname' : 'abstract',
+		...(cast.prepare === undefined ? {} : {prepare: cast.prepare}),
+		...(cast.refused === undefined ? {} : {refused: cast.refused}),
+	};
+}

@@ -1,0 +1,217 @@
+/**
+ * The whole machine at one moment, and what its next steps can be: a call of one process, a call
+ * that fails, a death, and the kernel closing what a dead process had open.
+ */
+import {codeOf} from '../../src/errors.js';
+import {inspectState, inspectStep} from './invariants.js';
+import {failure, Kernel} from './kernel.js';
+import {type Answer, Place, type Program} from './process.js';
+import {path, paths} from './programs.js';
+import {SimulatedSystem} from './system.js';
+
+/** What happened between which look of a process and its unlink. */
+export interface Local {
+	readonly place: Place;
+	/** The path that its latest call looked at, if that was a look. */
+	readonly looked: string;
+	/** Whether somebody else has changed that entry since. */
+	readonly changed: boolean;
+	/** Whether another socket was at the path when it looked which file its bind had made. */
+	readonly misbound: boolean;
+	/** Whether its connect was refused by a server that was bound, and that no other call shows from here. */
+	readonly refused: boolean;
+	/** Whether it has removed its own socket file, and is about to close the socket. */
+	readonly closing: boolean;
+}
+
+/** What everything can still go wrong. */
+export interface Budget {
+	readonly crashes: number;
+	readonly errors: number;
+}
+
+export interface Scenario {
+	readonly name: string;
+	readonly programs: readonly Program[];
+	readonly budget: Budget;
+	/**
+	 * What must hold for ours: everything; all but that the path leads to who serves (outsiders unlink
+	 * sockets); or only that we unlink nothing that somebody is bound to (outsiders break the lock).
+	 */
+	readonly promise: 'all' | 'lock' | 'bound';
+	/** What lies there at the beginning. */
+	readonly prepare?: (kernel: Kernel) => void;
+	readonly kind?: 'pathname' | 'abstract';
+	/** A newcomer is refused with this code in the end. */
+	readonly refused?: string;
+}
+
+export interface State {
+	readonly scenario: Scenario;
+	readonly kernel: Kernel;
+	readonly locals: readonly Local[];
+	readonly budget: Budget;
+}
+
+export type Step =
+	| {readonly kind: 'call'; readonly pid: number; readonly fails?: string}
+	| {readonly kind: 'crash'; readonly pid: number}
+	| {readonly kind: 'close'; readonly pid: number; readonly descriptor: number};
+
+export interface Outcome {
+	readonly state: State;
+	readonly answer?: Answer;
+	/** Something of somebody else was removed in a window that the kernel's calls leave open. */
+	readonly window?: string;
+}
+
+export function begin(scenario: Scenario): State {
+	// One process more than there are programs: the newcomer, in the end.
+	const kernel = new Kernel(paths, [...scenario.programs.map(program => program.network ?? 0), 0]);
+	scenario.prepare?.(kernel);
+	const local = {looked: '', changed: false, misbound: false, refused: false, closing: false};
+	const locals = scenario.programs.map(({start}) => ({...local, place: Place.start(start)}));
+	return {scenario, kernel, locals, budget: scenario.budget};
+}
+
+export function steps({scenario, kernel, locals, budget}: State): Step[] {
+	const all: Step[] = [];
+	for (const [pid, {place}] of locals.entries()) {
+		const {descriptors, dying} = kernel.process(pid);
+		if (dying) {
+			for (const [descriptor, open] of descriptors.entries()) {
+				if (open !== undefined) all.push({kind: 'close', pid, descriptor});
+			}
+			continue;
+		}
+		if (place.call === undefined) continue;
+		if (new SimulatedSystem(kernel, pid).isReady(place.call)) all.push({kind: 'call', pid});
+		if (canTimeOut(place.call)) all.push({kind: 'call', pid, fails: 'timeout'});
+		if (budget.crashes > 0) all.push({kind: 'crash', pid});
+		if (budget.errors === 0 || !scenario.programs[pid]?.ours) continue;
+		for (const fails of failures(place.call)) all.push({kind: 'call', pid, fails});
+	}
+	return all;
+}
+
+function canTimeOut({name, parameters}: NonNullable<Place['call']>): boolean {
+	return (name === 'awaitFlock' || name === 'awaitLockSocket') && parameters[1] !== Number.POSITIVE_INFINITY;
+}
+
+/** How each call can fail, of EIO, EMFILE, ENOSPC, EINTR and ENOLCK, where that makes a difference. */
+function failures({name, parameters}: NonNullable<Place['call']>): readonly string[] {
+	if (name === 'openLockFile') return parameters[1] ? ['EMFILE', 'ENOSPC'] : ['EMFILE', 'EINTR'];
+	return failuresOf[name] ?? [];
+}
+
+const failuresOf: Readonly<Record<string, readonly string[]>> = {
+	pin: ['EMFILE'],
+	close: ['EINTR'],
+	fstat: ['EIO'],
+	lstat: ['EIO'],
+	read: ['EIO'],
+	write: ['ENOSPC', 'short'],
+	truncate: ['EIO'],
+	flock: ['ENOLCK', 'EINTR'],
+	unlink: ['EIO'],
+	link: ['ENOSPC'],
+	rename: ['EIO'],
+	connect: ['EMFILE', 'ABORT'],
+	bound: ['EMFILE'],
+	contention: ['EMFILE'],
+	bind: ['EMFILE'],
+	bindLockSocket: ['EMFILE'],
+	// Aborted by its signal, as every call can be that takes time.
+	awaitFlock: ['ABORT'],
+	awaitLockSocket: ['ABORT'],
+	pause: ['ABORT'],
+};
+
+/** @throws Violation if a promise is broken */
+export function take(from: State, step: Step): Outcome {
+	const {scenario, kernel: before, locals, budget} = from;
+	const kernel = before.copy();
+	const {pid} = step;
+	let local = locals[pid] as Local;
+	let answer: Answer | undefined;
+	let window: string | undefined;
+	if (step.kind === 'crash') {
+		kernel.kill(pid);
+	} else if (step.kind === 'close') {
+		kernel.close(pid, step.descriptor);
+	} else {
+		if (scenario.programs[pid]?.ours) window = inspectStep(from, pid);
+		answer = perform(kernel, pid, local.place, step.fails);
+		local = follow(before, pid, local, answer);
+	}
+	const changed = {
+		crashes: budget.crashes - (step.kind === 'crash' ? 1 : 0),
+		errors: budget.errors - (step.kind === 'call' && (step.fails ?? 'timeout') !== 'timeout' ? 1 : 0),
+	};
+	const after = notice(bury(locals.with(pid, local), before, kernel), pid, before, kernel);
+	const state = {scenario, kernel, locals: after, budget: changed};
+	inspectState(state, pid, (locals[pid] as Local).place);
+	return {state, ...(answer === undefined ? {} : {answer}), ...(window === undefined ? {} : {window})};
+}
+
+function perform(kernel: Kernel, pid: number, {call}: Place, fails: string | undefined): Answer {
+	if (call === undefined) throw new Error('an ended process makes no calls');
+	const {name, parameters} = call;
+	const system = new SimulatedSystem(kernel, pid);
+	const make = (...given: readonly unknown[]): unknown =>
+		(system as unknown as Readonly<Record<string, (...all: readonly unknown[]) => unknown>>)[name]?.(...given);
+	try {
+		if (fails === undefined) return {value: make(...parameters)};
+		if (name === 'write' && fails === 'short') return {value: make(parameters[0], parameters[1].slice(0, -1))};
+		// Linux has freed the descriptor even where it reports an error.
+		if (name === 'close') make(...parameters);
+		// These report no errors: as in src/system/, the answer says that nothing was found out.
+		if (name === 'connect' && fails !== 'ABORT') return {value: fails};
+		if (fails === 'timeout') return {value: false};
+		if (name === 'contention') return {value: {kind: 'unseen'}};
+		throw failure(fails);
+	} catch (error) {
+		if (codeOf(error) === 'UNKNOWN') throw error;
+		return {code: codeOf(error)};
+	}
+}
+
+function follow(before: Kernel, pid: number, local: Local, answer: Answer): Local {
+	const {place} = local;
+	const {name = '', parameters = []} = place.call ?? {};
+	const next = place.answered(answer);
+	const taking = next.phase !== place.phase && !next.phase?.holds;
+	const socket = before.process(pid).descriptors.find(each => each?.kind === 'socket');
+	const another = name === 'lstat' && place.phase?.name.includes(': serve') && before.entry(path) !== socket?.ino;
+	return {
+		place: next,
+		looked: next.phase === place.phase && ['lstat', 'link', 'rename'].includes(name) ? String(parameters[0]) : '',
+		changed: false,
+		misbound: !taking && (local.misbound || (another === true && before.entry(path) !== 0)),
+		refused: !taking && (local.refused || (name === 'connect' && isElsewhere(before, pid))),
+		closing: name === 'unlinkAsLibuv' || (local.closing && name !== 'close'),
+	};
+}
+
+/** A server in another network namespace that is bound and does not listen yet. */
+function isElsewhere(kernel: Kernel, pid: number): boolean {
+	const server = kernel.boundSocket(kernel.entry(path));
+	const {network} = kernel.process(pid);
+	return server !== undefined && !server.socket.listening && kernel.process(server.pid).network !== network;
+}
+
+/** Who has been killed by this step does nothing any more. */
+function bury(locals: readonly Local[], before: Kernel, after: Kernel): readonly Local[] {
+	return locals.map((local, pid) =>
+		after.process(pid).dying && !before.process(pid).dying ? {...local, place: Place.ended, closing: false} : local,
+	);
+}
+
+/** Others see, later, that the entry they looked at has changed. */
+function notice(locals: readonly Local[], actor: number, before: Kernel, after: Kernel): readonly Local[] {
+	if (before.names === after.names) return locals;
+	return locals.map((local, pid) => {
+		if (pid === actor || local.looked === '' || local.changed) return local;
+		return before.entry(local.looked) === after.entry(local.looked) ? local : {...local, changed: true};
+	});
+}

@@ -1,0 +1,43 @@
+/**
+ * What a process of a storm does next: chosen at random, and told to it as a command.
+ */
+import type {Random} from './random.js';
+
+export type Command =
+	| {
+			readonly do: 'take';
+			readonly serves: boolean;
+			readonly waitMs: number | undefined;
+			readonly removeLockFile: boolean;
+	  }
+	| {readonly do: 'release' | 'close' | 'abort' | 'exit'};
+
+/** One turn: it takes, holds if it can, and ends that. */
+export interface Plan {
+	readonly take: Extract<Command, {do: 'take'}>;
+	/** How long to let it wait, and what happens then. */
+	readonly patienceMs: number;
+	readonly impatience: 'abort' | 'kill';
+	readonly holdMs: number;
+	/** SIGSTOP, and SIGCONT after so long; 0: not at all. */
+	readonly stopMs: number;
+	readonly ending: 'release' | 'close' | 'exit' | 'kill';
+	readonly restMs: number;
+}
+
+export function choose(random: Random): Plan {
+	return {
+		take: {
+			do: 'take',
+			serves: random.chance(0.8),
+			waitMs: random.pick([0, 0, 20, 200, undefined]),
+			removeLockFile: random.chance(0.4),
+		},
+		patienceMs: random.upTo(400),
+		impatience: random.pick(['abort', 'abort', 'kill']),
+		holdMs: random.upTo(15),
+		stopMs: random.chance(0.1) ? 1 + random.upTo(60) : 0,
+		ending: random.pick(['release', 'release', 'release', 'close', 'close', 'close', 'exit', 'kill', 'kill']),
+		restMs: random.upTo(10),
+	};
+}

@@ -1,0 +1,60 @@
+/**
+ * A short storm; `npm run storm` makes long ones.
+ */
+import test from 'ava';
+import {Persistent, Tenures} from './evidence.js';
+import {Random} from './random.js';
+import {storm} from './run.js';
+
+test('eight processes for twelve seconds: nobody overlaps, nobody is masked, nothing is left', async t => {
+	t.timeout(60_000);
+	const {tally, violations} = await storm({milliseconds: 12_000, processes: 8, seed: 1});
+	t.log(JSON.stringify(tally));
+	t.deepEqual(violations, []);
+	for (const what of [
+		'held',
+		'refused',
+		'killed',
+		'stopped',
+		'aborted',
+		'clients',
+		'looks',
+		'naive',
+		'cleaned',
+	] as const) {
+		t.true(tally[what] > 0, what);
+	}
+});
+
+test('the detectors detect: two tenures that overlap, and an answer from one who has no tenure', t => {
+	const reports: string[] = [];
+	const tenures = new Tenures(what => reports.push(what));
+	const [first, second] = [tenures.start(1, 0, 10), tenures.start(2, 0, 19)];
+	tenures.end(first, 20, 21);
+	t.is(reports.length, 0);
+	tenures.end(second, 30, 31);
+	t.is(reports.length, 1);
+	tenures.check(1, 5, 6);
+	tenures.check(3, 5, 6);
+	t.regex(reports[1] ?? '', /answered by 3/);
+	tenures.checkLocked([1], 12, 18);
+	t.is(reports.length, 2);
+	tenures.checkLocked([2], 12, 18);
+	t.regex(reports[2] ?? '', /1 had the address and not the lock/);
+});
+
+test('what passes is not reported, what stays is', t => {
+	const persistent = new Persistent(2);
+	t.deepEqual(
+		['a', 'a', 'b', undefined, 'b', 'b', 'b', 'b'].map(what => persistent.seen(what)),
+		[false, false, false, false, false, false, true, false],
+	);
+});
+
+test('a seed repeats its choices', t => {
+	const choices = (): number[] => {
+		const random = new Random(7);
+		return Array.from({length: 20}, () => random.upTo(1000));
+	};
+	t.deepEqual(choices(), choices());
+});
