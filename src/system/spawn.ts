@@ -9,6 +9,8 @@ import {codeOf} from '../errors.js';
 
 export interface Started {
 	readonly pid: number;
+	/** The number under which it has the lock's descriptor. */
+	readonly lock: number | undefined;
 	/** Its status as a shell reports it: 128+n for signal n. */
 	readonly exited: Promise<number>;
 	/** Nothing happens if it is gone, or may not be signalled. */
@@ -17,10 +19,6 @@ export interface Started {
 
 /**
  * Starts the command, and returns when `execve` has succeeded or failed.
- *
- * A descriptor keeps its number. So that of the lock is one that this process already uses: above
- * the single digits, which are all that a POSIX shell script can redirect, and never the number of
- * the pipe by which libuv hears of a failed exec, which would then go into the lock file.
  *
  * @param lock the descriptor to leave to it, if any
  * @returns for a command that could not be started, the code: `'ENOENT'`, `'EACCES'`, …
@@ -31,9 +29,12 @@ export function startCommand(
 	lock: number | undefined,
 ): Started | Promise<string> {
 	const {spawn} = process.getBuiltinModule('node:child_process');
+	const passed = new Map(inherited.open.map(descriptor => [descriptor, descriptor]));
+	const number = lock === undefined ? undefined : (inherited.spare ?? lock);
+	if (number !== undefined) passed.set(number, lock as number);
 	let child: ChildProcess;
 	try {
-		child = spawn(command, args, {stdio: stdioOf(lock === undefined ? inherited : [...inherited, lock])});
+		child = spawn(command, args, {stdio: stdioOf(passed)});
 	} catch (error) {
 		// An empty name: there is no such command.
 		return Promise.resolve(codeOf(error) === 'ERR_INVALID_ARG_VALUE' ? 'ENOENT' : codeOf(error));
@@ -43,25 +44,37 @@ export function startCommand(
 	const exited = new Promise<number>(resolve =>
 		child.on('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]))),
 	);
-	return {pid: child.pid, exited, signal: signal => child.kill(signal)};
+	return {pid: child.pid, lock: number, exited, signal: signal => child.kill(signal)};
 }
 
 /** What the command gets under each number; the rest stays closed to it. */
-function stdioOf(descriptors: readonly number[]): ('inherit' | 'ignore' | number)[] {
+function stdioOf(descriptors: ReadonlyMap<number, number>): ('inherit' | 'ignore' | number)[] {
 	const stdio: ('inherit' | 'ignore' | number)[] = ['inherit', 'inherit', 'inherit'];
-	for (const descriptor of descriptors) {
-		while (stdio.length < descriptor) stdio.push('ignore');
-		stdio[descriptor] = descriptor;
+	for (const [number, descriptor] of descriptors) {
+		while (stdio.length < number) stdio.push('ignore');
+		stdio[number] = descriptor;
 	}
 	return stdio;
+}
+
+interface Inherited {
+	/** Descriptors that this process was started with. */
+	readonly open: readonly number[];
+	/** The number under which the command is to have the lock. */
+	readonly spare: number | undefined;
 }
 
 /**
  * The descriptors that this process was started with (`3<file`, a readiness pipe, `<(…)`). Node has
  * made them close-on-exec, so they have to be named. Those that Node opened itself are told by what
  * they are; a pipe of which both ends are here is one of them, too.
+ *
+ * The lock takes the number of one of Node's own. Above 9, because the single digits are all that a
+ * POSIX shell script can redirect. Below 16, because up to there a Node server makes what it
+ * inherits close-on-exec: it has the lock, and its own children do not. And one that is in use
+ * here, or libuv might give it to the pipe by which it hears of a failed exec.
  */
-function inheritedDescriptors(): number[] {
+function inheritedDescriptors(): Inherited {
 	const targets = new Map<number, string>();
 	const seen = new Map<string, number>();
 	for (const name of readdirSync('/proc/self/fd')) {
@@ -73,12 +86,17 @@ function inheritedDescriptors(): number[] {
 			// The descriptor that read the directory.
 		}
 	}
-	const isOurs = (target: string): boolean =>
+	const isOwn = (target: string): boolean =>
 		target.startsWith('anon_inode:') ||
 		target === '/dev/null' ||
 		(target.startsWith('pipe:') && seen.get(target) === 2);
-	return [...targets].filter(([fd, target]) => fd > 2 && !isOurs(target)).map(([fd]) => fd);
+	const numbers = [...targets.keys()].filter(number => number > 2).sort((one, other) => one - other);
+	const own = numbers.filter(number => isOwn(targets.get(number) ?? ''));
+	return {
+		open: numbers.filter(number => !own.includes(number)),
+		spare: own.filter(number => number > 9 && number < 16).at(-1),
+	};
 }
 
 /** Looked up at the start, before this process opens anything of its own. */
-const inherited: readonly number[] = process.platform === 'linux' ? inheritedDescriptors().sort((a, b) => a - b) : [];
+const inherited: Inherited = process.platform === 'linux' ? inheritedDescriptors() : {open: [], spare: undefined};

@@ -19,7 +19,7 @@ import {NodeSystem, runSync} from '../../src/system/node.js';
 import {noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
 import {flockHolders, reach} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
-import {start, temporaryDirectory, until} from '../helpers/programs.js';
+import {start, temporaryDirectory, until, withDeadline} from '../helpers/programs.js';
 import {pathname, systemWith} from '../helpers/protocol.js';
 import {serveNaively} from '../helpers/sockets.js';
 import {contentOf, type Entry, namesIn} from '../helpers/tree.js';
@@ -125,7 +125,7 @@ test.serial('put-back collision: a warning names the file that is left', async t
 	writeFileSync(address, 'precious');
 	const warned = once(process, 'warning');
 	await lock.release();
-	const [warning] = (await warned) as [Error];
+	const [warning] = (await withDeadline(warned)) as [Error];
 	t.is(warning.name, 'BindLockWarning');
 	t.true(warning.message.includes(`${address}.aside0`), warning.message);
 	t.is(readFileSync(`${address}.aside0`, 'utf8'), 'precious');
