@@ -21,8 +21,10 @@ export function lockOf(lockPath: string): Lock | undefined {
 		if (file?.type !== 'file' || file.nlink !== 1 || file.size > maxRecordBytes) return undefined;
 		const record = parseRecord(system.peek(lockPath, maxRecordBytes) ?? '');
 		if (record === 'foreign') return undefined;
-		const {kind, holder} = lockContention(file, lockPath, record);
-		if (kind !== 'exclusive') return undefined;
+		const contention = lockContention(file, lockPath, record);
+		const {kind, holder} = contention;
+		// The kernel does not show locks of other pid namespaces; there the record has to be believed.
+		if (kind !== 'exclusive' && !(kind === 'unseen' && contention.elsewhere)) return undefined;
 		return {recorded: record !== undefined, ...(holder === undefined ? {} : {holder})};
 	} catch {
 		// It may not be looked at.

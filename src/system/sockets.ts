@@ -64,7 +64,7 @@ export async function lockSocketHolder(name: string): Promise<LockSocketHolder |
 	const row = lockRow(name);
 	if (row === undefined || row.inode !== before?.inode) return undefined;
 	const record = answer === 'foreign' ? undefined : answer;
-	const owner = ownerOf(row);
+	const owner = ownerOf(row, record?.pid);
 	const holder = owner === undefined ? claimedHolder(record, []) : withRecord(owner, record);
 	const bindlock =
 		answer === undefined ? undefined : record !== undefined && (owner === undefined || owner.pid === record.pid);
@@ -97,11 +97,11 @@ function abstractRow(spellings: readonly string[], suits: (row: Row) => boolean 
 	return undefined;
 }
 
-function ownerOf(row: Row): Holder | undefined {
-	for (const {pid} of descriptorsOf(allProcesses(), target => target === `socket:[${row.inode}]`)) {
-		return describeProcess(pid);
-	}
-	return undefined;
+/** A process that has the socket open: that one, if it is among them. */
+function ownerOf(row: Row, claimed?: number): Holder | undefined {
+	const owners = [...descriptorsOf(allProcesses(), target => target === `socket:[${row.inode}]`)];
+	const owner = owners.find(({pid}) => pid === claimed) ?? owners[0];
+	return owner === undefined ? undefined : describeProcess(owner.pid);
 }
 
 function isBoundHere(row: Row, owners: readonly {readonly pid: number}[], path: string, socket: FileStatus): boolean {

@@ -3,11 +3,15 @@
  */
 import {spawn} from 'node:child_process';
 import {readFileSync} from 'node:fs';
+import {resolve} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
 import {deadlineMs, type Program, type StartOptions, startCommand, until, withDeadline} from './programs.js';
 
-export const cli: string = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+/** Compiled, or the bundle that is published: `BINDLOCK_TEST_COMMAND=dist/cli.cjs`. */
+export const cli: string = resolve(
+	process.env['BINDLOCK_TEST_COMMAND'] ?? fileURLToPath(new URL('../../src/cli/main.js', import.meta.url)),
+);
 
 export interface Outcome {
 	readonly status: number | null;

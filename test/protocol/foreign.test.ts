@@ -8,11 +8,12 @@ import {connect, type Socket} from 'node:net';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, BindLockError, inspect} from '../../src/index.js';
+import type {System} from '../../src/protocol/calls.js';
 import {noNetworkNamespaces, noPython, testUnless} from '../helpers/abilities.js';
 import {listeners, makeStale} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
 import {type Program, type StartOptions, start, temporaryDirectory} from '../helpers/programs.js';
-import {systemWith, takeWith} from '../helpers/protocol.js';
+import {giveBack, systemWith, takeWith} from '../helpers/protocol.js';
 import {startSocket} from '../helpers/sockets.js';
 import {contentOf, inodeOf, namesIn} from '../helpers/tree.js';
 
@@ -55,6 +56,40 @@ async function recognised(t: ExecutionContext, address: string, program: Program
 
 /** As where /proc/net/unix does not show the socket: only connecting tells. */
 const blind = systemWith({bound: () => undefined});
+
+/** The table shows a socket that nobody has open, so many times; the pauses meanwhile are not waited for. */
+function haunted(times: number): {system: System; pauses: number[]} {
+	const pauses: number[] = [];
+	let looks = 0;
+	const system = systemWith({
+		bound: proceed => (looks++ < times ? {} : proceed()),
+		async pause(_, milliseconds) {
+			pauses.push(milliseconds);
+		},
+	});
+	return {system, pauses};
+}
+
+test.serial('a process that dies may lose its lock before its sockets: that is waited for', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	await makeStale(address);
+	const {system, pauses} = haunted(3);
+	const taken = await takeWith(system, address);
+	t.true(taken.reclaimed);
+	t.is(pauses.length, 3);
+	giveBack(address, taken);
+});
+
+test.serial('a process that cannot be seen, and stays bound, is refused after a moment, unnamed', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	await makeStale(address);
+	const {system, pauses} = haunted(Number.POSITIVE_INFINITY);
+	const error = await refused(t, address, takeWith(system, address));
+	t.is(error.holder, undefined);
+	t.regex(error.message, /cannot be seen from here is bound to it/);
+	const sum = pauses.reduce((total, pause) => total + pause, 0);
+	t.true(sum >= 100 && sum < 300, `waited ${pauses.join(' + ')} ms`);
+});
 
 const maybePython = testUnless(noPython());
 

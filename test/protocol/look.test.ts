@@ -14,7 +14,7 @@ import {noFlockCommand, noOtherUser, noPython, otherUid, testUnless} from '../he
 import {makeStale} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
 import {type Event, start, startCommand, temporaryDirectory} from '../helpers/programs.js';
-import {pathname, systemWith} from '../helpers/protocol.js';
+import {pathname, systemWith, wrap} from '../helpers/protocol.js';
 import {serveNaively, startSocket} from '../helpers/sockets.js';
 import {treeOf} from '../helpers/tree.js';
 
@@ -249,6 +249,34 @@ maybeAsOther('blocked: a stale socket of another user, whether or not it may be 
 		t.is(refused['code'], 'EPERM');
 		t.deepEqual({state, code}, {state: 'blocked', code: 'EPERM'}, `mode ${mode.toString(8)}`);
 	}
+});
+
+test.serial('looking is made of calls that look', async t => {
+	const directory = temporaryDirectory(t);
+	const lock = await acquire(join(directory, 'held'));
+	serveNaively(t, join(directory, 'foreign'));
+	await makeStale(join(directory, 'stale'));
+	writeFileSync(join(directory, 'blocked'), 'precious');
+	for (const [name, calls] of Object.entries({
+		held: ['lstat', 'peek', 'contention'],
+		free: ['lstat', 'checkWritable'],
+		blocked: ['lstat', 'checkWritable'],
+		foreign: ['lstat', 'checkWritable', 'pin', 'fstat', 'bound', 'close'],
+		stale: ['lstat', 'checkWritable', 'pin', 'fstat', 'bound', 'connect', 'close'],
+	})) {
+		const made = new Set<string>();
+		const system = wrap((call, proceed) => {
+			made.add(call);
+			return proceed();
+		});
+		t.is((await run(look(pathname(join(directory, name)), 0), system)).state, name as 'held');
+		t.deepEqual(
+			[...made].filter(call => !calls.includes(call)),
+			[],
+			name,
+		);
+	}
+	await lock.release();
 });
 
 test.serial('what goes away while we look was not stale', async t => {

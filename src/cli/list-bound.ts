@@ -1,0 +1,93 @@
+/**
+ * What processes are bound to, and which of them have a lock.
+ */
+import type {Holder} from '../errors.js';
+import {inspect} from '../inspect.js';
+import {lockOf} from '../system/locks.js';
+import {describeProcess} from '../system/procfs.js';
+import {padded} from '../system/sockets.js';
+import {type BoundSocket, fileAt} from '../system/table.js';
+import {parseArgument} from './addresses.js';
+import {type Entry, identity} from './list-left.js';
+import {reasonJson} from './show.js';
+
+export async function boundEntries(sockets: readonly BoundSocket[]): Promise<Entry[]> {
+	const masked = maskedAmong(sockets);
+	const names = sockets.filter(({path}) => path.startsWith('@'));
+	const locks = new Map(names.map(socket => [keyOf(socket, socket.path), socket]));
+	const entries: Entry[] = [];
+	const used = new Set<BoundSocket>();
+	for (const socket of names) {
+		const lock = locks.get(keyOf(socket, padded(lockNameOf(socket) ?? '')));
+		if (lock !== undefined) used.add(lock);
+		entries.push(await nameEntry(socket, lock));
+	}
+	// The lock socket of a name is told with that name; alone it is a lock whose server has yet to bind.
+	const shown = entries.filter(({socket}) => socket !== undefined && !used.has(socket));
+	for (const socket of sockets) if (!socket.path.startsWith('@')) shown.push(pathEntry(socket, masked.has(socket)));
+	return shown;
+}
+
+function pathEntry(socket: BoundSocket, isMasked: boolean): Entry {
+	const processes = processesOf(socket);
+	const {here, path, file} = socket;
+	const address = here === undefined || here.startsWith('/proc/') ? path : here;
+	const lockPath = here === undefined ? undefined : `${here}.lock`;
+	if (isMasked) return {address, state: 'masked', socket, processes};
+	const common = {address, socket, processes, ...(file === undefined ? {} : {since: file.since})};
+	if (lockPath === undefined || fileAt(lockPath) === undefined) return {...common, state: 'foreign'};
+	const lock = lockOf(lockPath);
+	return {...common, state: lock === undefined ? 'foreign' : 'held', holder: lock?.holder, lockPath};
+}
+
+/**
+ * Bound to a path that is gone, or at which another socket lies. The table has no inode of the
+ * file, so of several sockets at one file it is the newest that made it.
+ */
+function maskedAmong(sockets: readonly BoundSocket[]): Set<BoundSocket> {
+	const masked = new Set<BoundSocket>();
+	const newest = new Map<string, BoundSocket>();
+	for (const socket of [...sockets].sort((one, other) => Number(one.inode) - Number(other.inode))) {
+		const {file, path, pids} = socket;
+		if (file?.isSocket) {
+			const before = newest.get(identity(file));
+			if (before !== undefined) masked.add(before);
+			newest.set(identity(file), socket);
+		} else if (path.startsWith('/') && pids.length > 0) masked.add(socket);
+	}
+	return masked;
+}
+
+async function nameEntry(socket: BoundSocket, lock: BoundSocket | undefined): Promise<Entry> {
+	const processes = processesOf(socket);
+	const address = `@${nameOf(socket)}`;
+	if (lock === undefined) return {address, state: 'foreign', socket, processes};
+	if (socket.networkNamespace !== undefined)
+		return {address, state: 'held', socket, processes, holder: processesOf(lock)[0]};
+	const {state, holder, reason} = await inspect(`unix:${address}`);
+	const shown = state === 'free' || state === 'stale' ? 'foreign' : state;
+	return {address, state: shown, socket, processes, holder, reason: reasonJson(reason)};
+}
+
+/** Node 20 pads a name with NULs to 108 bytes; the table shows them as `@`. */
+function nameOf({path}: BoundSocket): string {
+	return Buffer.byteLength(path) === 108 ? path.slice(1).replace(/@+$/, '') : path.slice(1);
+}
+
+function lockNameOf(socket: BoundSocket): string | undefined {
+	try {
+		const address = parseArgument(`@${nameOf(socket)}`);
+		return address.kind === 'abstract' ? address.lockName : undefined;
+	} catch {
+		return undefined;
+	}
+}
+
+/** Names are per network namespace. */
+function keyOf({networkNamespace = ''}: BoundSocket, path: string): string {
+	return `${networkNamespace} ${path}`;
+}
+
+function processesOf({pids}: BoundSocket): Holder[] {
+	return pids.map(pid => describeProcess(pid)).filter(found => found !== undefined);
+}

@@ -1,0 +1,83 @@
+/**
+ * What is in directories and bound to nothing: stale sockets, and locks whose server has yet to bind.
+ */
+import type {Holder} from '../errors.js';
+import {type Inspection, inspect} from '../inspect.js';
+import {lockOf} from '../system/locks.js';
+import {scanDirectory} from '../system/scan.js';
+import {type BoundSocket, type FoundFile, fileAt} from '../system/table.js';
+import {reasonJson} from './show.js';
+
+/** A row of the table. */
+export interface Entry {
+	readonly address: string;
+	readonly state: 'held' | 'foreign' | 'masked' | 'stale' | 'blocked';
+	readonly socket?: BoundSocket;
+	/** That have the socket open. */
+	readonly processes: readonly Holder[];
+	/** Of the lock. */
+	readonly holder?: Holder | undefined;
+	readonly lockPath?: string | undefined;
+	readonly reason?: {readonly code: string; readonly message: string} | undefined;
+	readonly since?: Date;
+}
+
+export async function leftEntries(
+	directories: readonly string[],
+	bound: readonly BoundSocket[],
+): Promise<{readonly entries: readonly Entry[]; readonly unread: readonly string[]}> {
+	const known = new Set(bound.map(({file}) => file && identity(file)));
+	const entries = new Map<string, Entry>();
+	const unread: string[] = [];
+	for (const directory of directories) {
+		const scanned = scanDirectory(directory);
+		unread.push(...scanned.unread);
+		for (const path of scanned.sockets) {
+			const file = fileAt(path);
+			if (file === undefined || known.has(identity(file))) continue;
+			const entry = socketEntry(path, file, await inspectIfShort(path));
+			if (entry !== undefined) entries.set(path, entry);
+		}
+		for (const lockPath of scanned.lockFiles) {
+			const entry = lockEntry(lockPath);
+			if (entry !== undefined) entries.set(entry.address, entry);
+		}
+	}
+	return {entries: [...entries.values()], unread};
+}
+
+export function identity({dev, ino}: FoundFile): string {
+	return `${dev}:${ino}`;
+}
+
+function socketEntry(address: string, {since}: FoundFile, seen: Inspection | undefined): Entry | undefined {
+	if (seen === undefined || seen.state === 'free') return undefined;
+	const {state, holder, reason, lockPath} = seen;
+	// It was found dead, and then not ours to remove.
+	const shown = state === 'blocked' && reason?.syscall === 'unlink' ? 'stale' : state;
+	return {
+		address,
+		state: shown,
+		processes: [],
+		holder,
+		since,
+		lockPath: lockPath !== undefined && fileAt(lockPath) !== undefined ? lockPath : undefined,
+		reason: reasonJson(reason),
+	};
+}
+
+/** A path that is too long for an address was bound by a relative one; it cannot be asked by that. */
+async function inspectIfShort(path: string): Promise<Inspection | undefined> {
+	try {
+		return await inspect(path);
+	} catch {
+		return undefined;
+	}
+}
+
+function lockEntry(lockPath: string): Entry | undefined {
+	const address = lockPath.slice(0, -'.lock'.length);
+	if (fileAt(address) !== undefined) return undefined;
+	const lock = lockOf(lockPath);
+	return lock?.recorded ? {address, state: 'held', processes: [], holder: lock.holder, lockPath} : undefined;
+}

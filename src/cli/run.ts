@@ -1,0 +1,140 @@
+/**
+ * `bindlock run`: takes the lock and leaves it to a command.
+ */
+import {constants} from 'node:os';
+import {takeAddress} from '../acquire.js';
+import type {PathnameAddress} from '../address.js';
+import {describeHolder, printable} from '../errors.js';
+import {Loss} from '../lock.js';
+import {type AcquireOptions, checkAcquireOptions} from '../options.js';
+import {GroupWitness, hasTerminal} from '../system/group-signals.js';
+import {lockOf} from '../system/locks.js';
+import {writeMessage} from '../system/output.js';
+import {type Started, startCommand} from '../system/spawn.js';
+import {parseArgument} from './addresses.js';
+import {parseDuration} from './durations.js';
+import {exit, UsageError} from './failures.js';
+
+export interface RunOptions {
+	readonly wait?: string;
+	readonly replace?: string;
+	readonly label?: string;
+	readonly closeFd?: boolean;
+	readonly json?: boolean;
+}
+
+/** @returns the exit status */
+export default async function run([address = '', ...command]: readonly string[], options: RunOptions): Promise<number> {
+	const [file, ...args] = command;
+	if (file === undefined) throw new UsageError('a command is missing: bindlock run ADDRESS -- COMMAND');
+	const parsed = parseArgument(address);
+	const checked = checkAcquireOptions(parsed.given, acquireOptions(address, options));
+	const taken = await takeAddress(parsed, checked, new Loss());
+	const lock = options.closeFd ? undefined : taken.descriptor;
+	const forward = new Forwarding();
+	const started = startCommand(file, args, lock);
+	if (started instanceof Promise) {
+		taken.giveBack();
+		return cannotStart(file, await started, options);
+	}
+	// An abstract lock is answered as long as we are here: that tells its label and since when.
+	const left = started.lock !== undefined && parsed.kind === 'pathname' ? parsed : undefined;
+	if (started.lock !== undefined && left !== undefined) taken.leaveTo?.({pid: started.pid, fd: started.lock});
+	forward.to(started);
+	if (left !== undefined) warnIfClosed(left, started);
+	const status = await started.exited;
+	forward.stop();
+	if (left === undefined) taken.giveBack();
+	return status;
+}
+
+function acquireOptions(address: string, {wait, replace, label, json}: RunOptions): AcquireOptions {
+	return {
+		waitMs: wait === undefined ? 0 : parseDuration('wait', wait),
+		replace: replace === undefined ? undefined : {signal: signalNamed(replace)},
+		label,
+		onWait: holder => {
+			if (json) writeMessage(JSON.stringify({waiting: {address, holder}}));
+			else writeMessage(`bindlock: waiting for ${address}: ${holder ? `held by ${describeHolder(holder)}` : 'held'}`);
+		},
+	};
+}
+
+/** As kill(1) reads it: `TERM`, `SIGTERM`, `term`, `15`. */
+function signalNamed(text: string): NodeJS.Signals {
+	const upper = text.toUpperCase();
+	const names = Object.entries(constants.signals);
+	const found = names.find(([name, number]) => name === upper || name === `SIG${upper}` || String(number) === text);
+	if (found === undefined) throw new UsageError(`--replace: ${JSON.stringify(text)} is no signal`);
+	return found[0] as NodeJS.Signals;
+}
+
+/** The statuses of env(1), nohup(1) and timeout(1). */
+function cannotStart(file: string, code: string, {json}: RunOptions): number {
+	const [status, why] =
+		code === 'ENOENT'
+			? [exit.notFound, 'command not found']
+			: ['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE'].includes(code)
+				? [exit.system, `cannot start a process (${code})`]
+				: [exit.notExecutable, `cannot be executed (${code})`];
+	const hint = /^\d+(ms|s|m|h|d)?$/.test(file) ? '; a value of --wait is written --wait=30s' : '';
+	const message = `${file}: ${why}${hint}`;
+	writeMessage(json ? JSON.stringify({error: {code, message, exit: status}}) : `bindlock: ${message}`);
+	return status;
+}
+
+/**
+ * Not SIGTSTP: Ctrl-Z stops the whole group, this process included, as a shell expects of its job.
+ * SIGCONT then comes to the group as well, and a second one does nothing.
+ */
+const forwarded = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'] as const;
+
+/** Twice makes no difference. */
+const harmless: readonly string[] = ['SIGWINCH', 'SIGCONT'];
+
+/** From its construction no signal ends this process: the command decides what becomes of both. */
+class Forwarding {
+	readonly #witness: GroupWitness | undefined = hasTerminal() ? new GroupWitness() : undefined;
+	readonly #early: NodeJS.Signals[] = [];
+	#command: Started | undefined;
+
+	constructor() {
+		for (const signal of forwarded) process.on(signal, this.#forward);
+	}
+
+	/** Signals that came while it was being started reach it now. */
+	to(command: Started): void {
+		this.#command = command;
+		this.#witness?.start();
+		for (const signal of this.#early) command.signal(signal);
+	}
+
+	stop(): void {
+		for (const signal of forwarded) process.off(signal, this.#forward);
+		this.#witness?.stop();
+	}
+
+	readonly #forward = async (signal: NodeJS.Signals): Promise<void> => {
+		if (this.#command === undefined) this.#early.push(signal);
+		else if (this.#witness === undefined || harmless.includes(signal) || !(await this.#witness.sawToo(signal))) {
+			this.#command.signal(signal);
+		}
+	};
+}
+
+/** Some commands close what they inherit. By then they have, if they do. */
+const closedAfterMs = 1000;
+
+function warnIfClosed({given, lockPath}: PathnameAddress, command: Started): void {
+	let over = process.platform !== 'linux';
+	void command.exited.then(() => {
+		over = true;
+	});
+	const check = (): void => {
+		if (over || lockOf(lockPath) !== undefined) return;
+		writeMessage(
+			`bindlock: ${printable(given)}: the command has closed the descriptor of the lock and has no lock any more; use --close-fd`,
+		);
+	};
+	setTimeout(check, closedAfterMs).unref();
+}
