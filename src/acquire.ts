@@ -9,7 +9,7 @@ import {type BindLock, Loss, OwnLock} from './lock.js';
 import {type AcquireOptions, checkAcquireOptions} from './options.js';
 import {takeAbstract} from './protocol/abstract.js';
 import type {LockSocket} from './protocol/calls.js';
-import {type Claim, giveBackLock, isStillAt, leaveLock} from './protocol/lockfile.js';
+import {type Claim, giveBackLock, type HeldLock, isStillAt, leaveLock} from './protocol/lockfile.js';
 import {retake, type Taken, take} from './protocol/pathname.js';
 import {formatRecord} from './protocol/record.js';
 import {noPatience, type Patience} from './protocol/waiting.js';
@@ -43,7 +43,7 @@ export async function acquire(address: string, options: AcquireOptions = {}): Pr
 	const taking = takeAddress(parsed, checked, loss);
 	const taken = taking instanceof Promise ? await taking : taking;
 	if (taken.keeper !== undefined) loss.watchWhenAsked(() => watchLock(parsed, taken.keeper, loss));
-	return new OwnLock(parsed, taken.reclaimed, loss, taken.giveBack);
+	return new OwnLock(parsed, taken.reclaimed, loss, () => taken.giveBack());
 }
 
 /** An address that is ours. */
@@ -103,27 +103,56 @@ function takeByKind(address: Address, options: AcquireOptions, loss: Loss): Take
 
 function takePathname(address: PathnameAddress, options: AcquireOptions): TakenAddress | Promise<TakenAddress> {
 	loadFlock(address.given);
-	const system = new NodeSystem(address.given, options.signal);
-	const finish = (taken: Taken): TakenAddress => {
-		let {lock} = taken;
-		return {
-			reclaimed: taken.reclaimed,
-			giveBack: () => runSync(giveBackLock(address.lockPath, lock, options.removeLockFile ?? false), system),
-			get descriptor(): number {
-				return lock.descriptor;
-			},
-			leaveTo: ({pid, fd}) => runSync(leaveLock(lock, recordOf(options)(pid, fd)), system),
-			keeper: {
-				path: address.lockPath,
-				isIntact: () => runSync(isStillAt(address.lockPath, lock.file), system) !== undefined,
-				async retake() {
-					lock = await run(retake(address, {...claimOf(options), patience: retakePatience()}, lock), system);
-				},
-			},
-		};
-	};
-	const taken = run(take(address, claimOf(options)), system);
-	return taken instanceof Promise ? taken.then(finish) : finish(taken);
+	const taken = run(take(address, claimOf(options)), new NodeSystem(address.given, options.signal));
+	return taken instanceof Promise
+		? taken.then(settled => new TakenPathname(address, options, settled))
+		: new TakenPathname(address, options, taken);
+}
+
+class TakenPathname implements TakenAddress, LockKeeper {
+	readonly reclaimed: boolean;
+	readonly #address: PathnameAddress;
+	readonly #options: AcquireOptions;
+	/** Without the signal of the taking: that may be aborted when the lock has long been ours. */
+	readonly #system: NodeSystem;
+	#lock: HeldLock;
+
+	constructor(address: PathnameAddress, options: AcquireOptions, {lock, reclaimed}: Taken) {
+		this.reclaimed = reclaimed;
+		this.#address = address;
+		this.#options = options;
+		this.#system = new NodeSystem(address.given);
+		this.#lock = lock;
+	}
+
+	get descriptor(): number {
+		return this.#lock.descriptor;
+	}
+
+	get keeper(): LockKeeper {
+		return this;
+	}
+
+	get path(): string {
+		return this.#address.lockPath;
+	}
+
+	giveBack(): void {
+		runSync(giveBackLock(this.path, this.#lock, this.#options.removeLockFile ?? false), this.#system);
+	}
+
+	leaveTo({pid, fd}: {readonly pid: number; readonly fd: number}): void {
+		runSync(leaveLock(this.#lock, recordOf(this.#options, ownUid())(pid, fd)), this.#system);
+	}
+
+	isIntact(): boolean {
+		return runSync(isStillAt(this.path, this.#lock.file), this.#system) !== undefined;
+	}
+
+	async retake(): Promise<void> {
+		const claim = {...claimOf(this.#options), patience: retakePatience()};
+		this.#lock = await run(retake(this.#address, claim, this.#lock), this.#system);
+	}
 }
 
 function takeName(address: AbstractAddress, options: AcquireOptions): TakenAddress | Promise<TakenAddress> {
@@ -146,17 +175,21 @@ function takeName(address: AbstractAddress, options: AcquireOptions): TakenAddre
 
 /** What this process says of itself to the protocol, and to those whom it refuses. */
 function claimOf(options: AcquireOptions): Claim {
-	const record = recordOf(options);
+	const uid = ownUid();
+	const record = recordOf(options, uid);
 	return {
-		uid: process.geteuid?.() ?? -1,
+		uid,
 		lockFileMode: options.lockFileMode ?? 0o600,
 		record: fd => record(process.pid, fd),
 		patience: patienceOf(options),
 	};
 }
 
-function recordOf({label}: AcquireOptions): (pid: number, fd: number | undefined) => string {
-	const uid = process.geteuid?.() ?? -1;
+function ownUid(): number {
+	return process.geteuid?.() ?? -1;
+}
+
+function recordOf({label}: AcquireOptions, uid: number): (pid: number, fd: number | undefined) => string {
 	if (own?.uid !== uid) own = {uid, fields: fieldsOf(uid)};
 	const constant = label === undefined ? own.fields : fieldsOf(uid, label);
 	return (pid, fd) => formatRecord(pid, fd, new Date().toISOString(), constant);

@@ -101,6 +101,20 @@ test.serial('listen: a lock file removed by a cleaner is made and locked again',
 	t.is(await reach(path), process.pid);
 });
 
+test.serial('the signal that could abort the taking has nothing to say once the lock is held', async t => {
+	const path = pathOf(t);
+	const taking = new AbortController();
+	const {lock} = await serve(t, path, {signal: taking.signal});
+	taking.abort();
+	await settled();
+	unlinkSync(`${path}.lock`);
+	await until(() => lock.healed === 1, 'the healing');
+	t.true(lock.held);
+	unlinkSync(path);
+	await until(() => lock.healed === 2, 'the healing');
+	t.is(await reach(path), process.pid);
+});
+
 test.serial('listen: a socket file removed by a cleaner is bound again; open connections go on', async t => {
 	const path = pathOf(t);
 	const server = createHttpServer((_, response) => void response.end('ok'));
