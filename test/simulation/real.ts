@@ -19,9 +19,11 @@ const {Pipe: NewPipe, constants} = (
 	}
 ).binding('pipe_wrap');
 
-const {flockSync} = createRequire(import.meta.url)('fs-ext') as {
-	flockSync(descriptor: number, flags: 'shnb' | 'un'): void;
-};
+/** Loaded when first needed: only scripts with locks need it. */
+function flockSync(descriptor: number, flags: 'shnb' | 'un'): void {
+	const addon = createRequire(import.meta.url)('fs-ext') as {flockSync: typeof flockSync};
+	addon.flockSync(descriptor, flags);
+}
 
 /** One real process plays all of the simulation's: a flock belongs to the open file, not to the process. */
 export class RealSystem extends NodeSystem {
