@@ -8,9 +8,9 @@ import {asBindLockError, type BindLockError, type Holder} from '../errors.js';
 import {taken} from './abstract.js';
 import {refuseIfBound} from './bound.js';
 import {call, type FileStatus, type Protocol} from './calls.js';
-import {refuseForeignContent, refuseUnlessLockFile} from './lockfile.js';
 import {isDead, isOurs, refuseUnlessOurSocket, whilePinned} from './pathname.js';
 import {maxRecordBytes} from './record.js';
+import {refuseForeignContent, refuseUnlessLockFile} from './refusals.js';
 
 export interface Seen {
 	readonly state: 'free' | 'stale' | 'held' | 'foreign' | 'blocked';

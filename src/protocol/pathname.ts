@@ -13,13 +13,11 @@ import {
 	type HeldLock,
 	isStillAt,
 	lockOpened,
-	maxReplacements,
-	neverLocks,
 	openLockFile,
 	sameFile,
-	unstable,
 	writeRecord,
 } from './lockfile.js';
+import {maxReplacements, neverLocks, unstable} from './refusals.js';
 import {Waiting} from './waiting.js';
 
 export interface Taken {
