@@ -14,11 +14,15 @@ import {allProcesses, describeProcess, descriptorsOf, leadsTo, readProc} from '.
  * same last name is looked at closer: does its path lead here for the process that has it open?
  */
 export function boundTo(path: string, socket: FileStatus): Bound | undefined {
-	for (const {owners} of rowsBoundTo(path, socket)) {
-		const holder = owners[0] === undefined ? undefined : describeProcess(owners[0].pid);
-		return holder === undefined ? {} : {holder};
+	let unnamed: Bound | undefined;
+	for (const {row, owners} of rowsBoundTo(path, socket)) {
+		// Nobody is named for a row that may be of another directory: in a moment its server listens.
+		const owner = owners.find(({pid}) => leadsTo(rootedFor(pid, row.path), socket));
+		const holder = owner === undefined ? undefined : describeProcess(owner.pid);
+		if (holder !== undefined) return {holder};
+		unnamed = {};
 	}
-	return undefined;
+	return unnamed;
 }
 
 /** Whether a client of this socket file would be heard; `undefined` if the table shows nobody bound to it. */
