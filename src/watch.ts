@@ -12,6 +12,15 @@ import {watchFile} from './system/watcher.js';
 const mostHeals = 10;
 const withinMs = 60_000;
 
+const momentMs = 5;
+
+/** Which of the files is not ours any more. */
+interface Gone {
+	readonly lock: boolean;
+	readonly socket: boolean;
+	readonly any: boolean;
+}
+
 /** Reports the loss of a lock file; heals nothing. Returns a function that stops watching. */
 export function watchLock(address: Address, keeper: LockKeeper | undefined, loss: Loss): () => void {
 	if (keeper === undefined) return () => {};
@@ -61,25 +70,42 @@ export class Watch {
 	}
 
 	async #look(): Promise<void> {
-		const {keeper, heals, loss, address} = this.#kept;
-		const lockGone = keeper !== undefined && !isIntact(keeper);
-		const socketGone = !this.#kept.isBound();
-		if (this.#healing || this.#stopped || (!lockGone && !socketGone)) return;
+		if (this.#healing || this.#stopped || !this.#gone().any) return;
 		this.#healing = true;
+		try {
+			// One that closes beside us sets our file aside for some microseconds: no reason to bind anew.
+			await new Promise(resolve => setTimeout(resolve, momentMs));
+			const gone = this.#gone();
+			if (gone.any && !this.#stopped) await this.#mend(gone);
+		} finally {
+			this.#healing = false;
+		}
+		// Whatever happened while this went on was passed over.
+		await this.#look();
+	}
+
+	async #mend({lock, socket}: Gone): Promise<void> {
+		const {keeper, heals, loss, address} = this.#kept;
 		try {
 			if (!heals || this.#tooOften()) throw undefined;
 			// The lock first: without it nothing may be bound.
-			if (lockGone) await this.#heal('lock', () => keeper.retake());
-			if (socketGone && !this.#stopped) await this.#heal('socket', () => this.#kept.rebind());
+			if (lock && keeper !== undefined) await this.#heal('lock', () => keeper.retake());
+			if (socket && !this.#stopped) await this.#heal('socket', () => this.#kept.rebind());
 			// What happened meanwhile, and to the new files, is seen by new watches.
 			this.#start();
 		} catch (cause) {
 			if (this.#stopped) return;
 			this.stop();
-			loss.report(lockGone && !isIntact(keeper) ? lockLost(address, keeper.path, cause) : addressLost(address, cause));
-		} finally {
-			this.#healing = false;
+			const lockLostToo = keeper !== undefined && !isIntact(keeper);
+			loss.report(lockLostToo ? lockLost(address, keeper.path, cause) : addressLost(address, cause));
 		}
+	}
+
+	#gone(): Gone {
+		const {keeper} = this.#kept;
+		const lock = keeper !== undefined && !isIntact(keeper);
+		const socket = !this.#kept.isBound();
+		return {lock, socket, any: lock || socket};
 	}
 
 	async #heal(what: 'lock' | 'socket', mend: () => Promise<void>): Promise<void> {

@@ -49,7 +49,9 @@ test.serial('a locked address is refused in the same way, by acquire and by list
 		const {message} = error as Error;
 		t.regex(
 			message,
-			new RegExp(`: held by pid ${program.pid} \\(.*holder\\.js acquire .*\\), uid 0, label "blue", since 20`),
+			new RegExp(
+				`: held by pid ${program.pid} \\(.*holder\\.js acquire .*\\), uid ${process.geteuid?.()}, label "blue", since 20`,
+			),
 		);
 	}
 });

@@ -40,9 +40,9 @@ async function reclaimOne(address: string): Promise<{readonly removed: boolean; 
 	try {
 		// Where nobody uses bindlock no lock file is left behind.
 		const removeLockFile = seen.lockPath !== undefined && fileAt(seen.lockPath) === undefined;
-		const {reclaimed, giveBack} = await takeAddress(parseArgument(address), {removeLockFile}, new Loss());
-		giveBack();
-		return {removed: reclaimed, seen: {...seen, state: 'free'}};
+		const taken = await takeAddress(parseArgument(address), {removeLockFile}, new Loss());
+		taken.giveBack();
+		return {removed: taken.reclaimed, seen: {...seen, state: 'free'}};
 	} catch (reason) {
 		if (!(reason instanceof BindLockError)) throw reason;
 		const state = reason.code === 'EADDRINUSE' ? 'held' : 'blocked';

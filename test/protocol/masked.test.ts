@@ -7,9 +7,12 @@ import {createServer, type Server} from 'node:net';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {type BindLock, listen} from '../../src/index.js';
+import {stopServing} from '../../src/protocol/serving.js';
+import {NodeSystem, runSync} from '../../src/system/node.js';
 import {makeStale, reach} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
 import {start, temporaryDirectory, until} from '../helpers/programs.js';
+import {pathname} from '../helpers/protocol.js';
 import {contentOf, type Entry, namesIn} from '../helpers/tree.js';
 
 checkLeaks();
@@ -123,10 +126,38 @@ test.serial('R2: a server that lost lock file and socket to another leaves both 
 	const lock = await listen(server, address, {removeLockFile: true, heal: false});
 	unlinkSync(address);
 	unlinkSync(`${address}.lock`);
-	const successor = start(t, 'holder', ['listen', address]);
+	const successor = start(t, 'holder', ['listen', address, '{"heal":false}']);
 	await successor.expect('held');
 	const before = contentOf(directory);
 	await lock.release();
 	t.deepEqual(contentOf(directory), before);
 	t.is(await reach(address), successor.pid);
 });
+
+test.serial(
+	'R11: a successor that heals what is removed is not alarmed by the moment that its file is aside',
+	async t => {
+		const directory = temporaryDirectory(t);
+		const address = join(directory, 's');
+		const successor = start(t, 'holder', ['listen', address]);
+		await successor.expect('held');
+		const before = contentOf(directory);
+		for (let round = 0; round < 3; round++) {
+			const masked = {
+				close() {
+					// As libuv closes the socket of a masked server: it unlinks the path, whatever lies there.
+					unlinkSync(address);
+					// On a busy machine the successor gets a turn before the file is put back.
+					const until = performance.now() + 3;
+					while (performance.now() < until) {}
+				},
+			};
+			const left = runSync(stopServing(pathname(address), masked, undefined), new NodeSystem(address));
+			t.is(left, undefined);
+			// Long enough for whoever looks a second time before he heals.
+			await new Promise(resolve => setTimeout(resolve, 100));
+			t.is(await reach(address), successor.pid);
+			t.deepEqual(contentOf(directory), before, `round ${round}`);
+		}
+	},
+);
