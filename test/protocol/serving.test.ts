@@ -177,7 +177,7 @@ testUnless(noOtherUser(), unprotected)('the file of another user, which may not 
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	chownSync(directory, otherUid, otherUid);
-	const server = start(t, 'holder', ['listen', address], {uid: otherUid});
+	const server = start(t, 'holder', ['listen', address, '{"heal":false}'], {uid: otherUid});
 	await server.expect('held');
 	unlinkSync(address);
 	serveNaively(t, address);
