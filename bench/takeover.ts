@@ -1,6 +1,8 @@
 /**
- * From the SIGKILL of a serving holder to its successor accepting a connection: bindlock's ways of
- * waiting beside a C program that blocks in flock and then binds, in turn, in one run.
+ * From the SIGKILL of a serving holder to its successor accepting connections: bindlock's ways of
+ * waiting beside a C program that blocks in flock and then binds, in turn, in one run. The successor
+ * says when it listened, on the clock that all processes share, and a client then tries it: one that
+ * tried all the time would take from the successor one of few processors.
  */
 import {type ChildProcess, spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
@@ -53,27 +55,42 @@ async function main(): Promise<void> {
 
 async function takeOver(address: string, way: Way): Promise<number> {
 	const holder = start([process.execPath, successor, address], {});
-	await says(holder, 'serving');
+	await heard(holder, 'serving');
 	const next = start(way.command, way.env);
-	await says(next, 'waiting');
+	await heard(next, 'waiting');
 	// The shell and its flock(1) are started after the word; the kernel has queued them by then.
 	await new Promise(resolve => setTimeout(resolve, 150));
-	const begin = performance.now();
+	const begin = process.hrtime.bigint();
 	process.kill(holder.pid ?? 0, 'SIGKILL');
-	while ((await reach(address)) !== next.pid) {}
-	const elapsed = performance.now() - begin;
+	const {at} = await heard(next, 'serving');
+	if ((await reach(address)) !== next.pid) throw new Error('the successor does not answer');
 	next.kill('SIGKILL');
 	await once(next, 'exit');
-	return elapsed;
+	return Number(BigInt(at ?? '') - begin) / 1e6;
 }
 
 function start([command = '', ...args]: readonly string[], env: Readonly<Record<string, string>>): ChildProcess {
 	return spawn(command, args, {stdio: ['ignore', 'pipe', 'inherit'], env: {...process.env, ...env}});
 }
 
-async function says(child: ChildProcess, event: string): Promise<void> {
-	const lines = createInterface({input: child.stdout as NonNullable<ChildProcess['stdout']>});
-	for await (const line of lines) if ((JSON.parse(line) as {event: string}).event === event) return;
+interface Said {
+	readonly event: string;
+	/** Nanoseconds of CLOCK_MONOTONIC. */
+	readonly at?: string;
+}
+
+/** The first line that tells of this event. */
+async function heard(child: ChildProcess, event: string): Promise<Said> {
+	const output = child.stdout as NonNullable<ChildProcess['stdout']>;
+	const lines = createInterface({input: output});
+	try {
+		for await (const line of lines) {
+			const said = JSON.parse(line) as Said;
+			if (said.event === event) return said;
+		}
+	} finally {
+		lines.close();
+	}
 	throw new Error(`it never said ${event}`);
 }
 

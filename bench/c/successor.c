@@ -1,6 +1,7 @@
 /*
  * The limit of taking over: block in flock(2), then unlink, bind and listen.
- * usage: successor LOCK_FILE ADDRESS; says "waiting" before it blocks, and answers every client with its pid.
+ * usage: successor LOCK_FILE ADDRESS; says "waiting" before it blocks, and "serving" with the time when it
+ * listens; answers every client with its pid.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 int main(int argc, char **argv)
@@ -27,6 +29,10 @@ int main(int argc, char **argv)
 	unlink(argv[2]);
 	if (bind(server, (struct sockaddr *)&address, sizeof address) != 0 || listen(server, 511) != 0)
 		return 1;
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	printf("{\"event\":\"serving\",\"at\":\"%lld\"}\n", now.tv_sec * 1000000000LL + now.tv_nsec);
+	fflush(stdout);
 	char answer[32];
 	int length = snprintf(answer, sizeof answer, "%d\n", (int)getpid());
 	for (;;) {
