@@ -8,13 +8,21 @@ import {takeLease} from './lease.js';
 import {type BindLock, Loss, OwnLock} from './lock.js';
 import {type AcquireOptions, checkAcquireOptions} from './options.js';
 import {takeAbstract} from './protocol/abstract.js';
-import type {LockSocket} from './protocol/calls.js';
-import {type Claim, giveBackLock, type HeldLock, isStillAt, leaveLock} from './protocol/lockfile.js';
+import type {Listener, LockSocket} from './protocol/calls.js';
+import {
+	adoptLock,
+	type Claim,
+	giveBackLock,
+	type HeldLock,
+	isStillAt,
+	leaveLock,
+	writeRecord,
+} from './protocol/lockfile.js';
 import {retake, type Taken, take} from './protocol/pathname.js';
 import {formatRecord} from './protocol/record.js';
 import {noPatience, type Patience} from './protocol/waiting.js';
 import {loadFlock} from './system/flock.js';
-import {descriptorOf} from './system/lock-socket.js';
+import {adoptLockSocket, descriptorOf, listenerOfLock} from './system/lock-socket.js';
 import {NodeSystem, run, runSync} from './system/node.js';
 import {namespaceOf} from './system/procfs.js';
 import {watchLock} from './watch.js';
@@ -53,8 +61,16 @@ export interface TakenAddress {
 	giveBack(): void;
 	/** Of the lock file, or of the abstract lock socket: a process that inherits it has the lock too. A lease has none. */
 	readonly descriptor?: number;
-	/** Instead of `giveBack`: leaves the lock to that process, which has inherited the descriptor under the number `fd`. */
-	leaveTo?(heir: {readonly pid: number; readonly fd: number}): void;
+	/** An abstract lock, to be shared with another process. */
+	readonly lockSocket?: Listener | undefined;
+	/**
+	 * Instead of `giveBack`: leaves the lock to a process that has inherited the descriptor.
+	 *
+	 * @param heir has it under the number `fd`, and is named in the record; without, it does that itself
+	 */
+	leaveTo?(heir?: {readonly pid: number; readonly fd: number}): void;
+	/** Names this process in the record, once a lock that was inherited is ours alone. */
+	announce?(): void;
 	/** For a lock that can be lost without the kernel's telling: one with a lock file. */
 	readonly keeper?: LockKeeper;
 }
@@ -141,8 +157,14 @@ class TakenPathname implements TakenAddress, LockKeeper {
 		runSync(giveBackLock(this.path, this.#lock, this.#options.removeLockFile ?? false), this.#system);
 	}
 
-	leaveTo({pid, fd}: {readonly pid: number; readonly fd: number}): void {
-		runSync(leaveLock(this.#lock, recordOf(this.#options, ownUid())(pid, fd)), this.#system);
+	leaveTo(heir?: {readonly pid: number; readonly fd: number}): void {
+		const record = heir && recordOf(this.#options, ownUid())(heir.pid, heir.fd);
+		runSync(leaveLock(this.#lock, record), this.#system);
+	}
+
+	announce(): void {
+		const record = recordOf(this.#options, ownUid())(process.pid, this.#lock.descriptor);
+		runSync(writeRecord(this.#lock, record), this.#system);
 	}
 
 	isIntact(): boolean {
@@ -163,14 +185,34 @@ function takeName(address: AbstractAddress, options: AcquireOptions): TakenAddre
 		});
 	}
 	const system = new NodeSystem(address.given, options.signal);
-	const finish = (socket: LockSocket): TakenAddress => ({
+	const taken = run(takeAbstract(address, claimOf(options)), system);
+	return taken instanceof Promise ? taken.then(socket => takenName(socket, system)) : takenName(taken, system);
+}
+
+function takenName(socket: LockSocket, system: NodeSystem): TakenAddress {
+	return {
 		reclaimed: false,
 		giveBack: () => system.closeLockSocket(socket),
 		descriptor: descriptorOf(socket),
+		lockSocket: listenerOfLock(socket),
 		leaveTo: () => system.closeLockSocket(socket),
-	});
-	const taken = run(takeAbstract(address, claimOf(options)), system);
-	return taken instanceof Promise ? taken.then(finish) : finish(taken);
+	};
+}
+
+/**
+ * An address whose lock a process has that is about to leave it to us: we have its descriptor already.
+ *
+ * @throws BindLockError `ERR_LOCK_LOST` if it is not the lock of that address (any more)
+ */
+export function inheritPathname(address: PathnameAddress, options: AcquireOptions, descriptor: number): TakenAddress {
+	loadFlock(address.given);
+	const lock = runSync(adoptLock(address, descriptor), new NodeSystem(address.given));
+	return new TakenPathname(address, options, {lock, reclaimed: false});
+}
+
+/** The same for an abstract address, whose lock is a listening socket. */
+export function inheritAbstract(address: AbstractAddress, options: AcquireOptions, listener: Listener): TakenAddress {
+	return takenName(adoptLockSocket(listener, claimOf(options).record()), new NodeSystem(address.given));
 }
 
 /** What this process says of itself to the protocol, and to those whom it refuses. */

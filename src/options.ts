@@ -61,6 +61,25 @@ export interface ListenOptions extends AcquireOptions {
 	readonly heal?: boolean | undefined;
 }
 
+/** Options of {@link handOver}. */
+export interface HandOverOptions {
+	/** Arguments of the successor. Default: none. */
+	readonly args?: readonly string[] | undefined;
+	/** Options of its Node. Default: those of this process. */
+	readonly execArgv?: readonly string[] | undefined;
+	/** Its environment. Default: that of this process. */
+	readonly env?: Readonly<NodeJS.ProcessEnv> | undefined;
+	/** Its working directory. Default: that of this process. */
+	readonly cwd?: string | undefined;
+	/** How long it may take to serve, in milliseconds; then it is killed. Default: 30,000. */
+	readonly timeoutMs?: number | undefined;
+}
+
+/** @throws BindLockError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG_VALUE` */
+export function checkHandOverOptions(address: string, options: unknown): HandOverOptions {
+	return check<HandOverOptions>(address, options, handOverChecks);
+}
+
 /** @throws BindLockError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG_VALUE` */
 export function checkAcquireOptions(address: string, options: unknown): AcquireOptions {
 	return check<AcquireOptions>(address, options, acquireChecks);
@@ -113,6 +132,20 @@ const listenChecks: Readonly<Record<keyof ListenOptions, Check>> = {
 	heal: boolean,
 };
 
+const handOverChecks: Readonly<Record<keyof HandOverOptions, Check>> = {
+	args: strings,
+	execArgv: strings,
+	env: value => (typeof value === 'object' && value !== null ? undefined : wrongType('an object')),
+	cwd: value => (typeof value === 'string' ? undefined : wrongType('a string')),
+	timeoutMs: value => {
+		if (typeof value !== 'number') return wrongType('a number of milliseconds');
+		// What a timer can wait.
+		return value > 0 && value <= 0x7fff_ffff
+			? undefined
+			: outOfRange('more than 0 and at most 2147483647 milliseconds');
+	},
+};
+
 function check<Options>(address: string, options: unknown, checks: Readonly<Record<string, Check>>): Options {
 	if (typeof options !== 'object' || options === null) {
 		throw refuse(address, 'ERR_INVALID_ARG_TYPE', `The options must be an object; got ${show(options)}`);
@@ -150,6 +183,12 @@ const nested: Readonly<Record<string, true>> = {replace: true};
 function duration(value: unknown): Problem | undefined {
 	if (typeof value !== 'number') return wrongType('a number of milliseconds');
 	return value >= 0 ? undefined : outOfRange('a number of milliseconds, 0 or more');
+}
+
+function strings(value: unknown): Problem | undefined {
+	return Array.isArray(value) && value.every(one => typeof one === 'string')
+		? undefined
+		: wrongType('an array of strings');
 }
 
 function boolean(value: unknown): Problem | undefined {

@@ -4,7 +4,7 @@
  */
 
 import type {PathnameAddress} from '../address.js';
-import {codeOf} from '../errors.js';
+import {BindLockError, codeOf, printable} from '../errors.js';
 import {call, type FileStatus, type Protocol} from './calls.js';
 import {type LockRecord, maxRecordBytes} from './record.js';
 import {
@@ -52,10 +52,28 @@ export function* giveBackLock(lockPath: string, lock: HeldLock, removeLockFile: 
 	}
 }
 
-/** Closes our descriptor only: the lock stays with the process that has inherited it, and that the record names from now on. */
-export function* leaveLock(lock: HeldLock, record: string): Protocol<void> {
-	yield* writeRecord({...lock, file: {...lock.file, size: 1}}, record);
+/**
+ * Closes our descriptor only: the lock stays with the process that has inherited it.
+ *
+ * @param record names that process; without, it names itself
+ */
+export function* leaveLock(lock: HeldLock, record?: string): Protocol<void> {
+	// There is one already: our own.
+	if (record !== undefined) yield* writeRecord({...lock, file: {...lock.file, size: 1}}, record);
 	yield* close(lock.descriptor);
+}
+
+/** A lock whose descriptor we have inherited. Its open file description has the flock already, so that taking it only confirms. */
+export function* adoptLock(address: PathnameAddress, descriptor: number): Protocol<HeldLock> {
+	const file = yield* call('fstat', descriptor);
+	if ((yield* isStillAt(address.lockPath, file)) !== undefined && (yield* call('flock', descriptor))) {
+		return {descriptor, file};
+	}
+	throw new BindLockError(`The lock that was inherited is not the one of ${printable(address.given)} (any more)`, {
+		code: 'ERR_LOCK_LOST',
+		address: address.given,
+		path: address.lockPath,
+	});
 }
 
 /** Whether this very file is (still) at the path; its present status if so. */

@@ -30,6 +30,20 @@ export function* stopServing(
 	return yield* closeBesides(address.bindPath, listener);
 }
 
+/**
+ * The same for a socket that another process has bound, and left to us: libuv knows no path to unlink then.
+ */
+export function* stopServingInherited(
+	address: PathnameAddress,
+	listener: Listener,
+	bound: FileStatus | undefined,
+): Protocol<undefined> {
+	// Before the close, as above: until then the inode is ours.
+	if (bound !== undefined) yield* unlinkIfOurs(address.path, bound);
+	yield* call('closeListener', listener);
+	return undefined;
+}
+
 /** Whether unlinking the path would hit our own file, or nothing. If that cannot be told, it would not. */
 function* mayUnlink(path: string, bound: FileStatus | undefined): Protocol<boolean> {
 	try {

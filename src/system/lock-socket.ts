@@ -4,8 +4,9 @@
  */
 import type {Server, Socket} from 'node:net';
 import {codeOf} from '../errors.js';
-import type {LockSocket} from '../protocol/calls.js';
+import type {Listener, LockSocket} from '../protocol/calls.js';
 import {type LockRecord, maxRecordBytes, parseRecord} from '../protocol/record.js';
+import {adoptListener, listenerOf} from './server.js';
 import {wakeable} from './timers.js';
 
 /** Connections that are kept open. One too many is answered and closed: a waiter then comes again. */
@@ -61,6 +62,20 @@ export function bindLockSocket(name: string, record: string): LockSocket | undef
 	return socket;
 }
 
+/** The lock of a process that leaves it to us. */
+export function adoptLockSocket(listener: Listener, record: string): LockSocket {
+	const socket = new NodeLockSocket(record);
+	// A lock is kept whatever happens to its clients.
+	adoptListener(socket.server, listener, {}, () => {}).catch(() => {});
+	socket.server.unref();
+	return socket;
+}
+
+/** To be shared with another process. */
+export function listenerOfLock(lockSocket: LockSocket): Listener | undefined {
+	return listenerOf((lockSocket as NodeLockSocket).server);
+}
+
 export function closeLockSocket(lockSocket: LockSocket): void {
 	const {server, clients} = lockSocket as NodeLockSocket;
 	server.close();
@@ -69,8 +84,7 @@ export function closeLockSocket(lockSocket: LockSocket): void {
 
 /** The descriptor of the listening socket: Node tells it of no server, but its handle has always had it. */
 export function descriptorOf(lockSocket: LockSocket): number {
-	const {_handle} = (lockSocket as NodeLockSocket).server as unknown as {_handle: {fd: number} | null};
-	return _handle?.fd ?? -1;
+	return (listenerOfLock(lockSocket) as {fd?: number} | undefined)?.fd ?? -1;
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * The one place that reaches into a `net.Server`: binding it, and getting between it and libuv
- * when it stops listening.
+ * The one place that reaches into a `net.Server`: binding it, getting between it and libuv
+ * when it stops listening, and what lets two processes serve on one listening socket.
  */
 import {chmodSync} from 'node:fs';
 import type {ListenOptions, Server} from 'node:net';
@@ -13,6 +13,30 @@ import type {Listener} from '../protocol/calls.js';
  * @returns when the server has emitted `'listening'`; rejects with what it emitted as `'error'`
  */
 export function bindServer(server: Server, options: ListenOptions, bound: () => void): Promise<void> {
+	return untilListening(server, () => server.listen(options), bound);
+}
+
+/** Listens on a socket that another process has bound, and shares with us. Parameters and result as of {@link bindServer}. */
+export function adoptListener(
+	server: Server,
+	listener: Listener,
+	options: ListenOptions,
+	bound: () => void,
+): Promise<void> {
+	const internals = server as unknown as Internals;
+	return untilListening(
+		server,
+		() => {
+			// Not by `listen(handle)`: that makes a second handle for the same descriptor, and both would close it.
+			internals._handle = listener as Handle;
+			internals._listen2(null, -1, -1, options.backlog ?? 511);
+			internals._pipeName = options.path;
+		},
+		bound,
+	);
+}
+
+function untilListening(server: Server, listen: () => void, bound: () => void): Promise<void> {
 	return new Promise((resolve, reject) => {
 		let told = false;
 		const tellBound = (): void => {
@@ -33,7 +57,7 @@ export function bindServer(server: Server, options: ListenOptions, bound: () => 
 			settle(() => reject(Object.assign(new Error('the server was closed'), {code: 'ERR_SERVER_NOT_RUNNING'})));
 		server.once('listening', onListening).once('error', onError).once('close', onClose);
 		try {
-			server.listen(options);
+			listen();
 			// A path is bound inside listen(); 'listening' comes a tick later.
 			if (server.listening) tellBound();
 		} catch (error) {
@@ -65,16 +89,90 @@ export function detachListener(server: Server): Listener | undefined {
 	const handle = handleOf(server);
 	if (handle === null) return undefined;
 	delete (handle as Partial<Handle>).close;
-	(server as unknown as {_handle: Handle | null})._handle = null;
+	(server as unknown as Internals)._handle = null;
 	return handle;
 }
 
+/** The listening socket, as the `send` of Node's IPC takes it. */
+export function listenerOf(server: Server): Listener | undefined {
+	return handleOf(server) ?? undefined;
+}
+
+/** Connections on which no request was begun yet may be about to begin one; those that were idle before are closed after that. */
+const idleMs = 1000;
+
+/**
+ * Stops listening; open connections go on, and `'close'` comes at their end. Not by the `close()` of an HTTP server:
+ * that cuts off connections that were accepted just now, before their request could be read (measured on Node 26).
+ */
+export function stopListening(server: Server): void {
+	process.getBuiltinModule('node:net').Server.prototype.close.call(server);
+	const {closeIdleConnections} = server as {closeIdleConnections?(): void};
+	if (closeIdleConnections !== undefined) setTimeout(() => closeIdleConnections.call(server), idleMs).unref();
+}
+
+/**
+ * What to do with the listener of a server that is closing, if it must not be closed, because libuv would unlink the path that another
+ * process serves from now on: it stays open until this process ends, keeps it from ending no more, and
+ * whatever it still accepts is passed on.
+ */
+export function retireListener(server: Server, pass: (connection: Connection) => void): void {
+	const handle = handleOf(server);
+	if (handle === null) return;
+	handle.unref();
+	handle.onconnection = (status, connection) => {
+		if (status === 0 && connection !== undefined) pass(connection);
+	};
+	endWithoutCleanup();
+}
+
+/** Serves a connection that another process has accepted for this server, which may have stopped listening. */
+export function deliver(server: Server, connection: Connection): void {
+	const handle = handleOf(server);
+	if (handle?.onconnection !== undefined) handle.onconnection(0, connection);
+	else server.emit('connection', new (process.getBuiltinModule('node:net').Socket)({handle: connection} as object));
+}
+
+/**
+ * When its event loop is empty, Node closes all handles that are left before it ends, and so unlinks their paths
+ * (measured on Node 20 to 26); `process.exit()` does not, and its second half is public under this name only.
+ */
+function endWithoutCleanup(): void {
+	if (process.listeners('exit').includes(endNow)) return;
+	process.on('exit', endNow);
+}
+
+function endNow(): void {
+	const listeners = process.listeners('exit');
+	// Those that come after this one have to be served, too.
+	for (const listener of listeners.slice(listeners.indexOf(endNow) + 1)) listener.call(process, exitCode());
+	(process as unknown as {reallyExit(code: number): void}).reallyExit(exitCode());
+}
+
+function exitCode(): number {
+	return Number(process.exitCode ?? 0);
+}
+
 function handleOf(server: Server): Handle | null {
-	return (server as unknown as {_handle: Handle | null})._handle;
+	return (server as unknown as Internals)._handle;
+}
+
+/** What a `net.Server` has had since Node 0.x, without its being documented. */
+interface Internals {
+	_handle: Handle | null;
+	_listen2(address: null, port: number, addressType: number, backlog: number): void;
+	_pipeName: string | undefined;
 }
 
 interface Handle {
 	close(...parameters: unknown[]): void;
+	unref(): void;
+	onconnection?: (status: number, connection?: Connection) => void;
+}
+
+/** An accepted connection before it is a socket. */
+export interface Connection {
+	close(): void;
 }
 
 export function setSocketMode(path: string, mode: number): void {

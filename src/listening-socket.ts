@@ -1,0 +1,170 @@
+/**
+ * The listening socket of a server at its address: how it is bound, shared with another process, watched, bound
+ * again, and closed so that nobody else's file goes.
+ */
+import type {Server} from 'node:net';
+import type {Address, PathnameAddress} from './address.js';
+import {printable} from './errors.js';
+import type {ListenOptions} from './options.js';
+import type {FileStatus, Listener} from './protocol/calls.js';
+import {isStillAt} from './protocol/lockfile.js';
+import {reclaim} from './protocol/pathname.js';
+import {stopServing, stopServingInherited} from './protocol/serving.js';
+import {NodeSystem, run, runSync} from './system/node.js';
+import {
+	adoptListener,
+	bindServer,
+	type Connection,
+	deliver,
+	detachListener,
+	interceptClose,
+	listenerOf,
+	retireListener,
+	setSocketMode,
+	stopListening,
+} from './system/server.js';
+
+export class ListeningSocket {
+	readonly #server: Server;
+	readonly #address: Address;
+	readonly #options: ListenOptions;
+	readonly #stopped: () => void;
+	readonly #system: NodeSystem;
+	#file: FileStatus | undefined;
+	#listening = false;
+	/** libuv unlinks the path only of a socket that it has bound, not of one that was handed over. */
+	#inherited = false;
+	/** Another process serves on it: then only our own descriptor is ours to close. */
+	#shared = false;
+	/** What to do with connections that are accepted after that. */
+	#pass: (connection: Connection) => void = connection => connection.close();
+
+	/** @param stopped is called when the server has stopped listening, whoever did that */
+	constructor(server: Server, address: Address, options: ListenOptions, stopped: () => void) {
+		this.#server = server;
+		this.#address = address;
+		this.#options = options;
+		this.#stopped = stopped;
+		this.#system = new NodeSystem(address.given);
+	}
+
+	get listening(): boolean {
+		return this.#listening;
+	}
+
+	/** The file that was bound; an abstract address has none. */
+	get file(): FileStatus | undefined {
+		return this.#file;
+	}
+
+	/** As Node's IPC sends it. */
+	get listener(): Listener | undefined {
+		return listenerOf(this.#server);
+	}
+
+	async bind(): Promise<void> {
+		const {backlog, readableAll = false, writableAll = false, socketMode} = this.#options;
+		const path = this.#address.bindPath;
+		const options = {path, readableAll, writableAll, ...(backlog === undefined ? {} : {backlog})};
+		await bindServer(this.#server, options, () => this.#onBound());
+		if (socketMode !== undefined && this.#address.kind === 'pathname') setSocketMode(path, socketMode);
+	}
+
+	/** Listens on a socket beside the process that has bound it. */
+	async adopt(listener: Listener): Promise<void> {
+		this.#shared = true;
+		this.#inherited = true;
+		const {backlog = 511} = this.#options;
+		await adoptListener(this.#server, listener, {path: this.#address.bindPath, backlog}, () => this.#onBound());
+	}
+
+	/** That process does not listen on it any more. */
+	own(): void {
+		this.#shared = false;
+	}
+
+	/** Serves a connection that another process has accepted. */
+	deliver(connection: Connection): void {
+		deliver(this.#server, connection);
+	}
+
+	/** Stops listening. */
+	close(): void {
+		if (this.#listening) this.#server.close();
+	}
+
+	/**
+	 * Stops listening, and leaves the socket to another process.
+	 *
+	 * @param pass is given the connections that are accepted nevertheless
+	 * @returns to be called when nobody serves on it any more
+	 */
+	leave(pass: (connection: Connection) => void): () => void {
+		const {listener} = this;
+		const retired = !this.#inherited && this.#address.kind === 'pathname';
+		this.#shared = true;
+		this.#pass = pass;
+		stopListening(this.#server);
+		return () => {
+			// It would look like a server. If its file is not at the path any more, nobody finds it there; and
+			// closing it would unlink what is.
+			if (retired && listener !== undefined && this.isBound()) this.#system.closeListener(listener);
+		};
+	}
+
+	/** Whether the file that we bound is still at the path. */
+	isBound(): boolean {
+		if (this.#address.kind === 'abstract' || this.#file === undefined) return false;
+		try {
+			return runSync(isStillAt(this.#address.path, this.#file), this.#system) !== undefined;
+		} catch {
+			return false;
+		}
+	}
+
+	/** Under the lock, which was looked at just now: only a path that leads to nothing, or to a dead socket, is bound again. */
+	async rebind(address: PathnameAddress): Promise<void> {
+		await run(reclaim(address, process.geteuid?.() ?? -1), this.#system);
+		if (!this.#listening) return;
+		const listener = detachListener(this.#server);
+		if (listener !== undefined) this.#closeListener(listener);
+		this.#inherited = false;
+		await this.bind();
+	}
+
+	#onBound(): void {
+		this.#listening = true;
+		if (this.#address.kind === 'pathname') this.#file = this.#system.lstat(this.#address.bindPath);
+		interceptClose(this.#server, listener => this.#stop(listener));
+	}
+
+	/** The socket is about to be closed, by whomever: the socket first, the lock last. */
+	#stop(listener: Listener): void {
+		this.#listening = false;
+		try {
+			if (this.#shared) this.#leaveListener(listener);
+			else this.#closeListener(listener);
+		} finally {
+			this.#stopped();
+		}
+	}
+
+	#leaveListener(listener: Listener): void {
+		if (this.#inherited || this.#address.kind === 'abstract') this.#system.closeListener(listener);
+		else retireListener(this.#server, this.#pass);
+	}
+
+	#closeListener(listener: Listener): void {
+		if (this.#address.kind === 'abstract') {
+			this.#system.closeListener(listener);
+			return;
+		}
+		const stop = this.#inherited ? stopServingInherited : stopServing;
+		const left = runSync(stop(this.#address, listener, this.#file), this.#system);
+		if (left === undefined) return;
+		process.emitWarning(
+			`Somebody's file is left at ${printable(left)}: its place was taken again meanwhile`,
+			'BindLockWarning',
+		);
+	}
+}

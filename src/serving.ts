@@ -1,0 +1,200 @@
+/**
+ * A server and its lock as one: bound, watched, handed over and released together.
+ */
+import type {Server} from 'node:net';
+import type {TakenAddress} from './acquire.js';
+import type {Address} from './address.js';
+import {addressInUse, BindLockError, codeOf, printable, withoutControls} from './errors.js';
+import {ListeningSocket} from './listening-socket.js';
+import {type BindLock, type Loss, OwnLock} from './lock.js';
+import type {ListenOptions} from './options.js';
+import type {Listener} from './protocol/calls.js';
+import {cannotSucceed, keyOf, type Succession} from './successor.js';
+import {type Message, passOn, type Successor} from './system/succession.js';
+import {Watch} from './watch.js';
+
+/** What a successor needs to serve in the place of a server. */
+export interface Offer {
+	/** As it was given. */
+	readonly address: string;
+	readonly key: string;
+	/** Of the lock file. */
+	readonly descriptor: number | undefined;
+	/** An abstract lock. */
+	readonly lockSocket: Listener | undefined;
+	readonly listener: Listener;
+	readonly file: Message['file'];
+	/** Calls back when the lock is released before the offer is accepted or withdrawn. */
+	whenReleased(tell: () => void): void;
+	/** The successor serves: we stop. */
+	accept(successor: Successor): void;
+	/** We go on. */
+	withdraw(): void;
+}
+
+/**
+ * Offers a server's address, lock and listening socket. It serves on, but does not heal until that is settled.
+ *
+ * @throws BindLockError `ERR_LOCK_NOT_HELD`, `ERR_INVALID_ARG_VALUE`, `ERR_INVALID_ARG_TYPE`
+ */
+export function offerOf(lock: BindLock): Offer {
+	if (!(lock instanceof OwnLock)) {
+		throw new BindLockError('Only a lock of listen() can be handed over', {code: 'ERR_INVALID_ARG_TYPE', address: ''});
+	}
+	const serving = servers.get(lock);
+	if (serving !== undefined) return serving.offer();
+	throw new BindLockError(
+		`The lock of ${printable(lock.address)} was not taken by listen(), so its server is not known`,
+		{code: 'ERR_INVALID_ARG_VALUE', address: lock.address},
+	);
+}
+
+const servers: WeakMap<OwnLock, Serving> = new WeakMap();
+
+export class Serving {
+	readonly #address: Address;
+	readonly #options: ListenOptions;
+	readonly #taken: TakenAddress;
+	readonly #loss: Loss;
+	readonly #lock: OwnLock;
+	readonly #socket: ListeningSocket;
+	#watch: Watch | undefined;
+	/** Neither before a predecessor has left, nor after a successor came. */
+	#alone = true;
+	#offered = false;
+	#releasedMeanwhile: (() => void) | undefined;
+
+	constructor(server: Server, address: Address, options: ListenOptions, taken: TakenAddress, loss: Loss) {
+		this.#address = address;
+		this.#options = options;
+		this.#taken = taken;
+		this.#loss = loss;
+		this.#lock = new OwnLock(address, taken.reclaimed, loss, () => this.#giveBack());
+		this.#socket = new ListeningSocket(server, address, options, () => this.#lock.releaseNow());
+		servers.set(this.#lock, this);
+	}
+
+	/** @param succession if there is a predecessor whose socket this is to be */
+	async start(succession: Succession | undefined): Promise<BindLock> {
+		try {
+			if (succession === undefined) await this.#socket.bind();
+			else await this.#succeed(succession);
+		} catch (error) {
+			succession?.fail(error);
+			this.#lock.releaseNow();
+			throw error instanceof BindLockError ? error : cannotBind(this.#address, error);
+		}
+		if (this.#alone) this.#startWatching();
+		return this.#lock;
+	}
+
+	/** Serves beside the predecessor, until that has left. */
+	async #succeed(succession: Succession): Promise<void> {
+		this.#alone = false;
+		await this.#socket.adopt(succession.listener);
+		if (this.#address.kind === 'pathname' && !succession.isFile(this.#socket.file)) {
+			throw cannotSucceed(this.#address, 'its socket file is not the one that was handed over');
+		}
+		this.#releasedMeanwhile = () => succession.fail(new Error('it has stopped listening'));
+		// Not awaited: the predecessor leaves when all of its addresses are served, and our caller may
+		// have others to listen on after this one.
+		void this.#becomeAlone(succession);
+	}
+
+	async #becomeAlone(succession: Succession): Promise<void> {
+		if (!(await succession.complete(connection => this.#socket.deliver(connection)))) return;
+		this.#alone = true;
+		this.#releasedMeanwhile = undefined;
+		this.#socket.own();
+		this.#startWatching();
+	}
+
+	#giveBack(): void {
+		// Comes back here by way of the stopped server, with nothing left to close.
+		this.#socket.close();
+		this.#watch?.stop();
+		if (this.#alone) this.#taken.giveBack();
+		else this.#taken.leaveTo?.();
+		this.#releasedMeanwhile?.();
+	}
+
+	offer(): Offer {
+		const {listener, file} = this.#socket;
+		const address = this.#address.given;
+		if (!this.#lock.held || !this.#alone || this.#offered || listener === undefined) {
+			throw new BindLockError(
+				`The lock of ${printable(address)} cannot be handed over: it is not held any more, or is being handed over`,
+				{code: 'ERR_LOCK_NOT_HELD', address},
+			);
+		}
+		const {descriptor, lockSocket} = this.#taken;
+		if (descriptor === undefined) {
+			throw new BindLockError('A lease cannot be handed over: it belongs to one process', {
+				code: 'ERR_INVALID_ARG_VALUE',
+				address,
+			});
+		}
+		this.#offered = true;
+		this.#watch?.stop();
+		return {
+			address,
+			key: keyOf(this.#address),
+			descriptor: lockSocket === undefined ? descriptor : undefined,
+			lockSocket,
+			listener,
+			file: file && {dev: String(file.dev), ino: String(file.ino)},
+			whenReleased: tell => {
+				this.#releasedMeanwhile = tell;
+			},
+			accept: successor => this.#leave(successor),
+			withdraw: () => this.#stay(),
+		};
+	}
+
+	#stay(): void {
+		this.#offered = false;
+		this.#releasedMeanwhile = undefined;
+		if (this.#lock.held) this.#startWatching();
+	}
+
+	#leave(successor: Successor): void {
+		this.#releasedMeanwhile = undefined;
+		this.#alone = false;
+		const key = keyOf(this.#address);
+		const abandon = this.#socket.leave(connection =>
+			passOn(successor, key, connection, () => this.#socket.deliver(connection)),
+		);
+		successor.once('exit', abandon);
+	}
+
+	/** Both files, for as long as we serve. */
+	#startWatching(): void {
+		const address = this.#address;
+		if (address.kind === 'abstract' || !this.#socket.listening) return;
+		this.#watch = new Watch({
+			address,
+			keeper: this.#taken.keeper,
+			isBound: () => this.#socket.isBound(),
+			rebind: () => this.#socket.rebind(address),
+			heals: this.#options.heal ?? true,
+			loss: this.#loss,
+			healed: () => this.#lock.healed++,
+		});
+	}
+}
+
+function cannotBind(address: Address, cause: unknown): BindLockError {
+	const code = codeOf(cause);
+	if (code === 'EADDRINUSE') {
+		return addressInUse(address.given, {why: 'a server that takes no lock has bound there just now', cause});
+	}
+	return new BindLockError(
+		`Cannot listen on ${printable(address.given)}: ${withoutControls((cause as Error).message)}`,
+		{
+			code,
+			address: address.given,
+			syscall: (cause as NodeJS.ErrnoException).syscall,
+			cause,
+		},
+	);
+}

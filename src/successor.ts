@@ -1,0 +1,139 @@
+/**
+ * The new side of a hand-over: a server that was started by `handOver` gets the lock and the listening
+ * socket from its predecessor, instead of taking and binding them.
+ */
+import {inheritAbstract, inheritPathname, type TakenAddress} from './acquire.js';
+import type {Address} from './address.js';
+import {BindLockError, printable} from './errors.js';
+import type {AcquireOptions} from './options.js';
+import type {Listener} from './protocol/calls.js';
+import type {Connection} from './system/server.js';
+import {inheritedDescriptor, type Message, Predecessor} from './system/succession.js';
+
+/** Names an address between the two processes, wherever each of them is. */
+export function keyOf(address: Address): string {
+	return address.kind === 'pathname' ? address.path : `\0${address.name}`;
+}
+
+/**
+ * @returns `undefined` if this process was not started to succeed at this address, or if its predecessor
+ * has ended since: then the address is to be taken as always
+ */
+export async function succeed(address: Address, options: AcquireOptions): Promise<Succession | undefined> {
+	const descriptor = inheritedDescriptor(keyOf(address));
+	if (descriptor === undefined) return undefined;
+	const succession = new Succession(address, options, descriptor);
+	return (await succession.receive()) ? succession : undefined;
+}
+
+export class Succession {
+	readonly #address: Address;
+	readonly #options: AcquireOptions;
+	readonly #descriptor: number;
+	readonly #predecessor: Predecessor;
+	#taken: TakenAddress | undefined;
+	#listener: Listener | undefined;
+	#lockSocket: Listener | undefined;
+	#file: Message['file'];
+	#serve: (connection: Connection) => void = connection => connection.close();
+	#wake: () => void = () => {};
+	#yours = false;
+	#failed = false;
+
+	constructor(address: Address, options: AcquireOptions, descriptor: number) {
+		this.#address = address;
+		this.#options = options;
+		this.#descriptor = descriptor;
+		this.#predecessor = new Predecessor(
+			keyOf(address),
+			(message, socket) => this.#hear(message, socket),
+			() => this.#wake(),
+		);
+	}
+
+	/** Asks for the sockets. `false`: the predecessor is gone, and with it what it served. */
+	async receive(): Promise<boolean> {
+		this.#predecessor.send('ready');
+		await this.#until(() => this.#listener !== undefined);
+		const complete = this.#listener !== undefined;
+		try {
+			this.#taken = this.#inherit();
+		} catch (error) {
+			this.fail(error);
+			throw error;
+		}
+		// Nothing is served by it any more: the way of everybody is open, and the shortest.
+		if (!complete) this.#taken.leaveTo?.();
+		return complete;
+	}
+
+	get taken(): TakenAddress {
+		return this.#taken as TakenAddress;
+	}
+
+	get listener(): Listener {
+		return this.#listener as Listener;
+	}
+
+	/** Whether this is the file that the predecessor had bound. */
+	isFile(found: {readonly dev: number | bigint; readonly ino: number | bigint} | undefined): boolean {
+		return found !== undefined && String(found.dev) === this.#file?.dev && String(found.ino) === this.#file.ino;
+	}
+
+	/**
+	 * Says that we serve, and returns when the predecessor does not any more: when it says so, or by its end.
+	 *
+	 * @param serve is given connections that it accepts nevertheless
+	 * @returns `false` if we have given up meanwhile
+	 */
+	async complete(serve: (connection: Connection) => void): Promise<boolean> {
+		this.#serve = serve;
+		this.#predecessor.send('serving');
+		await this.#until(() => this.#yours || this.#failed);
+		this.#predecessor.letGo();
+		if (!this.#failed) this.#taken?.announce?.();
+		return !this.#failed;
+	}
+
+	fail(error: unknown): void {
+		this.#failed = true;
+		this.#predecessor.send('failed', (error as Error).message);
+		this.#wake();
+	}
+
+	#inherit(): TakenAddress {
+		if (this.#address.kind === 'pathname') return inheritPathname(this.#address, this.#options, this.#descriptor);
+		if (this.#lockSocket !== undefined) return inheritAbstract(this.#address, this.#options, this.#lockSocket);
+		return {reclaimed: false, giveBack: () => {}};
+	}
+
+	#hear({step, part, file}: Message, socket: object | undefined): void {
+		if (step === 'connection') {
+			this.#serve(socket as Connection);
+			return;
+		}
+		if (step === 'socket' && part === 'lock') this.#lockSocket = socket;
+		if (step === 'socket' && part === 'listener') {
+			this.#listener = socket;
+			this.#file = file;
+		}
+		if (step === 'yours') this.#yours = true;
+		this.#wake();
+	}
+
+	async #until(holds: () => boolean): Promise<void> {
+		while (!holds() && this.#predecessor.connected) {
+			await new Promise<void>(resolve => {
+				this.#wake = resolve;
+			});
+		}
+	}
+}
+
+/** The predecessor and we do not mean the same. */
+export function cannotSucceed(address: Address, why: string): BindLockError {
+	return new BindLockError(`Cannot take over ${printable(address.given)} from the server before: ${why}`, {
+		code: 'ERR_HAND_OVER_FAILED',
+		address: address.given,
+	});
+}

@@ -1,0 +1,239 @@
+/**
+ * Handing over a running server: no client is refused, nothing is lost, and if the successor fails
+ * half way the old server still serves and still holds.
+ */
+import {existsSync, readFileSync, unlinkSync} from 'node:fs';
+import {get} from 'node:http';
+import {createServer} from 'node:net';
+import {join} from 'node:path';
+import test, {type ExecutionContext} from 'ava';
+import {acquire, handOver, inspect, listen} from '../src/index.js';
+import {testUnless} from './helpers/abilities.js';
+import {flockHolders, listeners} from './helpers/detectors.js';
+import {nodeOf, noNode, otherVersions} from './helpers/node-versions.js';
+import {type Event, type Program, type StartOptions, start, temporaryDirectory, until} from './helpers/programs.js';
+
+/** Starts a server that can hand itself over; all its generations end with the test. */
+async function relay(
+	t: ExecutionContext,
+	addresses: readonly string[],
+	manner = '',
+	options: StartOptions = {},
+): Promise<Program> {
+	const leash = join(temporaryDirectory(t), 'leash');
+	const ends = createServer().listen(leash);
+	const connections = new Set<{destroy(): void}>();
+	ends.on('connection', connection => {
+		connections.add(connection);
+		connection.on('error', () => {});
+	});
+	const program = start(t, 'relay', [leash, ...addresses, ...(manner === '' ? [] : ['--manner', manner])], options);
+	t.teardown(async () => {
+		for (const connection of connections) connection.destroy();
+		ends.close();
+		await program.exited;
+	});
+	t.is((await program.next()).event, 'serving', program.stderr);
+	return program;
+}
+
+/** The next event of this kind; other generations may say other things meanwhile. */
+async function heard(program: Program, event: string): Promise<Event> {
+	for (;;) {
+		const next = await program.next();
+		if (next.event === event) return next;
+	}
+}
+
+interface Answer {
+	readonly pid: number;
+	readonly error?: string;
+}
+
+function ask(address: string, path = '/'): Promise<Answer> {
+	return new Promise(resolve => {
+		const fail = (error: NodeJS.ErrnoException): void => resolve({pid: -1, error: error.code ?? error.message});
+		get({socketPath: address.replace('@', '\0'), path, agent: false}, response => {
+			let body = '';
+			response
+				.on('data', chunk => {
+					body += chunk;
+				})
+				.on('end', () => resolve({pid: Number(body)}))
+				.on('error', fail);
+		}).on('error', fail);
+	});
+}
+
+/** Clients that come one after the other, each with a connection of its own, until told to stop. */
+function load(address: string): {stop(): Promise<readonly Answer[]>} {
+	let stopped = false;
+	const answers: Answer[] = [];
+	const clients = Array.from({length: 8}, async (_, number) => {
+		while (!stopped) answers.push(await ask(address, number === 0 ? '/slow' : '/'));
+	});
+	return {
+		stop: async () => {
+			stopped = true;
+			await Promise.all(clients);
+			return answers;
+		},
+	};
+}
+
+/** Under load; each generation answers in its turn and nobody is refused. */
+async function handOverOften(
+	t: ExecutionContext,
+	address: string,
+	rounds: number,
+	options: StartOptions = {},
+): Promise<void> {
+	const program = await relay(t, [address], '', options);
+	const clients = load(address);
+	const pids = [program.pid];
+	for (let round = 0; round < rounds; round++) {
+		process.kill(pids.at(-1) ?? 0, 'SIGUSR2');
+		const event = await heard(program, 'handed over');
+		t.deepEqual(event['held'], [false]);
+		const next = Number(event['to']);
+		pids.push(next);
+		await until(async () => (await ask(address)).pid === next, `generation ${round + 1} answers`);
+	}
+	const answers = await clients.stop();
+	t.deepEqual(
+		answers.filter(({error}) => error !== undefined),
+		[],
+	);
+	t.deepEqual([...new Set(answers.map(({pid}) => pid))].sort(), [...pids].sort());
+	t.log(`${answers.length} requests, each on a connection of its own`);
+	t.true(answers.length > 200);
+	const last = pids.at(-1) ?? 0;
+	t.like(await inspect(address.replace('@', '\0')), {state: 'held', holder: {pid: last, verifiedBy: 'kernel'}});
+	process.kill(last, 'SIGTERM');
+	// The first generations left when their last connections did, and unlinked nothing on the way.
+	await program.exited;
+	t.like(await inspect(address.replace('@', '\0')), {state: 'free'});
+}
+
+test.serial('pathname: ten hand-overs under load, nobody is refused, and one process holds at the end', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	await handOverOften(t, address, 10);
+	t.false(existsSync(address));
+	t.is(readFileSync(`${address}.lock`, 'utf8'), '');
+});
+
+test.serial('abstract: the same', async t => {
+	await handOverOften(t, `@bindlock-test-${process.pid}-relay`, 10);
+});
+
+for (const version of otherVersions) {
+	testUnless(noNode(version))(`Node ${version}: the same, three times`, async t => {
+		const options = {executable: nodeOf(version), env: {BINDLOCK_FLOCK: 'command'}};
+		await handOverOften(t, join(temporaryDirectory(t), 's'), 3, options);
+	});
+}
+
+test.serial('between the two there is no moment without a holder, and the record names the new one', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await relay(t, [address]);
+	let tries = 0;
+	let done = false;
+	const prying = (async () => {
+		while (!done) {
+			tries++;
+			await t.throwsAsync(acquire(address), {code: 'EADDRINUSE'});
+			// Without it nothing else gets its turn: a refusal waits for nothing.
+			await new Promise(resolve => setImmediate(resolve));
+		}
+	})();
+	process.kill(program.pid, 'SIGUSR2');
+	const {to} = await heard(program, 'handed over');
+	await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${to}\n`), 'the record of the successor');
+	done = true;
+	await prying;
+	t.true(tries > 3);
+	t.deepEqual(flockHolders(`${address}.lock`, [Number(to)]), [Number(to)]);
+});
+
+test.serial('the old server answers what it was asked, after its successor serves, and then ends', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await relay(t, [address]);
+	const slow = ask(address, '/slow');
+	// Answered after that one was asked.
+	await ask(address);
+	process.kill(program.pid, 'SIGUSR2');
+	const {to} = await heard(program, 'handed over');
+	t.is((await slow).pid, program.pid);
+	t.like(await heard(program, 'ended'), {pid: program.pid, code: 0});
+	t.true(existsSync(address));
+	t.is((await ask(address)).pid, Number(to));
+});
+
+test.serial('two addresses go together', async t => {
+	const directory = temporaryDirectory(t);
+	const addresses = [join(directory, 'one'), `@bindlock-test-${process.pid}-two`];
+	const program = await relay(t, addresses);
+	process.kill(program.pid, 'SIGUSR2');
+	const {to, held} = await heard(program, 'handed over');
+	t.deepEqual(held, [false, false]);
+	await heard(program, 'serving');
+	for (const address of addresses) t.is((await ask(address)).pid, Number(to));
+});
+
+for (const manner of ['exits', 'dies with the socket', 'dies serving', 'never listens']) {
+	test.serial(`a successor that ${manner}: the old one still serves and holds, and can try again`, async t => {
+		const address = join(temporaryDirectory(t), 's');
+		const program = await relay(t, [address], manner);
+		for (let round = 0; round < 2; round++) {
+			process.kill(program.pid, 'SIGUSR2');
+			const event = await heard(program, 'not handed over');
+			t.like(event, {code: 'ERR_HAND_OVER_FAILED', held: [true]});
+			t.is((await ask(address)).pid, program.pid);
+			t.like(await inspect(address), {state: 'held', holder: {pid: program.pid, verifiedBy: 'kernel'}});
+			t.is(listeners(address), 1);
+		}
+		// It watches and heals again.
+		unlinkSync(address);
+		await until(async () => (await ask(address)).pid === program.pid, 'it is healed');
+		process.kill(program.pid, 'SIGTERM');
+		await program.exited;
+		t.false(existsSync(address));
+	});
+}
+
+test.serial('the successor is killed while the old one drains: the address is free at once', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await relay(t, [address]);
+	// Keeps the old one busy.
+	const slow = Promise.all([ask(address, '/slow'), ask(address, '/slow')]);
+	process.kill(program.pid, 'SIGUSR2');
+	const {to} = await heard(program, 'handed over');
+	process.kill(Number(to), 'SIGKILL');
+	await slow;
+	await program.exited;
+	const lock = await acquire(address);
+	t.true(lock.held);
+	await lock.release();
+});
+
+test.serial('what cannot be handed over is refused before anything is started', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = 'there-is-no-such-program.js';
+	await using taken = await acquire(address);
+	await t.throwsAsync(handOver(taken, program), {code: 'ERR_INVALID_ARG_VALUE'});
+	await taken.release();
+	await t.throwsAsync(handOver([], program), {code: 'ERR_INVALID_ARG_VALUE'});
+	await t.throwsAsync(handOver({} as typeof taken, program), {code: 'ERR_INVALID_ARG_TYPE'});
+	const lock = await listen(createServer(), address);
+	t.teardown(() => lock.release());
+	await t.throwsAsync(handOver(lock, program, {timeoutMs: 0}), {code: 'ERR_OUT_OF_RANGE'});
+	await t.throwsAsync(handOver(lock, program, {args: ['a', 1] as string[]}), {code: 'ERR_INVALID_ARG_TYPE'});
+	await t.throwsAsync(handOver([lock, lock], program), {code: 'ERR_LOCK_NOT_HELD'});
+	t.true(lock.held);
+	await lock.release();
+	await t.throwsAsync(handOver(lock, program), {code: 'ERR_LOCK_NOT_HELD'});
+	unlinkSync(`${address}.lock`);
+	const leased = await listen(createServer(), address, {backend: 'lease'});
+	t.teardown(() => leased.release());
+	await t.throwsAsync(handOver(leased, program), {code: 'ERR_INVALID_ARG_VALUE'});
+});
