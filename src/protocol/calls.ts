@@ -114,9 +114,42 @@ export type Call = {
 export type Protocol<Result> = Generator<Call, Result, unknown>;
 
 /** `const status = yield* call('lstat', path)` */
-export function* call<Name extends keyof System>(
+export function call<Name extends keyof System>(
 	name: Name,
 	...parameters: Parameters<System[Name]>
-): Generator<Call, Awaited<ReturnType<System[Name]>>, unknown> {
-	return (yield {name, parameters} as unknown as Call) as Awaited<ReturnType<System[Name]>>;
+): Protocol<Awaited<ReturnType<System[Name]>>> {
+	return new OneCall(name, parameters) as never;
+}
+
+/**
+ * What `(function* () { return yield {name, parameters}; })()` would be, but cheaper, because every system call
+ * needs one.
+ */
+class OneCall implements Iterator<unknown, unknown, unknown> {
+	readonly name: keyof System;
+	readonly parameters: readonly unknown[];
+	#yielded = false;
+
+	constructor(name: keyof System, parameters: readonly unknown[]) {
+		this.name = name;
+		this.parameters = parameters;
+	}
+
+	[Symbol.iterator](): this {
+		return this;
+	}
+
+	next(result?: unknown): IteratorResult<unknown, unknown> {
+		if (this.#yielded) return {done: true, value: result};
+		this.#yielded = true;
+		return {done: false, value: this};
+	}
+
+	return(value: unknown): IteratorResult<unknown, unknown> {
+		return {done: true, value};
+	}
+
+	throw(error: unknown): never {
+		throw error;
+	}
 }

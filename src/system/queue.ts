@@ -4,6 +4,7 @@
  */
 import type {ChildProcess} from 'node:child_process';
 import {type Flock, queueingCommand} from './flock.js';
+import {rehearse} from './rehearsal.js';
 import {timeLeft, wakeable} from './timers.js';
 
 /**
@@ -18,6 +19,7 @@ export function awaitFlock(
 	flock: Flock,
 	signal: AbortSignal | undefined,
 ): Promise<boolean> {
+	rehearse();
 	const command = queueingCommand();
 	return command === undefined
 		? tryNowAndThen(descriptor, deadline, flock, signal)
