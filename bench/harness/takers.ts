@@ -1,0 +1,111 @@
+/**
+ * Ways to take a lock and give it back, each as its documentation shows it, and each in a process of its
+ * own, so that none is measured with another's garbage.
+ */
+import {closeSync, openSync} from 'node:fs';
+import {createRequire} from 'node:module';
+import lockProperly from 'proper-lockfile';
+import {acquire} from '../../src/index.js';
+import {takeLockfile} from './exclusions.js';
+import {load} from './load.js';
+
+export type GiveBack = () => unknown;
+
+export interface Taker {
+	readonly package?: string;
+	readonly env?: Readonly<Record<string, string>>;
+	/** Names in the kernel: the same on every filesystem. */
+	readonly abstract?: true;
+	/** What taking needs once, outside the measurement. */
+	prepare?(): Promise<(address: string) => GiveBack | Promise<GiveBack>>;
+	/** Rejects or throws if it is taken. */
+	readonly take?: (address: string) => GiveBack | Promise<GiveBack>;
+}
+
+const acquireIt = async (address: string): Promise<GiveBack> => {
+	const lock = await acquire(address);
+	return () => lock.release();
+};
+
+function opened(address: string): number {
+	return openSync(`${address}.lock`, 'w+', 0o600);
+}
+
+/** The descriptor, if the lock was got; else it is closed and the refusal thrown. */
+function orClose<Got>(descriptor: number, lock: (descriptor: number) => Got): Got {
+	try {
+		return lock(descriptor);
+	} catch (error) {
+		closeSync(descriptor);
+		throw error;
+	}
+}
+
+export type TakerName =
+	| 'bindlock, addon'
+	| 'bindlock, flock(1)'
+	| 'bindlock, abstract'
+	| 'fs-ext, bare'
+	| 'fs-native-extensions'
+	| 'fd-lock'
+	| 'os-lock'
+	| 'proper-lockfile'
+	| 'lockfile';
+
+export const takers: Readonly<Record<TakerName, Taker>> = {
+	'bindlock, addon': {env: {BINDLOCK_FLOCK: 'addon'}, take: acquireIt},
+	'bindlock, flock(1)': {env: {BINDLOCK_FLOCK: 'command'}, take: acquireIt},
+	'bindlock, abstract': {abstract: true, take: address => acquireIt(`\0${address}`)},
+	'fs-ext, bare': {
+		async prepare() {
+			const {flockSync} = createRequire(import.meta.url)('fs-ext') as {flockSync(fd: number, flags: string): void};
+			return address => {
+				const descriptor = opened(address);
+				orClose(descriptor, () => flockSync(descriptor, 'exnb'));
+				return () => closeSync(descriptor);
+			};
+		},
+	},
+	'fs-native-extensions': {
+		package: 'fs-native-extensions',
+		async prepare() {
+			const {tryLock} = await load<{tryLock(fd: number): boolean}>('fs-native-extensions');
+			return address => {
+				const descriptor = opened(address);
+				orClose(descriptor, () => {
+					if (!tryLock(descriptor)) throw new Error('taken');
+				});
+				return () => closeSync(descriptor);
+			};
+		},
+	},
+	'fd-lock': {
+		package: 'fd-lock',
+		async prepare() {
+			const Lock = await load<new (fd: number) => {ready(): Promise<void>; close(): Promise<void>}>('fd-lock');
+			return async address => {
+				const lock = new Lock(opened(address));
+				await lock.ready();
+				return () => lock.close();
+			};
+		},
+	},
+	'os-lock': {
+		package: 'os-lock',
+		async prepare() {
+			const {lock} = await load<{lock(fd: number, options: object): Promise<void>}>('os-lock');
+			return async address => {
+				const descriptor = opened(address);
+				await lock(descriptor, {exclusive: true, immediate: true}).catch(error => {
+					closeSync(descriptor);
+					throw error;
+				});
+				return () => closeSync(descriptor);
+			};
+		},
+	},
+	'proper-lockfile': {take: address => lockProperly.lock(address, {realpath: false})},
+	lockfile: {package: 'lockfile', take: address => takeLockfile(address, {})},
+};
+
+export const takerNames: readonly TakerName[] = Object.keys(takers) as TakerName[];

@@ -1,0 +1,65 @@
+/**
+ * `npm run bench [-- NAME…] [--quick]`: runs the benchmarks (all, or those named), keeps what they find
+ * in `bench/results/`, and writes `docs/benchmarks.md` and its plots from what is kept there.
+ */
+import {spawnSync} from 'node:child_process';
+import {existsSync} from 'node:fs';
+import {fileURLToPath} from 'node:url';
+import {parseArgs} from 'node:util';
+import {type Benchmark, Context} from './harness/context.js';
+import {environment} from './harness/environment.js';
+import {makePlaces, type Places, removePlaces} from './harness/places.js';
+import {type BenchmarkName, benchmarkNames, root, writeResult} from './harness/results.js';
+import {safety} from './measure/safety.js';
+import {scale} from './measure/scale.js';
+import {startup} from './measure/startup.js';
+import {take} from './measure/take.js';
+import {takeover} from './measure/takeover.js';
+import {waiting} from './measure/waiting.js';
+import {generate} from './page/generate.js';
+
+const benchmarks: Readonly<Record<BenchmarkName, Benchmark>> = {safety, take, takeover, waiting, scale, startup};
+
+async function main(): Promise<void> {
+	const {values, positionals} = parseArgs({
+		allowPositionals: true,
+		options: {quick: {type: 'boolean', default: false}, page: {type: 'boolean', default: false}},
+	});
+	const unknown = positionals.filter(name => !(benchmarkNames as readonly string[]).includes(name));
+	if (unknown.length > 0) {
+		process.stderr.write(`no such benchmark: ${unknown.join(', ')}; there are ${benchmarkNames.join(', ')}\n`);
+		process.exitCode = 64;
+		return;
+	}
+	installPeers();
+	const names = positionals.length > 0 ? (positionals as BenchmarkName[]) : benchmarkNames;
+	for (const name of values.page ? [] : names) await runOne(name, values.quick);
+	await generate();
+	process.stderr.write('docs/benchmarks.md is written\n');
+}
+
+async function runOne(name: BenchmarkName, quick: boolean): Promise<void> {
+	const began = performance.now();
+	const places: Places = makePlaces();
+	const context = new Context(name, quick, places);
+	try {
+		const {measurements = [], counts = [], unavailable = []} = await benchmarks[name](context);
+		writeResult({benchmark: name, quick, environment: environment(places), measurements, counts, unavailable});
+	} finally {
+		await context.end();
+		removePlaces(places);
+	}
+	const seconds = Math.round((performance.now() - began) / 1000);
+	process.stderr.write(`${process.stderr.isTTY ? '\r\x1b[K' : ''}${name}: done in ${seconds} s\n`);
+}
+
+/** They are dependencies of `bench/` alone. A peer that cannot be built is optional, and reported as such. */
+function installPeers(): void {
+	const directory = fileURLToPath(new URL('bench', root));
+	if (existsSync(new URL('bench/node_modules/.package-lock.json', root))) return;
+	process.stderr.write('installing the peers into bench/node_modules\n');
+	const {status} = spawnSync('npm', ['ci', '--prefix', directory], {stdio: ['ignore', 'inherit', 'inherit']});
+	if (status !== 0) throw new Error('npm ci in bench/ failed');
+}
+
+await main();

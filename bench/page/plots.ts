@@ -1,0 +1,158 @@
+/**
+ * The plots of the page: one SVG each, with colours for a light and a dark page, because a page of Markdown
+ * shows it as an image that cannot inherit them.
+ */
+import {createHash} from 'node:crypto';
+import {load} from '../harness/load.js';
+
+/** A point, with what half of its values lie between. */
+export interface Point {
+	readonly subject: string;
+	readonly x?: number;
+	readonly median: number;
+	readonly low: number;
+	readonly high: number;
+}
+
+export interface PlotDescription {
+	readonly name: string;
+	readonly title: string;
+	/** With the unit; for a curve the axis of `x`. */
+	readonly value: string;
+	readonly x?: string;
+	readonly logarithmic: boolean;
+	readonly points: readonly Point[];
+	/** Values without a logarithm are drawn at this. */
+	readonly least?: number;
+}
+
+type Mark = object;
+
+interface PlotModule {
+	plot(options: object): {readonly outerHTML: string};
+	dot(data: unknown, options: object): Mark;
+	line(data: unknown, options: object): Mark;
+	link(data: unknown, options: object): Mark;
+	text(data: unknown, options: object): Mark;
+	gridX(options: object): Mark;
+	gridY(options: object): Mark;
+	selectLast(options: object): object;
+}
+
+/** Told apart by people who see few colours, on white and on black (after Okabe and Ito). */
+const colours = ['#2f81d6', '#d9622b', '#1a9e76', '#c2689a', '#a77c10', '#8a6fdf'];
+
+/** What a plot says that it was made of, so that one which is older than its figures can be found. */
+export function digest(description: PlotDescription): string {
+	return createHash('sha256').update(JSON.stringify(description)).digest('hex').slice(0, 16);
+}
+
+export async function draw(description: PlotDescription): Promise<string> {
+	const Plot = await load<PlotModule>('@observablehq/plot');
+	const {parseHTML} = await load<{parseHTML(html: string): {document: object}}>('linkedom');
+	const {document} = parseHTML('<html></html>');
+	const options = description.x === undefined ? rows(Plot, description) : curves(Plot, description);
+	const drawn = Plot.plot({...options, document, width: 760, style: {fontSize: '13px'}}).outerHTML;
+	return finish(drawn, description);
+}
+
+/** A line for each subject, its median and its quartiles. */
+function rows(Plot: PlotModule, {points, value, logarithmic, least = 0.1}: PlotDescription): object {
+	const shown = points.map(one => ({...one, at: logarithmic ? Math.max(one.median, least) : one.median}));
+	const end = (bound: number): number => (logarithmic ? Math.max(bound, least) : bound);
+	const colour = (one: Point): string => (one.subject.startsWith('bindlock') ? colours[0] : colours[1]) as string;
+	return {
+		height: 80 + 26 * points.length,
+		marginBottom: 45,
+		marginLeft: 235,
+		marginRight: 80,
+		x: {
+			type: logarithmic ? 'log' : 'linear',
+			label: `${value} →`,
+			grid: true,
+			zero: !logarithmic,
+			nice: true,
+			tickFormat: short,
+		},
+		y: {domain: points.map(one => one.subject), label: null},
+		marks: [
+			Plot.link(shown, {
+				x1: (one: Point) => end(one.low),
+				x2: (one: Point) => end(one.high),
+				y: 'subject',
+				stroke: colour,
+				strokeWidth: 4,
+				strokeOpacity: 0.45,
+			}),
+			Plot.dot(shown, {x: 'at', y: 'subject', fill: colour, r: 5}),
+			Plot.text(shown, {
+				x: (one: Point) => end(one.high),
+				y: 'subject',
+				text: (one: Point) => short(one.median),
+				textAnchor: 'start',
+				dx: 10,
+				fill: 'currentColor',
+			}),
+		],
+	};
+}
+
+/** Each subject's medians joined, with its name at the end. */
+function curves(Plot: PlotModule, {points, value, x, logarithmic}: PlotDescription): object {
+	const subjects = [...new Set(points.map(one => one.subject))];
+	const colour = (one: Point): string => colours[subjects.indexOf(one.subject) % colours.length] as string;
+	return {
+		height: 390,
+		marginTop: 35,
+		marginLeft: 65,
+		marginRight: 150,
+		marginBottom: 45,
+		x: {type: 'log', label: `${x} →`, grid: true, tickFormat: short},
+		y: {
+			type: logarithmic ? 'log' : 'linear',
+			label: `↑ ${value}`,
+			grid: true,
+			zero: !logarithmic,
+			nice: true,
+			tickFormat: short,
+		},
+		marks: [
+			Plot.link(points, {x: 'x', y1: 'low', y2: 'high', stroke: colour, strokeWidth: 4, strokeOpacity: 0.35}),
+			Plot.line(points, {x: 'x', y: 'median', stroke: colour, z: 'subject', strokeWidth: 2}),
+			Plot.dot(points, {x: 'x', y: 'median', fill: colour, r: 4}),
+			Plot.text(
+				points,
+				Plot.selectLast({
+					x: 'x',
+					y: 'median',
+					z: 'subject',
+					text: 'subject',
+					fill: colour,
+					textAnchor: 'start',
+					dx: 10,
+				}),
+			),
+		],
+	};
+}
+
+export function short(value: number): string {
+	if (value >= 1000) return value.toLocaleString('en', {maximumFractionDigits: 0});
+	return String(Number(value.toPrecision(3)));
+}
+
+/** A file of its own: a name, a title for those who cannot see it, a background, and colours for both. */
+function finish(drawn: string, description: PlotDescription): string {
+	const style =
+		'<style>svg{color:#1f2328;background:#fff}@media(prefers-color-scheme:dark){svg{color:#e6edf3;background:#0d1117}}</style>';
+	const title = `<title>${escaped(description.title)}</title><desc>${digest(description)}</desc>`;
+	return `${drawn
+		.replace(/plot-[0-9a-f]{6}/g, 'plot')
+		.replace('--plot-background: white;', '')
+		.replace('<svg ', '<svg xmlns="http://www.w3.org/2000/svg" ')
+		.replace(/(<svg[^>]*>)/, `$1${title}${style}`)}\n`;
+}
+
+function escaped(text: string): string {
+	return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+}

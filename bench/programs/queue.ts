@@ -1,0 +1,17 @@
+/**
+ * Waits for one address as often as it is told: `queue.js ADDRESS COUNT`. Each gives it back at once when it
+ * is its turn; when all have had it, it says when the first and the last did, in nanoseconds of CLOCK_MONOTONIC.
+ */
+import {acquire} from '../../src/index.js';
+
+const [, , address = '', count = '1'] = process.argv;
+const turns: bigint[] = [];
+
+async function waitAndRelease(): Promise<void> {
+	const lock = await acquire(address, {waitMs: Number.POSITIVE_INFINITY});
+	turns.push(process.hrtime.bigint());
+	await lock.release();
+}
+
+await Promise.all(Array.from({length: Number(count)}, waitAndRelease));
+console.log(JSON.stringify({event: 'through', first: String(turns[0]), last: String(turns.at(-1))}));
