@@ -3,7 +3,7 @@
  */
 import {hostname} from 'node:os';
 import {type AbstractAddress, type Address, type PathnameAddress, parseAddress} from './address.js';
-import {asBindLockError, BindLockError} from './errors.js';
+import {asBindLockError, BindLockError, printable} from './errors.js';
 import {takeLease} from './lease.js';
 import {type BindLock, Loss, OwnLock} from './lock.js';
 import {type AcquireOptions, checkAcquireOptions} from './options.js';
@@ -21,6 +21,7 @@ import {
 import {retake, type Taken, take} from './protocol/pathname.js';
 import {formatRecord} from './protocol/record.js';
 import {noPatience, type Patience} from './protocol/waiting.js';
+import {isClusterWorker} from './system/cluster.js';
 import {loadFlock} from './system/flock.js';
 import {adoptLockSocket, descriptorOf, listenerOfLock} from './system/lock-socket.js';
 import {NodeSystem, run, runSync} from './system/node.js';
@@ -97,11 +98,21 @@ export function takeAddress(
 	};
 	try {
 		signal?.throwIfAborted();
+		if (!options.exclusive) refuseInWorker(address);
 		const taken = takeByKind(address, options, loss);
 		return taken instanceof Promise ? taken.catch(explain) : taken;
 	} catch (error) {
 		return explain(error);
 	}
+}
+
+/** The primary binds for all workers: a lock of one of them would keep out the others, and not what matters. */
+function refuseInWorker(address: Address): void {
+	if (!isClusterWorker()) return;
+	throw new BindLockError(
+		`A worker of a cluster does not bind ${printable(address.given)}, its primary does: import 'bindlock/register' in the primary and call server.listen() here; or give exclusive: true, if the address is this worker's alone`,
+		{code: 'ERR_CLUSTER_WORKER', address: address.given},
+	);
 }
 
 function takeByKind(address: Address, options: AcquireOptions, loss: Loss): TakenAddress | Promise<TakenAddress> {

@@ -32,6 +32,11 @@ export interface AbstractAddress {
 
 export type Address = PathnameAddress | AbstractAddress;
 
+/** The same for every way to write an address. */
+export function keyOf(address: Address): string {
+	return address.kind === 'pathname' ? address.path : `\0${address.name}`;
+}
+
 /**
  * Bytes that `sun_path` has for a name: 108 on Linux and 104 on macOS, less the NUL that ends a
  * path or begins an abstract name (`unix(7)`). Node 20 and 22 cut longer names in silence, so that

@@ -63,11 +63,16 @@ export class ListeningSocket {
 	}
 
 	async bind(): Promise<void> {
-		const {backlog, readableAll = false, writableAll = false, socketMode} = this.#options;
+		const {backlog, readableAll = false, writableAll = false, exclusive = false, socketMode} = this.#options;
 		const path = this.#address.bindPath;
-		const options = {path, readableAll, writableAll, ...(backlog === undefined ? {} : {backlog})};
+		const options = {path, readableAll, writableAll, exclusive, ...(backlog === undefined ? {} : {backlog})};
 		await bindServer(this.#server, options, () => this.#onBound());
 		if (socketMode !== undefined && this.#address.kind === 'pathname') setSocketMode(path, socketMode);
+	}
+
+	/** The server has bound it by itself, just now. */
+	attach(): void {
+		this.#onBound();
 	}
 
 	/** Listens on a socket beside the process that has bound it. */
@@ -127,7 +132,9 @@ export class ListeningSocket {
 		await run(reclaim(address, process.geteuid?.() ?? -1), this.#system);
 		if (!this.#listening) return;
 		const listener = detachListener(this.#server);
-		if (listener !== undefined) this.#closeListener(listener);
+		// The primary of a cluster has taken it away from its server, which would not know what to do with connections.
+		if (listener === undefined) throw new Error('the listening socket belongs to a cluster');
+		this.#closeListener(listener);
 		this.#inherited = false;
 		await this.bind();
 	}

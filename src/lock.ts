@@ -2,7 +2,7 @@
  * The lock as its owner sees it.
  */
 
-import type {Address} from './address.js';
+import {type Address, keyOf} from './address.js';
 import type {BindLockError} from './errors.js';
 
 /** An address that this process has, until it releases it or ends, however it ends. */
@@ -32,16 +32,25 @@ export interface BindLock extends AsyncDisposable {
 
 /** The lock in this process. */
 export class OwnLock implements BindLock {
+	/** See {@link keyOf}. */
+	readonly key: string;
 	readonly address: string;
 	readonly lockPath: string | undefined;
 	readonly reclaimed: boolean;
+	/** Whether its server is bound by us, or by `register`. */
+	readonly serves: boolean;
 	healed = 0;
 	readonly #giveBack: () => void;
 	readonly #loss: Loss;
 	#released = false;
 
-	/** @param giveBack is called once */
-	constructor(address: Address, reclaimed: boolean, loss: Loss, giveBack: () => void) {
+	/**
+	 * @param giveBack is called once
+	 * @param serves see {@link OwnLock.serves}
+	 */
+	constructor(address: Address, reclaimed: boolean, loss: Loss, giveBack: () => void, serves = false) {
+		this.key = keyOf(address);
+		this.serves = serves;
 		this.address = address.given;
 		this.lockPath = address.kind === 'pathname' ? address.lockPath : undefined;
 		this.reclaimed = reclaimed;
@@ -75,8 +84,21 @@ export class OwnLock implements BindLock {
 	}
 }
 
-/** All locks of this process (in a worker: of the thread) that are not released. */
-const locks: Set<OwnLock> = new Set();
+/** All locks of this process (in a worker: of the thread) that are not released, whichever copy of bindlock took them. */
+const locks: Set<OwnLock> = sharedLocks();
+
+function sharedLocks(): Set<OwnLock> {
+	const shared = globalThis as {[name: symbol]: Set<OwnLock> | undefined};
+	const name = Symbol.for('bindlock.locks');
+	shared[name] ??= new Set();
+	return shared[name];
+}
+
+/** Whether this process has acquired the address, for a server that it will bind by itself. */
+export function isAcquiredHere(address: Address): boolean {
+	for (const lock of locks) if (!lock.serves && lock.key === keyOf(address)) return true;
+	return false;
+}
 let leaving = false;
 
 /**
@@ -96,6 +118,7 @@ function releaseOnExit(lock: OwnLock): void {
 export class Loss {
 	#controller: AbortController | undefined;
 	#reason: BindLockError | undefined;
+	#tell: ((reason: BindLockError) => void) | undefined;
 	#startWatching: (() => () => void) | undefined;
 	#stopWatching: (() => void) | undefined;
 
@@ -109,6 +132,12 @@ export class Loss {
 		if (this.#reason !== undefined) this.#controller.abort(this.#reason);
 		else this.#stopWatching ??= this.#startWatching?.();
 		return this.#controller.signal;
+	}
+
+	/** @param tell is called at once, or when it is reported */
+	whenReported(tell: (reason: BindLockError) => void): void {
+		this.#tell = tell;
+		if (this.#reason !== undefined) tell(this.#reason);
 	}
 
 	watchWhenAsked(start: () => () => void): void {
@@ -128,6 +157,7 @@ export class Loss {
 		this.stopWatching();
 		publish('bindlock:lost', {address: reason.address, error: reason});
 		this.#controller?.abort(reason);
+		this.#tell?.(reason);
 	}
 }
 

@@ -32,6 +32,12 @@ export interface AcquireOptions {
 	readonly removeLockFile?: boolean | undefined;
 	/** Mode of a lock file that has to be created, less the umask. Default: `0o600`. */
 	readonly lockFileMode?: number | undefined;
+	/**
+	 * In a worker of `node:cluster`: the address is this worker's own, not shared with the others. The server then has
+	 * to be bound with `exclusive: true`, too ({@link listen} does that). Default: `false`: refused in a worker, because
+	 * the primary binds for all of them.
+	 */
+	readonly exclusive?: boolean | undefined;
 }
 
 /** How to take an address over on purpose. */
@@ -75,6 +81,18 @@ export interface HandOverOptions {
 	readonly timeoutMs?: number | undefined;
 }
 
+/** Options of `register`: those of {@link listen} that are not about the bind itself, for every server. */
+export interface RegisterOptions
+	extends Pick<ListenOptions, 'waitMs' | 'replace' | 'label' | 'backend' | 'removeLockFile' | 'lockFileMode' | 'heal'> {
+	/** Addresses, as they are given to `listen`, that are left alone. Default: none. */
+	readonly exclude?: RegExp | undefined;
+}
+
+/** @throws BindLockError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG_VALUE` */
+export function checkRegisterOptions(options: unknown): RegisterOptions {
+	return check<RegisterOptions>('', options, registerChecks);
+}
+
 /** @throws BindLockError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG_VALUE` */
 export function checkHandOverOptions(address: string, options: unknown): HandOverOptions {
 	return check<HandOverOptions>(address, options, handOverChecks);
@@ -112,6 +130,7 @@ const acquireChecks: Readonly<Record<keyof AcquireOptions, Check>> = {
 	backend: value => (value === 'flock' || value === 'lease' ? undefined : invalid("'flock' or 'lease'")),
 	removeLockFile: boolean,
 	lockFileMode: mode,
+	exclusive: boolean,
 };
 
 const replaceChecks: Readonly<Record<keyof ReplaceOptions, Check>> = {
@@ -130,6 +149,17 @@ const listenChecks: Readonly<Record<keyof ListenOptions, Check>> = {
 	writableAll: boolean,
 	socketMode: mode,
 	heal: boolean,
+};
+
+const registerChecks: Readonly<Record<keyof RegisterOptions, Check>> = {
+	waitMs: duration,
+	replace: acquireChecks.replace,
+	label: acquireChecks.label,
+	backend: acquireChecks.backend,
+	removeLockFile: boolean,
+	lockFileMode: mode,
+	heal: boolean,
+	exclude: value => (value instanceof RegExp ? undefined : wrongType('a RegExp')),
 };
 
 const handOverChecks: Readonly<Record<keyof HandOverOptions, Check>> = {

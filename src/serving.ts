@@ -3,13 +3,13 @@
  */
 import type {Server} from 'node:net';
 import type {TakenAddress} from './acquire.js';
-import type {Address} from './address.js';
+import {type Address, keyOf} from './address.js';
 import {addressInUse, BindLockError, codeOf, printable, withoutControls} from './errors.js';
 import {ListeningSocket} from './listening-socket.js';
 import {type BindLock, type Loss, OwnLock} from './lock.js';
 import type {ListenOptions} from './options.js';
 import type {Listener} from './protocol/calls.js';
-import {cannotSucceed, keyOf, type Succession} from './successor.js';
+import {cannotSucceed, type Succession} from './successor.js';
 import {type Message, passOn, type Successor} from './system/succession.js';
 import {Watch} from './watch.js';
 
@@ -69,7 +69,7 @@ export class Serving {
 		this.#options = options;
 		this.#taken = taken;
 		this.#loss = loss;
-		this.#lock = new OwnLock(address, taken.reclaimed, loss, () => this.#giveBack());
+		this.#lock = new OwnLock(address, taken.reclaimed, loss, () => this.#giveBack(), true);
 		this.#socket = new ListeningSocket(server, address, options, () => this.#lock.releaseNow());
 		servers.set(this.#lock, this);
 	}
@@ -86,6 +86,17 @@ export class Serving {
 		}
 		if (this.#alone) this.#startWatching();
 		return this.#lock;
+	}
+
+	/** For a server that has bound by itself just now, under the lock. */
+	attach(): void {
+		this.#socket.attach();
+		this.#startWatching();
+	}
+
+	/** The address was not bound. */
+	giveUp(): void {
+		this.#lock.releaseNow();
 	}
 
 	/** Serves beside the predecessor, until that has left. */

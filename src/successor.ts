@@ -3,17 +3,12 @@
  * socket from its predecessor, instead of taking and binding them.
  */
 import {inheritAbstract, inheritPathname, type TakenAddress} from './acquire.js';
-import type {Address} from './address.js';
+import {type Address, keyOf} from './address.js';
 import {BindLockError, printable} from './errors.js';
 import type {AcquireOptions} from './options.js';
 import type {Listener} from './protocol/calls.js';
 import type {Connection} from './system/server.js';
 import {inheritedDescriptor, type Message, Predecessor} from './system/succession.js';
-
-/** Names an address between the two processes, wherever each of them is. */
-export function keyOf(address: Address): string {
-	return address.kind === 'pathname' ? address.path : `\0${address.name}`;
-}
 
 /**
  * @returns `undefined` if this process was not started to succeed at this address, or if its predecessor

@@ -52,6 +52,7 @@ const wrongForBoth: Readonly<Record<keyof AcquireOptions, Wrong>> = {
 		['x', type],
 		[{}, type],
 	],
+	exclusive: notBooleans,
 	replace: [
 		[null, type],
 		[true, type],

@@ -6,7 +6,7 @@ import type {Server, Socket} from 'node:net';
 import {codeOf} from '../errors.js';
 import type {Listener, LockSocket} from '../protocol/calls.js';
 import {type LockRecord, maxRecordBytes, parseRecord} from '../protocol/record.js';
-import {adoptListener, listenerOf} from './server.js';
+import {adoptListener, bypassing, listenerOf} from './server.js';
 import {wakeable} from './timers.js';
 
 /** Connections that are kept open. One too many is answered and closed: a waiter then comes again. */
@@ -54,7 +54,7 @@ export function bindLockSocket(name: string, record: string): LockSocket | undef
 		server.on('error', error => (codeOf(error) === 'EADDRINUSE' ? resolve(undefined) : reject(error)));
 	});
 	// Exclusive: in a cluster's worker the lock is the worker's, not the primary's.
-	server.listen({path: padded(name), exclusive: true});
+	server.listen(bypassing({path: padded(name), exclusive: true}));
 	server.unref();
 	if (!server.listening) return failed;
 	// An accept that fails (no descriptors) leaves the client in the backlog, and us the holder.

@@ -3,6 +3,7 @@
  * compiled then: so a process that waits for an address does both once while it has the time, where
  * they cannot succeed, and takes over the faster.
  */
+import {bypassing} from './server.js';
 import {boundTo} from './sockets.js';
 
 let done = false;
@@ -17,7 +18,7 @@ export function rehearse(): void {
 	connect({path: nowhere}).on('error', () => {});
 	createServer()
 		.on('error', () => {})
-		.listen({path: nowhere, exclusive: true})
+		.listen(bypassing({path: nowhere, exclusive: true}))
 		.unref();
 	boundTo(nowhere, {dev: 0, ino: 0, type: 'socket', nlink: 1, size: 0, uid: 0});
 }

@@ -6,6 +6,8 @@ import {chmodSync} from 'node:fs';
 import type {ListenOptions, Server} from 'node:net';
 import type {Listener} from '../protocol/calls.js';
 
+export type {Server} from 'node:net';
+
 /**
  * Binds and listens.
  *
@@ -13,7 +15,19 @@ import type {Listener} from '../protocol/calls.js';
  * @returns when the server has emitted `'listening'`; rejects with what it emitted as `'error'`
  */
 export function bindServer(server: Server, options: ListenOptions, bound: () => void): Promise<void> {
-	return untilListening(server, () => server.listen(options), bound);
+	return untilListening(server, () => server.listen(bypassing(options)), bound);
+}
+
+/** For every copy of bindlock that has patched `listen`: these options are of one that has the lock already. */
+const bypass: symbol = Symbol.for('bindlock.bypass');
+
+/** Options for a `listen` that is our own, and not to be locked (again). */
+export function bypassing(options: ListenOptions): ListenOptions {
+	return {...options, [bypass]: true} as ListenOptions;
+}
+
+export function isBypassed(options: object): boolean {
+	return bypass in options;
 }
 
 /** Listens on a socket that another process has bound, and shares with us. Parameters and result as of {@link bindServer}. */

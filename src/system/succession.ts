@@ -21,7 +21,7 @@ export interface Message {
 	 * (the old server is out), `connection` (one that the old server has accepted since).
 	 */
 	readonly step: 'ready' | 'socket' | 'serving' | 'failed' | 'yours' | 'connection';
-	/** Which address: see {@link keyOf}. */
+	/** Which address. */
 	readonly key: string;
 	/** With `socket`: the server's, or that of an abstract lock. */
 	readonly part?: 'listener' | 'lock';

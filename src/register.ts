@@ -1,0 +1,151 @@
+/**
+ * `bindlock/register`: every `net.Server` that listens on a Unix address takes its lock first and gives it back
+ * when it closes, with no change to its code. Loaded by `node --import bindlock/register`, or imported first.
+ */
+import {type TakenAddress, takeAddress} from './acquire.js';
+import {type Address, parseAddress} from './address.js';
+import {BindLockError} from './errors.js';
+import {isAcquiredHere, Loss} from './lock.js';
+import {checkRegisterOptions, type RegisterOptions} from './options.js';
+import {optionsOfEnvironment} from './register-environment.js';
+import {Serving} from './serving.js';
+import {bindsForWorkers, isClusterWorker} from './system/cluster.js';
+import {holdPending, patchListen} from './system/patch.js';
+import type {Server} from './system/server.js';
+
+export type {RegisterOptions} from './options.js';
+
+/**
+ * Changes the settings for servers that listen from now on. Without it they are those of the environment; what is
+ * given here comes first.
+ *
+ * @throws BindLockError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG_VALUE`
+ */
+export function register(options: RegisterOptions = {}): void {
+	registration().configure(checkRegisterOptions(options));
+}
+
+/** What this thread's `net.Server.prototype.listen` is patched with, by whichever copy of bindlock came first. */
+interface Registration {
+	configure(options: RegisterOptions): void;
+}
+
+function registration(): Registration {
+	const shared = globalThis as {[name: symbol]: Registration | undefined};
+	const name = Symbol.for('bindlock.register');
+	shared[name] ??= patch();
+	return shared[name];
+}
+
+function patch(): Registration {
+	let settings: RegisterOptions = optionsOfEnvironment(process.env);
+	patchListen((server, path, listen, fail) => lockAndListen(server, path, settings, listen, fail));
+	return {
+		configure: options => {
+			settings = {...settings, ...options};
+		},
+	};
+}
+
+function lockAndListen(
+	server: Server,
+	path: string,
+	{exclude, ...options}: RegisterOptions,
+	listen: () => void,
+	fail: (error: unknown) => void,
+): void {
+	// The primary binds for a cluster's workers, and has the lock.
+	if (exclude?.test(path) || isClusterWorker()) {
+		listen();
+		return;
+	}
+	const failExplained = (error: unknown): void => fail(explained(error));
+	try {
+		const address = parseAddress(asNodeReads(path));
+		// By `acquire`, for this very server.
+		if (isAcquiredHere(address)) listen();
+		else takeAndListen(server, address, options, listen, failExplained);
+	} catch (error) {
+		// What Node throws itself it throws at once.
+		if (!(error instanceof BindLockError)) throw error;
+		failExplained(error);
+	}
+}
+
+function takeAndListen(
+	server: Server,
+	address: Address,
+	options: RegisterOptions,
+	listen: () => void,
+	fail: (error: unknown) => void,
+): void {
+	const calledOff = new AbortController();
+	const loss = new Loss();
+	const taking = takeAddress(address, {...options, signal: calledOff.signal}, loss);
+	const bind = (taken: TakenAddress): void => {
+		const serving = new Serving(server, address, options, taken, loss);
+		listenUnderLock(server, serving, listen);
+		loss.whenReported(reason => process.emitWarning(reason.message, 'BindLockWarning'));
+	};
+	if (taking instanceof Promise) bindLater(server, taking, () => calledOff.abort(), bind, fail);
+	else bind(taking);
+}
+
+/** Something is to be waited for: a probe of what is left at the path, or a holder. */
+function bindLater(
+	server: Server,
+	taking: Promise<TakenAddress>,
+	callOff: () => void,
+	bind: (taken: TakenAddress) => void,
+	fail: (error: unknown) => void,
+): void {
+	const settle = holdPending(server, callOff);
+	taking.then(
+		taken => {
+			if (!settle()) {
+				taken.giveBack();
+				return;
+			}
+			try {
+				bind(taken);
+			} catch (error) {
+				// Too late to throw it at whoever called listen().
+				fail(error);
+			}
+		},
+		error => {
+			if (settle()) fail(error);
+		},
+	);
+}
+
+/** Binds as Node does; from then on the lock is held for as long as the server listens. */
+function listenUnderLock(server: Server, serving: Serving, listen: () => void): void {
+	try {
+		listen();
+	} catch (error) {
+		serving.giveUp();
+		throw error;
+	}
+	// If not, the bind has failed and Node is about to say so.
+	if (server.listening) serving.attach();
+	else serving.giveUp();
+}
+
+/** Node knows no `unix:`: to it that is the beginning of a relative path. */
+function asNodeReads(path: string): string {
+	return path.startsWith('unix') && path.includes(':') ? `./${path}` : path;
+}
+
+/** The primary of a cluster passes only a number on to its workers. */
+function explained(error: unknown): unknown {
+	if (error instanceof BindLockError && error.errno === undefined && bindsForWorkers()) {
+		return Object.assign(error, {errno: invalidArgument});
+	}
+	return error;
+}
+
+/** `EINVAL` */
+const invalidArgument = -22;
+
+registration();

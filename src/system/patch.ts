@@ -1,0 +1,98 @@
+/**
+ * The hook in front of `net.Server.prototype.listen`: which calls bind a Unix address, and Node's own
+ * behaviour for what happens before the bind.
+ */
+import {Server} from 'node:net';
+import {isBypassed} from './server.js';
+
+type Listen = (this: Server, ...args: unknown[]) => Server;
+
+/** What to do with a server that is about to bind `path`: calls `listen` or `fail`, at once or later. */
+export type BeforeListen = (server: Server, path: string, listen: () => void, fail: (error: unknown) => void) => void;
+
+/**
+ * From now on `before` is asked for every server that listens on a Unix address. TCP ports, handles, descriptors and
+ * the servers of bindlock itself are untouched.
+ */
+export function patchListen(before: BeforeListen): void {
+	const prototype = Server.prototype as unknown as {listen: Listen};
+	const original = prototype.listen;
+	const patched: Listen = function listen(...args) {
+		const path = unixPathOf(args);
+		// A server that listens already is refused by Node.
+		if (path === undefined || this.listening) return original.apply(this, args);
+		if (pending.has(this)) {
+			throw Object.assign(new Error('Listen method has been called more than once without closing.'), {
+				code: 'ERR_SERVER_ALREADY_LISTEN',
+			});
+		}
+		before(
+			this,
+			path,
+			() => original.apply(this, args),
+			error => failToListen(this, path, args.at(-1), error),
+		);
+		return this;
+	};
+	prototype.listen = patched;
+}
+
+/** As `net.Server.prototype.listen` reads its arguments (lib/net.js of Node 20 to 26). */
+function unixPathOf(args: readonly unknown[]): string | undefined {
+	const [first] = args;
+	if (typeof first === 'string') return isPipeName(first) ? first : undefined;
+	if (typeof first !== 'object' || first === null || isBypassed(first)) return undefined;
+	const {_handle, handle, fd, port, path} = first as Readonly<Record<string, unknown>>;
+	if (_handle || handle || (typeof fd === 'number' && fd >= 0)) return undefined;
+	if (
+		'port' in first &&
+		(port === undefined || port === null || typeof port === 'number' || typeof port === 'string')
+	) {
+		return undefined;
+	}
+	return typeof path === 'string' && isPipeName(path) ? path : undefined;
+}
+
+function isPipeName(text: string): boolean {
+	return !(Number(text) >= 0);
+}
+
+/** Servers that are to listen as soon as the address is theirs. */
+const pending: WeakSet<Server> = new WeakSet();
+
+/**
+ * Until the address is ours the server is neither listening nor idle: a `close()` calls it off, and is answered as for
+ * a server that listens.
+ *
+ * @param called off by `close()`
+ * @returns to be called when it has an end; `false` if it was called off before
+ */
+export function holdPending(server: Server, calledOff: () => void): () => boolean {
+	pending.add(server);
+	const hadOwn = Object.hasOwn(server, 'close');
+	const close = server.close;
+	const restore = (): void => {
+		pending.delete(server);
+		if (hadOwn) server.close = close;
+		else delete (server as Partial<Server>).close;
+	};
+	server.close = callback => {
+		restore();
+		calledOff();
+		if (callback !== undefined) server.once('close', () => callback());
+		process.nextTick(() => server.emit('close'));
+		return server;
+	};
+	return () => {
+		const still = pending.has(server);
+		if (still) restore();
+		return still;
+	};
+}
+
+/** What Node does when a bind fails: it tells of it when the caller had a chance to listen for that. */
+function failToListen(server: Server, path: string, callback: unknown, error: unknown): void {
+	(server as unknown as {_pipeName: string})._pipeName = path;
+	if (typeof callback === 'function') server.once('listening', callback as () => void);
+	process.nextTick(() => server.emit('error', error as Error));
+}

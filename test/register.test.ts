@@ -1,0 +1,277 @@
+/**
+ * `bindlock/register`: a program that knows nothing of bindlock is protected, and sees no difference otherwise.
+ */
+import {execFile} from 'node:child_process';
+import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {get} from 'node:http';
+import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {promisify} from 'node:util';
+import test, {type ExecutionContext} from 'ava';
+import {acquire, inspect} from '../src/index.js';
+import {makeStale, reach} from './helpers/detectors.js';
+import {type Program, type StartOptions, start, temporaryDirectory, until} from './helpers/programs.js';
+
+const run = promisify(execFile);
+const register = new URL('../src/register.js', import.meta.url).href;
+const transcript = fileURLToPath(new URL('./fixtures/transcript.js', import.meta.url));
+
+/** What a program saw, and how it ended. */
+async function transcribe(t: ExecutionContext, scenario: string, ...options: readonly string[]): Promise<string> {
+	const directory = join(temporaryDirectory(t), 'd');
+	mkdirSync(directory);
+	const {stdout, stderr} = await run(process.execPath, [...options, transcript, scenario, directory], {
+		timeout: 20_000,
+	}).catch(error => error as {stdout: string; stderr: string});
+	const left = existsSync(join(directory, 's')) ? 'left' : 'gone';
+	return `${stdout.replace(/bindlock-transcript-\d+/g, 'name')}${stderr}socket ${left}\n`;
+}
+
+const alike = [
+	'a path',
+	'options',
+	'a path and backlog',
+	'close before listening',
+	'again after close',
+	'twice',
+	'two servers of one process',
+	'a signal',
+	'an aborted signal',
+	'unref',
+	'unref before',
+	'ports',
+	'nothing to listen on',
+	'an abstract name',
+	'async context',
+	'exclusive',
+];
+
+for (const scenario of alike) {
+	test(`the same as without: ${scenario}`, async t => {
+		const [without, with_] = await Promise.all([
+			transcribe(t, scenario),
+			transcribe(t, scenario, '--import', register),
+		]);
+		t.is(with_, without);
+		t.regex(without, /^exit 0$/m);
+	});
+}
+
+for (const scenario of ['no directory', 'an error without a handler']) {
+	test(`the same as without, but for the code: ${scenario}`, async t => {
+		const [without, with_] = await Promise.all([
+			transcribe(t, scenario),
+			transcribe(t, scenario, '--import', register),
+		]);
+		// libuv says EACCES where the directory does not exist, "for compatibility with Windows".
+		t.is(with_.replace('ENOENT -2 open', 'EACCES -13 listen').replace('uncaught ENOENT', 'uncaught EACCES'), without);
+	});
+}
+
+test('at the end of the process the socket goes; without, it stays', async t => {
+	t.regex(await transcribe(t, 'the end of the process'), /exit 3\nsocket left/);
+	t.regex(await transcribe(t, 'the end of the process', '--import', register), /exit 3\nsocket gone/);
+});
+
+/** A server of `node:net` that knows nothing of bindlock. */
+function plain(t: ExecutionContext, address: string, options: StartOptions = {}): Program {
+	return start(t, 'holder', ['plain', address], {nodeOptions: ['--import', register], ...options});
+}
+
+test('a second one is refused, and told by whom; killed, the next takes over the stale socket', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const first = plain(t, address);
+	await first.expect('listening');
+	const second = plain(t, address);
+	const refusal = await second.expect('refused');
+	t.like(refusal, {code: 'EADDRINUSE', errno: -98, syscall: 'listen', holder: {pid: first.pid, verifiedBy: 'kernel'}});
+	await first.kill();
+	t.like(await inspect(address), {state: 'stale'});
+	const third = plain(t, address);
+	await third.expect('listening');
+	t.is(await reach(address), third.pid);
+	third.send('close');
+	await third.expect('closed');
+	t.false(existsSync(address));
+	t.is(readFileSync(`${address}.lock`, 'utf8'), '');
+});
+
+test('abstract: a second one is refused', async t => {
+	const address = `\0bindlock-register-${process.pid}`;
+	// An argument cannot have a NUL: the program makes the name itself.
+	const script = `import {createServer} from 'node:net';
+		createServer().on('error', ({code, holder}) => { console.log(JSON.stringify({event: 'refused', code, pid: holder.pid})); })
+			.listen(${JSON.stringify(address)}, () => console.log(JSON.stringify({event: 'listening'})));
+		process.stdin.on('end', () => process.exit()).resume();`;
+	const program = join(temporaryDirectory(t), 'abstract.mjs');
+	writeFileSync(program, script);
+	const {startCommand} = await import('./helpers/programs.js');
+	const first = startCommand(t, process.execPath, ['--import', register, program]);
+	await first.expect('listening');
+	const second = startCommand(t, process.execPath, ['--import', register, program]);
+	t.like(await second.expect('refused'), {code: 'EADDRINUSE', pid: first.pid});
+});
+
+test('BINDLOCK_WAIT_MS alone: a new one waits for the one that goes', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const first = plain(t, address);
+	await first.expect('listening');
+	const second = plain(t, address, {env: {BINDLOCK_WAIT_MS: '20000'}});
+	await until(async () => existsSync(`/proc/${second.pid}`), 'it runs');
+	first.send('close');
+	await first.expect('closed');
+	await second.expect('listening');
+	t.is(await reach(address), second.pid);
+});
+
+test('BINDLOCK_REPLACE asks the old one to go; BINDLOCK_EXCLUDE leaves addresses alone', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const first = plain(t, address);
+	await first.expect('listening');
+	const excluded = plain(t, address, {env: {BINDLOCK_EXCLUDE: '/s$'}});
+	t.like(await excluded.expect('refused'), {code: 'EADDRINUSE', ours: false});
+	const second = plain(t, address, {env: {BINDLOCK_REPLACE: 'SIGTERM', BINDLOCK_LABEL: 'blue'}});
+	await second.expect('listening');
+	t.like(await first.exited, {signal: 'SIGTERM'});
+	t.like(await inspect(address), {holder: {pid: second.pid, label: 'blue'}});
+});
+
+for (const [name, value] of Object.entries({
+	BINDLOCK_WAIT_MS: 'soon',
+	BINDLOCK_REPLACE: 'TERM',
+	BINDLOCK_BACKEND: 'x',
+	BINDLOCK_HEAL: 'maybe',
+	BINDLOCK_EXCLUDE: '(',
+})) {
+	test(`${name}=${value} is refused at the start, by name`, async t => {
+		const error = await t.throwsAsync(
+			run(process.execPath, ['--import', register, '-e', '0'], {env: {...process.env, [name]: value}}),
+		);
+		t.regex(String((error as {stderr?: string}).stderr), new RegExp(`${name} is wrong.*ERR_INVALID_ARG_VALUE`, 's'));
+	});
+}
+
+/** Runs a program in its own directory under register, and returns what it printed. */
+async function output(t: ExecutionContext, name: string, text: string, ...options: readonly string[]): Promise<string> {
+	const directory = temporaryDirectory(t);
+	writeFileSync(join(directory, name), text);
+	const {stdout} = await run(process.execPath, [...options, name], {cwd: directory, timeout: 20_000});
+	return stdout;
+}
+
+const index = new URL('../src/index.js', import.meta.url).href;
+
+test('a stale socket in the way: listening comes later, and until then close() calls it off', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	await makeStale(address);
+	const text = `const server = require('node:net').createServer();
+		server.on('listening', () => console.log('listening')).on('close', () => console.log('close'));
+		server.listen(${JSON.stringify(address)});
+		console.log(server.listening);
+		try { server.listen('other'); } catch ({code}) { console.log(code); }
+		server.close(error => {
+			console.log('closed', error);
+			server.listen(${JSON.stringify(address)}, () => server.close());
+		});`;
+	const said = await output(t, 'app.cjs', text, '--import', register);
+	t.is(said, 'false\nERR_SERVER_ALREADY_LISTEN\nclose\nclosed undefined\nlistening\nclose\n');
+	t.false(existsSync(address));
+});
+
+test('loaded twice, by a copy too, and used with acquire and listen: each address is taken once', async t => {
+	const text = `import {createServer} from 'node:net';
+		import ${JSON.stringify(register)};
+		import {register} from ${JSON.stringify(`${register}?copy`)};
+		import {acquire, listen} from ${JSON.stringify(index)};
+		register({label: 'mine'});
+		const lock = await acquire('one');
+		const one = createServer().listen('one', async () => {
+			console.log('one', lock.held);
+			const two = await listen(createServer(), 'two');
+			console.log('two', two.held);
+			const three = createServer().listen('unix:three', async () => {
+				const {inspect} = await import(${JSON.stringify(index)});
+				console.log((await inspect('./unix:three')).holder.label);
+				await two.release();
+				three.close();
+				one.close(() => lock.release());
+			});
+		});`;
+	t.is(await output(t, 'app.mjs', text), 'one true\ntwo true\nmine\n');
+});
+
+test('worker threads: each is protected', async t => {
+	const text = `const {Worker, isMainThread} = require('node:worker_threads');
+		const server = require('node:net').createServer();
+		if (isMainThread) server.listen('s', () => {
+			const worker = new Worker(__filename);
+			worker.on('exit', () => server.close());
+		});
+		else server.on('error', ({code, holder}) => console.log(code, holder.pid === process.pid)).listen('s');`;
+	t.is(await output(t, 'app.cjs', text, '--import', register), 'EADDRINUSE true\n');
+});
+
+test('programmatic settings are checked', async t => {
+	const {register: configure} = (await import('../src/register.js')) as typeof import('../src/register.js');
+	t.throws(() => configure({waitMs: -1}), {code: 'ERR_OUT_OF_RANGE'});
+	t.throws(() => configure({exclude: 'x' as unknown as RegExp}), {code: 'ERR_INVALID_ARG_TYPE'});
+	t.throws(() => configure({backlog: 1} as object), {code: 'ERR_INVALID_ARG_VALUE'});
+});
+
+/** The pid of the worker that answers. */
+function ask(address: string): Promise<number | string> {
+	return new Promise(resolve => {
+		get({socketPath: address, agent: false}, response => {
+			let body = '';
+			response
+				.on('data', chunk => {
+					body += chunk;
+				})
+				.on('end', () => resolve(Number(body)));
+		}).on('error', error => resolve((error as NodeJS.ErrnoException).code ?? 'UNKNOWN'));
+	});
+}
+
+function clustered(t: ExecutionContext, address: string, manner: readonly string[] = []): Program {
+	return start(t, 'clustered', [address, ...manner], {nodeOptions: ['--import', register]});
+}
+
+test('cluster: the primary has the lock while any worker serves', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const first = clustered(t, address);
+	const workers = [await first.expect('serving'), await first.expect('serving')].map(({worker}) => Number(worker));
+	t.like(await inspect(address), {state: 'held', holder: {pid: first.pid, verifiedBy: 'kernel'}});
+	t.true(workers.includes(Number(await ask(address))));
+	const second = clustered(t, address);
+	for (let worker = 0; worker < 2; worker++) t.like(await second.expect('refused'), {code: 'EADDRINUSE'});
+	first.send('kill');
+	const {worker} = await first.expect('serving');
+	t.false(workers.includes(Number(worker)));
+	await t.throwsAsync(acquire(address), {code: 'EADDRINUSE'});
+	first.send('close');
+	await first.expect('closed');
+	t.false(existsSync(address));
+	t.like(await inspect(address), {state: 'free'});
+});
+
+test('cluster: a primary that is killed leaves the address to the next', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const first = clustered(t, address);
+	await first.expect('serving');
+	await first.expect('serving');
+	await first.kill();
+	const second = clustered(t, address);
+	const workers = [await second.expect('serving'), await second.expect('serving')].map(({worker}) => worker);
+	t.true(workers.includes(await ask(address)));
+});
+
+test('cluster: acquire and listen in a worker say what to do instead, or take it for the worker alone', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = start(t, 'clustered', [address, 'acquire']);
+	const {codes, held, worker} = await program.expect('locked');
+	t.is(typeof worker, 'number');
+	t.true(held);
+	const [one, why, two] = codes as string[];
+	t.deepEqual([one, two], ['ERR_CLUSTER_WORKER', 'ERR_CLUSTER_WORKER']);
+	t.regex(String(why), /bindlock\/register.*exclusive: true/);
+});
