@@ -9,35 +9,63 @@ import {join} from 'node:path';
 import test from 'ava';
 import {inspect} from '../src/index.js';
 import {testUnless} from './helpers/abilities.js';
-import {nodeOf, noNode, otherVersions} from './helpers/node-versions.js';
+import {flockHolders, listeners, makeStale, reach} from './helpers/detectors.js';
+import {nodeOf, noNode, otherVersions, pairs, thisNode, versions} from './helpers/node-versions.js';
 import {start, temporaryDirectory} from './helpers/programs.js';
 
-const thisNode = Number(process.versions.node.split('.')[0]);
-
-for (const version of otherVersions) {
-	const only = testUnless(noNode(version));
+for (const [one, other] of pairs) {
+	const only = testUnless(noNode(one), noNode(other));
 	for (const kind of ['abstract', 'pathname'] as const) {
-		only(`${kind}: a server of Node ${version} and one of Node ${thisNode} refuse each other`, async t => {
+		only(`${kind}: a server of Node ${one} and one of Node ${other} refuse each other`, async t => {
 			const path = join(temporaryDirectory(t), 's');
 			const address = kind === 'pathname' ? path : `unix:@${path}`;
-			const other = {executable: nodeOf(version)};
 			for (const [first, second] of [
-				[other, {}],
-				[{}, other],
-			]) {
-				const holder = start(t, 'holder', ['listen', address], first);
+				[one, other],
+				[other, one],
+			] as const) {
+				const holder = start(t, 'holder', ['listen', address], {executable: nodeOf(first)});
 				await holder.expect('held');
-				const refused = await start(t, 'holder', ['listen', address], second).expect('refused');
+				const newcomer = start(t, 'holder', ['listen', address], {executable: nodeOf(second)});
+				const refused = await newcomer.expect('refused');
 				t.is(refused['code'], 'EADDRINUSE');
 				t.like(refused['holder'], {pid: holder.pid, verifiedBy: 'kernel'});
 				await holder.kill();
-				const successor = start(t, 'holder', ['listen', address], second);
-				await successor.expect('held');
-				await successor.kill();
+				newcomer.send('again');
+				t.like(await newcomer.expect('held'), {reclaimed: kind === 'pathname'});
+				await newcomer.kill();
 			}
 		});
 	}
+}
 
+testUnless(...versions.map(noNode))(
+	'of servers of every version that start together on a stale socket, one serves and the others name it',
+	async t => {
+		for (let round = 0; round < 3; round++) {
+			const path = join(temporaryDirectory(t), 's');
+			await makeStale(path);
+			const servers = versions.map(version =>
+				start(t, 'holder', ['listen', path, '{"heal": false}'], {executable: nodeOf(version)}),
+			);
+			const said = await Promise.all(servers.map(server => server.next()));
+			const [winner, ...more] = servers.filter((_, index) => said[index]?.event === 'held');
+			t.deepEqual(more, []);
+			t.deepEqual(
+				flockHolders(
+					`${path}.lock`,
+					servers.map(({pid}) => pid),
+				),
+				[winner?.pid],
+			);
+			t.is(await reach(path), winner?.pid ?? -1);
+			for (const {event, code} of said) if (event !== 'held') t.is(code, 'EADDRINUSE');
+			await Promise.all(servers.map(server => server.kill()));
+		}
+	},
+);
+
+for (const version of otherVersions) {
+	const only = testUnless(noNode(version));
 	only(
 		`a plain abstract server of Node ${version}, in its own spelling, is foreign to Node ${thisNode}, and the reverse`,
 		async t => {
@@ -58,23 +86,19 @@ for (const version of otherVersions) {
 			server.close();
 		},
 	);
-
-	only(
-		`what the lock is for: without it, Node ${version} and Node 20 both listen on one abstract name (R12)`,
-		async t => {
-			const name = join(temporaryDirectory(t), 's');
-			const first = start(t, 'plain', [name], {executable: nodeOf(version)});
-			await first.expect('listening');
-			if (thisNode === 20) {
-				const server = createServer().listen(`\0${name}`);
-				await once(server, 'listening');
-				t.true(server.listening);
-				server.close();
-			} else t.pass('this Node spells as that one does');
-		},
-	);
 }
 
+testUnless(noNode(20), noNode(22))(
+	'what the lock is for: without it, Node 20 and a later one both listen on one abstract name (R12)',
+	async t => {
+		const name = join(temporaryDirectory(t), 's');
+		for (const version of [20, 22]) {
+			await start(t, 'plain', [name], {executable: nodeOf(version)}).expect('listening');
+		}
+		t.is(listeners(`\0${name}`), 2);
+	},
+);
+
 test('this Node has a version that the tests know', t => {
-	t.true([20, ...otherVersions].includes(thisNode));
+	t.true((versions as readonly number[]).includes(thisNode));
 });
