@@ -3,7 +3,7 @@
  * that is supported, with the registry's own binaries. Each version gets a project folder of its own
  * in build/matrix, because the addon fs-ext must be compiled for it.
  */
-import {type SpawnSyncReturns, spawnSync} from 'node:child_process';
+import {type SpawnOptions, type SpawnSyncReturns, spawnSync} from 'node:child_process';
 import {cpSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync} from 'node:fs';
 import {join, resolve} from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -52,7 +52,13 @@ function testOn(version: number): Outcome {
 		encoding: 'utf8',
 		stdio: ['ignore', 'pipe', 'inherit'],
 		maxBuffer: 2 ** 28,
-		env: {...process.env, PATH: `${join(home, 'bin')}:${process.env['PATH']}`, BINDLOCK_FLOCK: flock},
+		env: {
+			...process.env,
+			PATH: `${join(home, 'bin')}:${process.env['PATH']}`,
+			npm_config_nodedir: home,
+			// Not "addon": what the addon cannot do, as in worker threads, the command does.
+			BINDLOCK_FLOCK: flock === 'addon' ? '' : flock,
+		},
 	});
 	report(stdout);
 	return {version, exact, flock, good: status === 0, counts: countsOf(stdout)};
@@ -82,15 +88,17 @@ function compileAddon(folder: string, home: string): boolean {
 	cpSync(source, addon, {recursive: true, filter: path => resolve(path) !== join(source, 'build')});
 	const nodeGyp = process.env['npm_config_node_gyp'];
 	if (nodeGyp === undefined) throw new Error('Start this by npm run test:matrix, which brings node-gyp');
-	const made = capture(process.execPath, [nodeGyp, 'rebuild', `--nodedir=${home}`], addon);
-	const loads = capture(join(home, 'bin/node'), ['-e', 'require("fs-ext")'], folder);
+	const node = join(home, 'bin/node');
+	// A nodedir of npm's own configuration would prevail over the option.
+	const made = capture(node, [nodeGyp, 'rebuild'], {cwd: addon, env: {...process.env, npm_config_nodedir: home}});
+	const loads = capture(node, ['-e', 'require("fs-ext")'], {cwd: folder});
 	if (made.status === 0 && loads.status === 0) return true;
 	console.error(`fs-ext cannot be compiled for ${home}:\n${made.stderr.slice(-2000)}${loads.stderr}`);
 	return false;
 }
 
-function capture(command: string, args: readonly string[], cwd: string = root): SpawnSyncReturns<string> {
-	return spawnSync(command, args, {cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe']});
+function capture(command: string, args: readonly string[], options: SpawnOptions = {}): SpawnSyncReturns<string> {
+	return spawnSync(command, args, {...options, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe']});
 }
 
 /** What failed with all that is said about it, and what was skipped. */
