@@ -25,13 +25,21 @@ export interface Holder {
 	readonly verifiedBy: 'kernel' | 'claim';
 }
 
+/** What a {@link BindLockError} is made of besides its message. */
 export interface BindLockErrorFields {
+	/** As {@link BindLockError.code}. */
 	readonly code: string;
+	/** As {@link BindLockError.address}. */
 	readonly address: string;
+	/** As {@link BindLockError.syscall}. */
 	readonly syscall?: string | undefined;
+	/** As {@link BindLockError.path}. */
 	readonly path?: string | undefined;
+	/** As {@link BindLockError.holder}. */
 	readonly holder?: Holder | undefined;
+	/** As {@link BindLockError.waitedMs}. */
 	readonly waitedMs?: number | undefined;
+	/** What was thrown before, as `Error` takes it. */
 	readonly cause?: unknown;
 }
 
@@ -43,6 +51,7 @@ export interface BindLockErrorFields {
  * gives them, so code written for TCP works unchanged.
  */
 export class BindLockError extends Error {
+	/** For those who cannot use `instanceof`, as after a message to another thread. */
 	override readonly name = 'BindLockError' as const;
 	/** As the kernel names it (`'EADDRINUSE'`, `'EACCES'`, …) or, where it has no name, `'ERR_…'`. */
 	readonly code: string;

@@ -1,5 +1,5 @@
 export {acquire} from './acquire.js';
-export {BindLockError, type Holder} from './errors.js';
+export {BindLockError, type BindLockErrorFields, type Holder} from './errors.js';
 export {handOver} from './hand-over.js';
 export {type Inspection, inspect} from './inspect.js';
 export {listen} from './listen.js';

@@ -26,7 +26,11 @@ export async function bindlock(args: readonly string[], options: StartOptions = 
 }
 
 /** Runs any command to its end, with nothing on its standard input. */
-export async function runToEnd(command: string, args: readonly string[], options: StartOptions = {}): Promise<Outcome> {
+export async function runToEnd(
+	command: string,
+	args: readonly string[],
+	options: StartOptions & {readonly deadlineMs?: number} = {},
+): Promise<Outcome> {
 	const {uid} = options;
 	const become = uid === undefined ? [] : ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
 	const [first = command, ...rest] = [...(options.before ?? []), ...become, command, ...args];
@@ -48,7 +52,7 @@ export async function runToEnd(command: string, args: readonly string[], options
 		child.on('close', (status, signal) => resolve({status, signal, stdout, stderr}));
 	});
 	try {
-		return await withDeadline(closed, deadlineMs);
+		return await withDeadline(closed, options.deadlineMs ?? deadlineMs);
 	} finally {
 		child.kill('SIGKILL');
 	}
