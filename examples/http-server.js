@@ -1,0 +1,13 @@
+/** An HTTP server that is refused if the address is served, and starts after any crash. */
+import {createServer, get} from 'node:http';
+import {listen} from 'bindlock';
+
+const server = createServer((_request, response) => response.end('hello'));
+const lock = await listen(server, 'http.sock', {label: 'http example'});
+console.log('serving');
+
+get({socketPath: 'http.sock'}, async response => {
+	for await (const chunk of response) console.log(`a client got: ${chunk}`);
+	await lock.release(); // or server.close(): either does both
+	console.log('closed');
+});
