@@ -6,7 +6,7 @@ import {existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync}
 import {tmpdir} from 'node:os';
 import {dirname, join, resolve} from 'node:path';
 import test from 'ava';
-import {noAddon, testUnless} from '../helpers/abilities.js';
+import {noAddon, noFlockCommand, testUnless} from '../helpers/abilities.js';
 import {type Outcome, runToEnd} from '../helpers/command.js';
 import {nodeOf, noNode, versions} from '../helpers/node-versions.js';
 import {root} from '../helpers/repository.js';
@@ -77,15 +77,18 @@ for (const program of Object.keys(programs)) {
 		t.like(outcome, {stdout: usedWell, stderr: '', status: 0});
 	});
 
-	test.serial(`${program}: without install scripts, by flock(1)`, async t => {
+	testUnless(noFlockCommand())(`${program}: without install scripts, by flock(1)`, async t => {
 		t.false(existsSync(join(blocked, 'node_modules/fs-ext/build')));
 		t.like(await usedBy(process.execPath, blocked, program), {stdout: usedWell, stderr: '', status: 0});
 	});
 
 	for (const version of versions) {
-		testUnless(noNode(version))(`${program}: on Node ${version}, without a word of warning`, async t => {
-			t.like(await usedBy(nodeOf(version), blocked, program), {stdout: usedWell, stderr: '', status: 0});
-		});
+		testUnless(noNode(version), noFlockCommand())(
+			`${program}: on Node ${version}, without a word of warning`,
+			async t => {
+				t.like(await usedBy(nodeOf(version), blocked, program), {stdout: usedWell, stderr: '', status: 0});
+			},
+		);
 	}
 }
 
