@@ -123,7 +123,7 @@ test.serial('a squatter that answers with a record of somebody else is named by 
 	squatter.close();
 });
 
-test('the states of an abstract address, and in which network namespace they are true', async t => {
+test.serial('the states of an abstract address, and in which network namespace they are true', async t => {
 	const name = freshName(t);
 	const namespace =
 		readFileSync('/proc/self/mounts', 'utf8') && (await import('node:fs')).readlinkSync('/proc/self/ns/net');
