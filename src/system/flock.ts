@@ -70,12 +70,17 @@ function byAddon(): Flock {
 		flockSync(descriptor: number, flags: 'exnb'): void;
 	};
 	return descriptor => {
+		const {stackTraceLimit} = Error;
 		try {
+			// That it is taken is told by an error, whose stack nobody reads and which costs more than the call.
+			Reflect.set(Error, 'stackTraceLimit', 0);
 			flockSync(descriptor, 'exnb');
 			return true;
 		} catch (error) {
 			if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return false;
 			throw error;
+		} finally {
+			Reflect.set(Error, 'stackTraceLimit', stackTraceLimit);
 		}
 	};
 }

@@ -49,9 +49,16 @@ function locksOf(file: FileStatus): Lock[] {
 	return found;
 }
 
-/** `major:minor` as /proc/locks prints it, from the number that stat gives (`makedev(3)`). */
-function deviceOf(file: FileStatus): string {
-	const dev = BigInt(file.dev);
+/** `major:minor` as /proc/locks prints it. Kept, because a process asks about one or two filesystems. */
+function deviceOf({dev}: FileStatus): string {
+	if (dev !== lastDevice?.dev) lastDevice = {dev, text: formatDevice(BigInt(dev))};
+	return lastDevice.text;
+}
+
+let lastDevice: {readonly dev: FileStatus['dev']; readonly text: string} | undefined;
+
+/** From the number that stat gives (`makedev(3)`). */
+function formatDevice(dev: bigint): string {
 	const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn);
 	const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn);
 	return `${hex(major)}:${hex(minor)}`;
