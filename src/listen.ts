@@ -9,6 +9,7 @@ import {type BindLock, Loss} from './lock.js';
 import {checkListenOptions, type ListenOptions} from './options.js';
 import {Serving} from './serving.js';
 import {succeed} from './successor.js';
+import {openInotify} from './system/watcher.js';
 
 /**
  * Takes the address, lets the server listen on it, and gives it back as soon as the server stops
@@ -30,6 +31,7 @@ export async function listen(server: Server, address: string, options: ListenOpt
 	refuseUnlessIdleServer(server, address);
 	const loss = new Loss();
 	const succession = await succeed(parsed, checked);
+	openInotify();
 	const taken = succession?.taken ?? (await takeAddress(parsed, checked, loss));
 	return new Serving(server, parsed, checked, taken, loss).start(succession);
 }

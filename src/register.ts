@@ -12,6 +12,7 @@ import {Serving} from './serving.js';
 import {bindsForWorkers, isClusterWorker} from './system/cluster.js';
 import {holdPending, patchListen} from './system/patch.js';
 import type {Server} from './system/server.js';
+import {openInotify} from './system/watcher.js';
 
 export type {RegisterOptions} from './options.js';
 
@@ -81,6 +82,7 @@ function takeAndListen(
 ): void {
 	const calledOff = new AbortController();
 	const loss = new Loss();
+	openInotify();
 	const taking = takeAddress(address, {...options, signal: calledOff.signal}, loss);
 	const bind = (taken: TakenAddress): void => {
 		const serving = new Serving(server, address, options, taken, loss);

@@ -17,7 +17,7 @@ function head(results: Results): string {
 
 <!-- Generated from bench/results/ by \`npm run bench\`; do not edit. -->
 
-bindlock beside the recipes, the locks of the registry, and the kernel’s own limit. Everything that is compared ran by turns in one run. Figures are medians, with the quartiles in parentheses. \`npm run bench\` measures everything again and writes this page, \`npm run bench -- NAME\` one benchmark, and \`--quick\` takes less than two minutes in all; what was measured is in [bench/results/](../bench/results/).${quick}`;
+bindlock beside the recipes, the locks of the registry, and the kernel’s own limit. Everything that is compared ran by turns in one run. Figures are medians, with the quartiles in parentheses. \`npm run bench\` measures everything again and writes this page, \`npm run bench -- NAME\` one benchmark, and \`--quick\` takes less than two minutes in all; what was measured is in \`bench/results/\`.${quick}`;
 }
 
 function part({title, text, plots, tables, result}: Section): string {

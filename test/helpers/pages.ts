@@ -8,7 +8,7 @@
  * - `output`: what the block before has printed, but for what differs each time
  */
 import {spawn} from 'node:child_process';
-import {chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs';
+import {chmodSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs';
 import {delimiter, dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
@@ -48,6 +48,7 @@ export function isTested(block: Block): boolean {
 /** Follows a page from its beginning to its end. */
 export async function follow(t: ExecutionContext, page: string, directory: string): Promise<void> {
 	const environment = makeProject(dirname(page), directory);
+	for (const block of blocksOf(page)) installImported(block.text, directory);
 	let printed: (() => string) | undefined;
 	for (const block of blocksOf(page).filter(isTested)) {
 		const file = wordOf(block, 'file');
@@ -147,6 +148,16 @@ function makeProject(folder: string, directory: string): NodeJS.ProcessEnv {
 	makeScript(join(bin, 'npx'), 'exec "$@"');
 	makeScript(join(bin, 'node'), `${node} "$@"`);
 	return {...process.env, PATH: `${bin}${delimiter}${process.env['PATH']}`, NO_COLOR: '1', FORCE_COLOR: '0'};
+}
+
+/** The packages that a block imports, where they are among those of the tests. */
+function installImported(text: string, directory: string): void {
+	for (const [, name = ''] of text.matchAll(/^import .* from '((?:@[\w-]+\/)?[\w.-]+)/gm)) {
+		const [from, to] = [join(root, 'node_modules', name), join(directory, 'node_modules', name)];
+		if (!existsSync(from) || existsSync(to)) continue;
+		mkdirSync(dirname(to), {recursive: true});
+		symlinkSync(from, to);
+	}
 }
 
 function makeScript(path: string, text: string): void {
