@@ -23,6 +23,7 @@ import {
 	setSocketMode,
 	stopListening,
 } from './system/server.js';
+import {isBoundByUsAlone} from './system/sockets.js';
 
 export class ListeningSocket {
 	readonly #server: Server;
@@ -36,6 +37,7 @@ export class ListeningSocket {
 	#inherited = false;
 	/** Another process serves on it: then only our own descriptor is ours to close. */
 	#shared = false;
+	#left = false;
 	/** What to do with connections that are accepted after that. */
 	#pass: (connection: Connection) => void = connection => connection.close();
 
@@ -88,8 +90,14 @@ export class ListeningSocket {
 		this.#shared = false;
 	}
 
-	/** Serves a connection that another process has accepted. */
+	/** A connection that a predecessor has accepted: served, or passed on if we have left it to a successor ourselves. */
 	deliver(connection: Connection): void {
+		if (this.#left) this.#pass(connection);
+		else this.serve(connection);
+	}
+
+	/** Serves a connection, also when we do not listen any more. */
+	serve(connection: Connection): void {
 		deliver(this.#server, connection);
 	}
 
@@ -102,18 +110,19 @@ export class ListeningSocket {
 	 * Stops listening, and leaves the socket to another process.
 	 *
 	 * @param pass is given the connections that are accepted nevertheless
-	 * @returns to be called when nobody serves on it any more
+	 * @returns to be called when that process has ended
 	 */
 	leave(pass: (connection: Connection) => void): () => void {
 		const {listener} = this;
 		const retired = !this.#inherited && this.#address.kind === 'pathname';
 		this.#shared = true;
+		this.#left = true;
 		this.#pass = pass;
 		stopListening(this.#server);
 		return () => {
-			// It would look like a server. If its file is not at the path any more, nobody finds it there; and
-			// closing it would unlink what is.
-			if (retired && listener !== undefined && this.isBound()) this.#system.closeListener(listener);
+			// Unless that has a successor, too, the socket would look like a server. If its file is not at the
+			// path any more, nobody finds it there; and closing it would unlink what is.
+			if (retired && listener !== undefined && this.#isOursAlone()) this.#system.closeListener(listener);
 		};
 	}
 
@@ -125,6 +134,11 @@ export class ListeningSocket {
 		} catch {
 			return false;
 		}
+	}
+
+	#isOursAlone(): boolean {
+		const path = this.#address.bindPath;
+		return this.#file !== undefined && this.isBound() && isBoundByUsAlone(path, this.#file);
 	}
 
 	/** Under the lock, which was looked at just now: only a path that leads to nothing, or to a dead socket, is bound again. */

@@ -62,6 +62,7 @@ export class Serving {
 	/** Neither before a predecessor has left, nor after a successor came. */
 	#alone = true;
 	#offered = false;
+	#succession: Succession | undefined;
 	#releasedMeanwhile: (() => void) | undefined;
 
 	constructor(server: Server, address: Address, options: ListenOptions, taken: TakenAddress, loss: Loss) {
@@ -102,6 +103,7 @@ export class Serving {
 	/** Serves beside the predecessor, until that has left. */
 	async #succeed(succession: Succession): Promise<void> {
 		this.#alone = false;
+		this.#succession = succession;
 		await this.#socket.adopt(succession.listener);
 		if (this.#address.kind === 'pathname' && !succession.isFile(this.#socket.file)) {
 			throw cannotSucceed(this.#address, 'its socket file is not the one that was handed over');
@@ -173,9 +175,10 @@ export class Serving {
 		this.#alone = false;
 		const key = keyOf(this.#address);
 		const abandon = this.#socket.leave(connection =>
-			passOn(successor, key, connection, () => this.#socket.deliver(connection)),
+			passOn(successor, key, connection, () => this.#socket.serve(connection)),
 		);
 		successor.once('exit', abandon);
+		this.#succession?.stayForPredecessor();
 	}
 
 	/** Both files, for as long as we serve. */

@@ -90,6 +90,11 @@ export class Succession {
 		return !this.#failed;
 	}
 
+	/** While the predecessor is there it passes connections on, which only we can pass on further. */
+	stayForPredecessor(): void {
+		this.#predecessor.stay();
+	}
+
 	fail(error: unknown): void {
 		this.#failed = true;
 		this.#predecessor.send('failed', (error as Error).message);

@@ -9,6 +9,7 @@ import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, handOver, inspect, listen} from '../src/index.js';
 import {testUnless} from './helpers/abilities.js';
+import {gone} from './helpers/command.js';
 import {flockHolders, listeners} from './helpers/detectors.js';
 import {nodeOf, noNode, otherVersions} from './helpers/node-versions.js';
 import {type Event, type Program, type StartOptions, start, temporaryDirectory, until} from './helpers/programs.js';
@@ -214,6 +215,39 @@ test.serial('the successor is killed while the old one drains: the address is fr
 	t.true(lock.held);
 	await lock.release();
 });
+
+for (const end of ['goes on', 'is killed']) {
+	test.serial(`a third one serves while the first drains, and the one between them ${end}`, async t => {
+		const address = join(temporaryDirectory(t), 's');
+		const program = await relay(t, [address]);
+		const slow = ask(address, '/slow=3000');
+		await ask(address);
+		process.kill(program.pid, 'SIGUSR2');
+		const between = Number((await heard(program, 'handed over'))['to']);
+		await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${between}\n`), 'it holds alone');
+		process.kill(between, 'SIGUSR2');
+		const third = Number((await heard(program, 'handed over'))['to']);
+		if (end === 'is killed') {
+			process.kill(between, 'SIGKILL');
+			await gone(between);
+			// What was on its way to it is lost with it.
+			await until(async () => (await ask(address)).error === undefined, 'the first one has noticed');
+		}
+		for (let request = 0; request < 50; request++) {
+			const {pid, error} = await ask(address);
+			t.is(error, undefined);
+			// With nobody to pass it on to, the first one answers itself what it still accepts.
+			t.true(pid === third || (end === 'is killed' && pid === program.pid), `${pid}`);
+		}
+		t.is((await slow).pid, program.pid);
+		t.like(await heard(program, 'ended'), {pid: program.pid, code: 0});
+		t.is((await ask(address)).pid, third);
+		t.is(listeners(address), 1);
+		process.kill(third, 'SIGTERM');
+		await program.exited;
+		t.false(existsSync(address));
+	});
+}
 
 test.serial('what cannot be handed over is refused before anything is started', async t => {
 	const address = join(temporaryDirectory(t), 's');

@@ -25,6 +25,12 @@ export function boundTo(path: string, socket: FileStatus): Bound | undefined {
 	return unnamed;
 }
 
+/** Whether this process, and no other that we can see, has the socket that is bound to this file. */
+export function isBoundByUsAlone(path: string, socket: FileStatus): boolean {
+	const owners = [...rowsBoundTo(path, socket)].flatMap(({owners}) => owners);
+	return owners.length > 0 && owners.every(({pid}) => pid === process.pid);
+}
+
 /** Whether a client of this socket file would be heard; `undefined` if the table shows nobody bound to it. */
 export function isServed(path: string, socket: FileStatus): boolean | undefined {
 	const served = [...rowsBoundTo(path, socket)].map(({row}) => isServing(row));

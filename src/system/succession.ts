@@ -146,6 +146,11 @@ export class Predecessor {
 		process.channel?.unref();
 	}
 
+	/** The opposite: until the predecessor is gone. */
+	stay(): void {
+		process.channel?.ref();
+	}
+
 	close(): void {
 		process.off('message', this.#hear).off('disconnect', this.#end);
 	}
