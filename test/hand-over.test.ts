@@ -230,8 +230,11 @@ for (const end of ['goes on', 'is killed']) {
 		if (end === 'is killed') {
 			process.kill(between, 'SIGKILL');
 			await gone(between);
-			// What was on its way to it is lost with it.
-			await until(async () => (await ask(address)).error === undefined, 'the first one has noticed');
+			// What is on its way to it is lost with it, until the first one has noticed.
+			await until(async () => {
+				for (let request = 0; request < 50; request++) if ((await ask(address)).error !== undefined) return false;
+				return true;
+			}, 'fifty answers in a row');
 		}
 		for (let request = 0; request < 50; request++) {
 			const {pid, error} = await ask(address);

@@ -211,6 +211,17 @@ test('worker threads: each is protected', async t => {
 	t.is(await output(t, 'app.cjs', text, '--import', register), 'EADDRINUSE true\n');
 });
 
+test('a server that a protected program forks is protected, too', async t => {
+	const text = `const {fork} = require('node:child_process');
+		const server = require('node:net').createServer();
+		if (process.send === undefined) server.listen('s', () => fork(__filename).on('exit', () => server.close()));
+		else server.on('error', ({code, holder}) => {
+			console.log(code, holder.pid === process.ppid);
+			process.disconnect();
+		}).listen('s');`;
+	t.is(await output(t, 'app.cjs', text, '--import', register), 'EADDRINUSE true\n');
+});
+
 test('programmatic settings are checked', async t => {
 	const {register: configure} = (await import('../src/register.js')) as typeof import('../src/register.js');
 	t.throws(() => configure({waitMs: -1}), {code: 'ERR_OUT_OF_RANGE'});
