@@ -4,7 +4,6 @@
  * its lease is robbed while it is alive, and learns of it only afterwards.
  */
 
-import type {TakenAddress} from './acquire.js';
 import type {PathnameAddress} from './address.js';
 import {addressInUse, BindLockError, codeOf, printable} from './errors.js';
 import type {AcquireOptions} from './options.js';
@@ -12,6 +11,7 @@ import {reclaim} from './protocol/pathname.js';
 import type {Patience} from './protocol/waiting.js';
 import {NodeSystem, run} from './system/node.js';
 import {timeLeft} from './system/timers.js';
+import type {TakenAddress} from './taking.js';
 
 /** How old a lease may be before others take it; it is renewed twice in that time. */
 const staleMs = 10_000;

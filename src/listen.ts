@@ -2,14 +2,15 @@
  * `listen`: acquire, bind, and release on close, in one call.
  */
 import type {Server} from 'node:net';
-import {takeAddress} from './acquire.js';
 import {parseAddress} from './address.js';
 import {BindLockError} from './errors.js';
 import {type BindLock, Loss} from './lock.js';
 import {checkListenOptions, type ListenOptions} from './options.js';
+import {rehearsing} from './rehearsal.js';
 import {Serving} from './serving.js';
 import {succeed} from './successor.js';
 import {openInotify} from './system/watcher.js';
+import {takeAddress} from './taking.js';
 
 /**
  * Takes the address, lets the server listen on it, and gives it back as soon as the server stops
@@ -32,7 +33,7 @@ export async function listen(server: Server, address: string, options: ListenOpt
 	const loss = new Loss();
 	const succession = await succeed(parsed, checked);
 	openInotify();
-	const taken = succession?.taken ?? (await takeAddress(parsed, checked, loss));
+	const taken = succession?.taken ?? (await takeAddress(parsed, rehearsing(checked), loss));
 	return new Serving(server, parsed, checked, taken, loss).start(succession);
 }
 

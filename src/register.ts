@@ -2,17 +2,19 @@
  * `bindlock/register`: every `net.Server` that listens on a Unix address takes its lock first and gives it back
  * when it closes, with no change to its code. Loaded by `node --import bindlock/register`, or imported first.
  */
-import {type TakenAddress, takeAddress} from './acquire.js';
+
 import {type Address, parseAddress} from './address.js';
 import {BindLockError} from './errors.js';
 import {isAcquiredHere, Loss} from './lock.js';
 import {checkRegisterOptions, type RegisterOptions} from './options.js';
 import {optionsOfEnvironment} from './register-environment.js';
+import {rehearsing} from './rehearsal.js';
 import {Serving} from './serving.js';
 import {bindsForWorkers, isClusterWorker} from './system/cluster.js';
 import {holdPending, patchListen} from './system/patch.js';
 import type {Server} from './system/server.js';
 import {openInotify} from './system/watcher.js';
+import {type TakenAddress, takeAddress} from './taking.js';
 
 export type {RegisterOptions} from './options.js';
 
@@ -83,7 +85,7 @@ function takeAndListen(
 	const calledOff = new AbortController();
 	const loss = new Loss();
 	openInotify();
-	const taking = takeAddress(address, {...options, signal: calledOff.signal}, loss);
+	const taking = takeAddress(address, rehearsing({...options, signal: calledOff.signal}), loss);
 	const bind = (taken: TakenAddress): void => {
 		const serving = new Serving(server, address, options, taken, loss);
 		listenUnderLock(server, serving, listen);

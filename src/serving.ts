@@ -2,7 +2,6 @@
  * A server and its lock as one: bound, watched, handed over and released together.
  */
 import type {Server} from 'node:net';
-import type {TakenAddress} from './acquire.js';
 import {type Address, keyOf} from './address.js';
 import {addressInUse, BindLockError, codeOf, printable, withoutControls} from './errors.js';
 import {ListeningSocket} from './listening-socket.js';
@@ -11,6 +10,7 @@ import type {ListenOptions} from './options.js';
 import type {Listener} from './protocol/calls.js';
 import {cannotSucceed, type Succession} from './successor.js';
 import {type Message, passOn, type Successor} from './system/succession.js';
+import type {TakenAddress} from './taking.js';
 import {Watch} from './watch.js';
 
 /** What a successor needs to serve in the place of a server. */

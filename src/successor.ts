@@ -2,13 +2,14 @@
  * The new side of a hand-over: a server that was started by `handOver` gets the lock and the listening
  * socket from its predecessor, instead of taking and binding them.
  */
-import {inheritAbstract, inheritPathname, type TakenAddress} from './acquire.js';
+
 import {type Address, keyOf} from './address.js';
 import {BindLockError, printable} from './errors.js';
 import type {AcquireOptions} from './options.js';
 import type {Listener} from './protocol/calls.js';
 import type {Connection} from './system/server.js';
 import {inheritedDescriptor, type Message, Predecessor} from './system/succession.js';
+import {inheritAbstract, inheritPathname, type TakenAddress} from './taking.js';
 
 /**
  * @returns `undefined` if this process was not started to succeed at this address, or if its predecessor

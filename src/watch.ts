@@ -2,11 +2,12 @@
  * A lock is worth what it is worth at the last minute of a server that has run for a year: notice
  * that its files are removed or replaced, heal what may be healed, and report what is lost.
  */
-import type {LockKeeper} from './acquire.js';
+
 import type {Address, PathnameAddress} from './address.js';
 import {BindLockError, printable} from './errors.js';
 import {type Loss, publish} from './lock.js';
 import {watchFile} from './system/watcher.js';
+import type {LockKeeper} from './taking.js';
 
 /** Something keeps deleting: then it is not for us to keep making. */
 const mostHeals = 10;

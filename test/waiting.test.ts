@@ -2,7 +2,7 @@
  * Waiting for a holder, over both kinds of address and both ways of waiting for a flock.
  */
 import {spawn} from 'node:child_process';
-import {readFileSync, unlinkSync} from 'node:fs';
+import {readFileSync, unlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
 import {acquire, BindLockError} from '../src/index.js';
@@ -214,6 +214,20 @@ testUnless(noFlockCommand())(
 		t.pass();
 	},
 );
+
+testUnless(noFlockCommand())("a flock(1) that knows no long options, as BusyBox's, is queued in as well", async t => {
+	const address = pathOf(t);
+	const directory = temporaryDirectory(t);
+	const script = `#!/bin/sh\ncase "$*" in *--*) exit 1;; esac\nPATH='${process.env['PATH']}' exec flock "$@"\n`;
+	writeFileSync(join(directory, 'flock'), script, {mode: 0o755});
+	const holder = await startHolder(t, address);
+	const waiter = start(t, 'waiter', [address], {env: {PATH: `${directory}:${process.env['PATH']}`}});
+	await waiter.expect('waiting');
+	const commandOf = (pid: number): string => readOrNothing(`/proc/${pid}/cmdline`).replaceAll('\0', ' ');
+	await until(() => descendants(waiter.pid).some(pid => commandOf(pid) === 'flock -x 3 '), 'its flock(1)');
+	await holder.kill();
+	t.is((await waiter.next()).event, 'held');
+});
 
 testUnless(noFlockCommand())('nobody wakes up while it waits in the queue of flock(1)', async t => {
 	const address = pathOf(t);

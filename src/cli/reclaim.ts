@@ -1,12 +1,13 @@
 /**
  * `bindlock reclaim`: removes stale sockets, and only those.
  */
-import {takeAddress} from '../acquire.js';
+
 import {BindLockError, describeHolder} from '../errors.js';
 import {type Inspection, inspect} from '../inspect.js';
 import {Loss} from '../lock.js';
 import {writeData, writeMessage} from '../system/output.js';
 import {fileAt} from '../system/table.js';
+import {takeAddress} from '../taking.js';
 import {addressArgument, parseArgument} from './addresses.js';
 import {exit} from './failures.js';
 import {holderJson, plain, printJson, reasonJson} from './show.js';

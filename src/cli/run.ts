@@ -2,7 +2,6 @@
  * `bindlock run`: takes the lock and leaves it to a command.
  */
 import {constants} from 'node:os';
-import {takeAddress} from '../acquire.js';
 import type {PathnameAddress} from '../address.js';
 import {describeHolder, printable} from '../errors.js';
 import {Loss} from '../lock.js';
@@ -11,6 +10,7 @@ import {GroupWitness, hasTerminal} from '../system/group-signals.js';
 import {lockOf} from '../system/locks.js';
 import {writeMessage} from '../system/output.js';
 import {type Started, startCommand} from '../system/spawn.js';
+import {takeAddress} from '../taking.js';
 import {parseArgument} from './addresses.js';
 import {parseDuration} from './durations.js';
 import {exit, UsageError} from './failures.js';

@@ -4,7 +4,6 @@
  */
 import type {ChildProcess} from 'node:child_process';
 import {type Flock, queueingCommand} from './flock.js';
-import {rehearse} from './rehearsal.js';
 import {timeLeft, wakeable} from './timers.js';
 
 /**
@@ -19,7 +18,6 @@ export function awaitFlock(
 	flock: Flock,
 	signal: AbortSignal | undefined,
 ): Promise<boolean> {
-	rehearse();
 	const command = queueingCommand();
 	return command === undefined
 		? tryNowAndThen(descriptor, deadline, flock, signal)
@@ -29,12 +27,16 @@ export function awaitFlock(
 /**
  * flock(1) blocks on our inherited descriptor: the kernel queues that, and grants the lock to it
  * (and so to us, it is the same open file description) the moment that the holder is gone. Its
- * standard output is a pipe that ends when it exits, whatever the reason.
+ * standard output is a pipe that ends when it exits, whatever the reason; the flock of util-linux
+ * is made to say something before that, because its exit takes as long again.
  *
  * The shell is there so that flock(1) does not outlive us, however we die: it reads from a pipe
  * that we hold open, and when that ends it ends flock(1). Neither wakes up while waiting.
  */
-const script = '"$0" -x 3 </dev/null & exec >&- 3>&-; read -r _; kill -9 $!';
+const script = '"$0" "$@" -x 3 </dev/null & exec >&- 3>&-; read -r _; kill -9 $!';
+
+/** Not known to BusyBox, whose flock then exits at once and says nothing. */
+let verbose = ['--verbose'];
 
 /** A flock(1) that exits at once without the lock must not make us start one after the other. */
 const leastMs = 20;
@@ -47,26 +49,36 @@ async function queueUp(
 ): Promise<boolean> {
 	signal?.throwIfAborted();
 	const began = performance.now();
-	const child = process.getBuiltinModule('node:child_process').spawn('/bin/sh', ['-c', script, command], {
+	const child = process.getBuiltinModule('node:child_process').spawn('/bin/sh', ['-c', script, command, ...verbose], {
 		stdio: ['pipe', 'pipe', 'ignore', descriptor],
 		// A group of its own: to be ended as one, and no Ctrl-C of the terminal reaches it.
 		detached: true,
 	});
+	let woken = false;
+	let said = false;
 	try {
-		const ended = await wakeable(deadline, signal, wake => {
+		woken = await wakeable(deadline, signal, wake => {
 			child.on('error', wake);
 			child.stdin?.on('error', wake);
-			child.stdout?.on('error', wake).on('end', wake).resume();
+			child.stdout?.on('error', wake).on('end', wake);
+			child.stdout?.on('data', () => {
+				said = true;
+				wake();
+			});
 		});
-		if (!ended) return false;
 	} finally {
-		end(child);
+		// The shell that is left after a grant does no harm, and to end it takes time that we want to serve in.
+		if (woken) setTimeout(end, leastMs, child);
+		else end(child);
 	}
 	const elapsed = performance.now() - began;
-	// Granted at once is possible too; then this costs a moment, once.
-	if (elapsed < leastMs)
-		await wakeable(performance.now() + Math.min(leastMs - elapsed, timeLeft(deadline)), signal, () => {});
-	return true;
+	if (woken && !said) {
+		if (verbose.length > 0) verbose = [];
+		else if (elapsed < leastMs) {
+			await wakeable(performance.now() + Math.min(leastMs - elapsed, timeLeft(deadline)), signal, () => {});
+		}
+	}
+	return woken;
 }
 
 function end(child: ChildProcess): void {

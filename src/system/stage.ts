@@ -1,0 +1,87 @@
+/**
+ * A machine to rehearse on: nothing on it can be changed.
+ */
+import type {Server} from 'node:net';
+import type {Bound, Contention, FileStatus} from '../protocol/calls.js';
+import {NodeSystem} from './node.js';
+
+/** Exists everywhere, and can be neither unlinked, renamed nor linked over. */
+export const root = '/';
+
+/** Nothing is there, and nothing can be made. */
+const nowhere = '/proc/self/bindlock';
+
+/** What every call finds: enough of a record to be read, and a socket that nobody is bound to. */
+const found = {dev: 0, ino: 0, nlink: 1, size: 1, uid: 0};
+
+/** Makes the system calls of a take-over where they have no effect, and answers as if they had. */
+export class Stage extends NodeSystem {
+	#tries = 0;
+
+	constructor() {
+		super(root);
+	}
+
+	override openLockFile(): number {
+		return super.openLockFile('/dev/null', false, 0);
+	}
+
+	override pin(): number | undefined {
+		return super.pin(root);
+	}
+
+	override fstat(descriptor: number): FileStatus {
+		super.fstat(descriptor);
+		return {...found, type: 'file'};
+	}
+
+	override lstat(): FileStatus {
+		super.lstat(root);
+		return {...found, type: 'socket', uid: process.geteuid?.() ?? -1};
+	}
+
+	override truncate(): void {}
+
+	/** Taken, until it was waited for. */
+	override flock(): boolean {
+		return this.#tries++ > 0;
+	}
+
+	override contention(): Contention {
+		return {kind: 'exclusive'};
+	}
+
+	override async awaitFlock(): Promise<boolean> {
+		return true;
+	}
+
+	override link(): void {
+		super.link(root, root);
+	}
+
+	override bound(): Bound | undefined {
+		return super.bound(nowhere, {...found, type: 'socket'});
+	}
+
+	/** To the pinned directory, which refuses as a dead socket does. */
+	override connect(_path: string, pinned: number | undefined): Promise<string> {
+		return super.connect(nowhere, pinned);
+	}
+
+	override unlink(): boolean {
+		return super.unlink(nowhere);
+	}
+}
+
+export function nobodysServer(): Server {
+	return process
+		.getBuiltinModule('node:net')
+		.createServer(connection => connection.destroy())
+		.unref();
+}
+
+/** Connects, and waits until the server ends that. */
+export async function visit(path: string): Promise<void> {
+	const socket = process.getBuiltinModule('node:net').connect({path});
+	await new Promise(resolve => socket.on('error', resolve).on('end', resolve).resume());
+}

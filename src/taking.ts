@@ -1,0 +1,247 @@
+/**
+ * Takes an address, of either kind and in either way; what is taken, and how it is given back.
+ */
+import {hostname} from 'node:os';
+import type {AbstractAddress, Address, PathnameAddress} from './address.js';
+import {asBindLockError, BindLockError, printable} from './errors.js';
+import {takeLease} from './lease.js';
+import type {Loss} from './lock.js';
+import type {AcquireOptions} from './options.js';
+import {takeAbstract} from './protocol/abstract.js';
+import type {Listener, LockSocket, System} from './protocol/calls.js';
+import {
+	adoptLock,
+	type Claim,
+	giveBackLock,
+	type HeldLock,
+	isStillAt,
+	leaveLock,
+	writeRecord,
+} from './protocol/lockfile.js';
+import {retake, type Taken, take} from './protocol/pathname.js';
+import {formatRecord} from './protocol/record.js';
+import {noPatience, type Patience} from './protocol/waiting.js';
+import {isClusterWorker} from './system/cluster.js';
+import {loadFlock} from './system/flock.js';
+import {adoptLockSocket, descriptorOf, listenerOfLock} from './system/lock-socket.js';
+import {NodeSystem, run, runSync} from './system/node.js';
+import {namespaceOf} from './system/procfs.js';
+
+/** An address that is ours. */
+export interface TakenAddress {
+	readonly reclaimed: boolean;
+	/** Gives the lock back. To be called once, when the socket is closed. */
+	giveBack(): void;
+	/** Of the lock file, or of the abstract lock socket: a process that inherits it has the lock too. A lease has none. */
+	readonly descriptor?: number;
+	/** An abstract lock, to be shared with another process. */
+	readonly lockSocket?: Listener | undefined;
+	/**
+	 * Instead of `giveBack`: leaves the lock to a process that has inherited the descriptor.
+	 *
+	 * @param heir has it under the number `fd`, and is named in the record; without, it does that itself
+	 */
+	leaveTo?(heir?: {readonly pid: number; readonly fd: number}): void;
+	/** Names this process in the record, once a lock that was inherited is ours alone. */
+	announce?(): void;
+	/** For a lock that can be lost without the kernel's telling: one with a lock file. */
+	readonly keeper?: LockKeeper;
+}
+
+/** How a lock that has a file is kept for life. */
+export interface LockKeeper {
+	readonly path: string;
+	/** Whether the lock file that we locked is still the one at the path. */
+	isIntact(): boolean;
+	/** Locks the file that is at the path now, made anew if there is none. Throws if somebody was faster. */
+	retake(): Promise<void>;
+}
+
+/** Runs the protocol; what is thrown, or rejected with, is a BindLockError or the signal's reason. */
+export function takeAddress(
+	address: Address,
+	options: AcquireOptions,
+	loss: Loss,
+): TakenAddress | Promise<TakenAddress> {
+	const {signal} = options;
+	const explain = (error: unknown): never => {
+		signal?.throwIfAborted();
+		throw asBindLockError(address.given, error);
+	};
+	try {
+		signal?.throwIfAborted();
+		if (!options.exclusive) refuseInWorker(address);
+		const taken = takeByKind(address, options, loss);
+		return taken instanceof Promise ? taken.catch(explain) : taken;
+	} catch (error) {
+		return explain(error);
+	}
+}
+
+/** The primary binds for all workers: a lock of one of them would keep out the others, and not what matters. */
+function refuseInWorker(address: Address): void {
+	if (!isClusterWorker()) return;
+	throw new BindLockError(
+		`A worker of a cluster does not bind ${printable(address.given)}, its primary does: import 'bindlock/register' in the primary and call server.listen() here; or give exclusive: true, if the address is this worker's alone`,
+		{code: 'ERR_CLUSTER_WORKER', address: address.given},
+	);
+}
+
+function takeByKind(address: Address, options: AcquireOptions, loss: Loss): TakenAddress | Promise<TakenAddress> {
+	if (options.backend !== 'lease') {
+		return address.kind === 'pathname' ? takePathname(address, options) : takeName(address, options);
+	}
+	if (address.kind === 'pathname') {
+		return takeLease(address, options, patienceOf(options), error => loss.report(error));
+	}
+	throw new BindLockError('An abstract address has no lease: it is locked by a socket', {
+		code: 'ERR_INVALID_ARG_VALUE',
+		address: address.given,
+	});
+}
+
+export function takePathname(
+	address: PathnameAddress,
+	options: AcquireOptions,
+	system: System = new NodeSystem(address.given, options.signal),
+): TakenAddress | Promise<TakenAddress> {
+	loadFlock(address.given);
+	const taken = run(take(address, claimOf(options)), system);
+	return taken instanceof Promise
+		? taken.then(settled => new TakenPathname(address, options, settled))
+		: new TakenPathname(address, options, taken);
+}
+
+class TakenPathname implements TakenAddress, LockKeeper {
+	readonly reclaimed: boolean;
+	readonly #address: PathnameAddress;
+	readonly #options: AcquireOptions;
+	/** Without the signal of the taking: that may be aborted when the lock has long been ours. */
+	readonly #system: NodeSystem;
+	#lock: HeldLock;
+
+	constructor(address: PathnameAddress, options: AcquireOptions, {lock, reclaimed}: Taken) {
+		this.reclaimed = reclaimed;
+		this.#address = address;
+		this.#options = options;
+		this.#system = new NodeSystem(address.given);
+		this.#lock = lock;
+	}
+
+	get descriptor(): number {
+		return this.#lock.descriptor;
+	}
+
+	get keeper(): LockKeeper {
+		return this;
+	}
+
+	get path(): string {
+		return this.#address.lockPath;
+	}
+
+	giveBack(): void {
+		runSync(giveBackLock(this.path, this.#lock, this.#options.removeLockFile ?? false), this.#system);
+	}
+
+	leaveTo(heir?: {readonly pid: number; readonly fd: number}): void {
+		const record = heir && recordOf(this.#options, ownUid())(heir.pid, heir.fd);
+		runSync(leaveLock(this.#lock, record), this.#system);
+	}
+
+	announce(): void {
+		const record = recordOf(this.#options, ownUid())(process.pid, this.#lock.descriptor);
+		runSync(writeRecord(this.#lock, record), this.#system);
+	}
+
+	isIntact(): boolean {
+		return runSync(isStillAt(this.path, this.#lock.file), this.#system) !== undefined;
+	}
+
+	async retake(): Promise<void> {
+		const claim = {...claimOf(this.#options), patience: retakePatience()};
+		this.#lock = await run(retake(this.#address, claim, this.#lock), this.#system);
+	}
+}
+
+function takeName(address: AbstractAddress, options: AcquireOptions): TakenAddress | Promise<TakenAddress> {
+	if (process.platform !== 'linux') {
+		throw new BindLockError('Only Linux has abstract addresses; use a path', {
+			code: 'ERR_UNSUPPORTED_PLATFORM',
+			address: address.given,
+		});
+	}
+	const system = new NodeSystem(address.given, options.signal);
+	const taken = run(takeAbstract(address, claimOf(options)), system);
+	return taken instanceof Promise ? taken.then(socket => takenName(socket, system)) : takenName(taken, system);
+}
+
+function takenName(socket: LockSocket, system: NodeSystem): TakenAddress {
+	return {
+		reclaimed: false,
+		giveBack: () => system.closeLockSocket(socket),
+		descriptor: descriptorOf(socket),
+		lockSocket: listenerOfLock(socket),
+		leaveTo: () => system.closeLockSocket(socket),
+	};
+}
+
+/**
+ * An address whose lock a process has that is about to leave it to us: we have its descriptor already.
+ *
+ * @throws BindLockError `ERR_LOCK_LOST` if it is not the lock of that address (any more)
+ */
+export function inheritPathname(address: PathnameAddress, options: AcquireOptions, descriptor: number): TakenAddress {
+	loadFlock(address.given);
+	const lock = runSync(adoptLock(address, descriptor), new NodeSystem(address.given));
+	return new TakenPathname(address, options, {lock, reclaimed: false});
+}
+
+/** The same for an abstract address, whose lock is a listening socket. */
+export function inheritAbstract(address: AbstractAddress, options: AcquireOptions, listener: Listener): TakenAddress {
+	return takenName(adoptLockSocket(listener, claimOf(options).record()), new NodeSystem(address.given));
+}
+
+/** What this process says of itself to the protocol, and to those whom it refuses. */
+function claimOf(options: AcquireOptions): Claim {
+	const uid = ownUid();
+	const record = recordOf(options, uid);
+	return {
+		uid,
+		lockFileMode: options.lockFileMode ?? 0o600,
+		record: fd => record(process.pid, fd),
+		patience: patienceOf(options),
+	};
+}
+
+function ownUid(): number {
+	return process.geteuid?.() ?? -1;
+}
+
+function recordOf({label}: AcquireOptions, uid: number): (pid: number, fd: number | undefined) => string {
+	if (own?.uid !== uid) own = {uid, fields: fieldsOf(uid)};
+	const constant = label === undefined ? own.fields : fieldsOf(uid, label);
+	return (pid, fd) => formatRecord(pid, fd, new Date().toISOString(), constant);
+}
+
+/** A newcomer may have the new lock file for as long as it takes to see that we still serve, and to be refused. */
+function retakePatience(): Patience {
+	return {...noPatience, began: performance.now(), waitMs: 1000};
+}
+
+function patienceOf({waitMs = 0, onWait, replace}: AcquireOptions): Patience {
+	if (waitMs === 0 && replace === undefined) return noPatience;
+	const began = performance.now();
+	if (replace === undefined) return {began, waitMs, onWait, replace};
+	const {signal = 'SIGTERM', timeoutMs = waitMs || 10_000, escalate = false} = replace;
+	return {began, waitMs: timeoutMs, onWait, replace: {signal, escalate}};
+}
+
+/** As JSON without its opening brace: the script is named, further arguments may be secret. */
+function fieldsOf(uid: number, label?: string): string {
+	const command = [process.argv0, process.argv[1]].filter(Boolean).join(' ').slice(0, 500);
+	return JSON.stringify({uid, command, host: hostname(), pidNamespace: namespaceOf('pid'), label}).slice(1);
+}
+
+/** Made once: a record costs a microsecond less, of about twenty for all. */
+let own: {readonly uid: number; readonly fields: string} | undefined;
