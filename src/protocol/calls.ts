@@ -123,12 +123,14 @@ export function call<Name extends keyof System>(
 
 /**
  * What `(function* () { return yield {name, parameters}; })()` would be, but cheaper, because every system call
- * needs one.
+ * needs one: it is call, iterator and both of its results in one object.
  */
 class OneCall implements Iterator<unknown, unknown, unknown> {
 	readonly name: keyof System;
 	readonly parameters: readonly unknown[];
-	#yielded = false;
+	/** Of an iterator's result: not done yet, and the value is the call. */
+	done = false;
+	value: unknown = undefined;
 
 	constructor(name: keyof System, parameters: readonly unknown[]) {
 		this.name = name;
@@ -140,9 +142,9 @@ class OneCall implements Iterator<unknown, unknown, unknown> {
 	}
 
 	next(result?: unknown): IteratorResult<unknown, unknown> {
-		if (this.#yielded) return {done: true, value: result};
-		this.#yielded = true;
-		return {done: false, value: this};
+		this.done = this.value === this;
+		this.value = this.done ? result : this;
+		return this;
 	}
 
 	return(value: unknown): IteratorResult<unknown, unknown> {

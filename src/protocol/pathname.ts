@@ -30,8 +30,8 @@ export interface Taken {
  * Takes the address: afterwards nothing is at the path, and nobody who cooperates will bind there.
  * What cannot be taken is left as it was: a lock file made here goes too.
  */
-export function* take(address: PathnameAddress, claim: Claim): Protocol<Taken> {
-	return yield* takeLock(address, claim, true);
+export function take(address: PathnameAddress, claim: Claim): Protocol<Taken> {
+	return takeLock(address, claim, true);
 }
 
 /**

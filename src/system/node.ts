@@ -60,7 +60,7 @@ function drive<Result>(
 		const {name, parameters} = step.value;
 		let outcome: unknown;
 		try {
-			outcome = (system as unknown as Callable)[name]?.(...parameters);
+			outcome = Reflect.apply((system as unknown as Callable)[name] as Method, system, parameters);
 		} catch (error) {
 			step = protocol.throw(error);
 			continue;
@@ -76,7 +76,8 @@ function drive<Result>(
 	return step.value;
 }
 
-type Callable = Readonly<Record<string, (...parameters: readonly unknown[]) => unknown>>;
+type Callable = Readonly<Record<string, Method>>;
+type Method = (...parameters: readonly unknown[]) => unknown;
 
 /** Each method makes one system call, but for those of the probe and of /proc, which only look. */
 export class NodeSystem implements System {
