@@ -155,6 +155,8 @@ export function show(value: unknown): string {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const control: RegExp = /[\u0000-\u001f\u007f-\u009f]/;
 
+const everyControl = new RegExp(control, 'g');
+
 /** As JSON, which leaves DEL and the C1 controls raw. */
 function quoted(text: string): string {
 	return JSON.stringify(text).replace(/[\u007f-\u009f]/g, character => {
@@ -164,7 +166,7 @@ function quoted(text: string): string {
 
 /** What another user or the kernel wrote must not reach a terminal raw. */
 export function withoutControls(text: string): string {
-	return text.replace(new RegExp(control, 'g'), '?');
+	return text.replace(everyControl, '?');
 }
 
 function shorten(command: string): string {
