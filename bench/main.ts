@@ -42,10 +42,17 @@ async function runOne(name: BenchmarkName, quick: boolean): Promise<void> {
 	const began = performance.now();
 	const places: Places = makePlaces();
 	const context = new Context(name, quick, places);
+	const interrupted = async (): Promise<void> => {
+		await context.end();
+		removePlaces(places);
+		process.exit(130);
+	};
+	process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
 	try {
 		const {measurements = [], counts = [], unavailable = []} = await benchmarks[name](context);
 		writeResult({benchmark: name, quick, environment: environment(places), measurements, counts, unavailable});
 	} finally {
+		process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
 		await context.end();
 		removePlaces(places);
 	}

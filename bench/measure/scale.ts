@@ -36,17 +36,26 @@ export async function scale(context: Context): Promise<Outcome> {
 	return {measurements: [...curves.measurements.values()], unavailable};
 }
 
-const kinds = {acquire: 'acquire', listen: 'listen', abstract: 'acquire, abstract'} as const;
+const kinds = {
+	acquire: {subject: 'acquire', descriptors: 1},
+	listen: {subject: 'listen', descriptors: 2},
+	abstract: {subject: 'acquire, abstract', descriptors: 1},
+} as const;
+
+/** What a process has open besides. */
+const otherDescriptors = 100;
 
 async function addresses(context: Context, curves: Curves, unavailable: Unavailable[]): Promise<void> {
-	const steps = context.quick ? [10, 100, 1000] : [10, 100, 1000, 10_000];
-	const possible = steps.filter(step => 3 * step < mostDescriptors());
-	for (const step of steps.filter(step => !possible.includes(step)))
-		unavailable.push({subject: `${step} addresses`, reason: 'this machine allows a process too few descriptors'});
 	const rounds = context.quick ? 2 : 5;
-	for (let round = 0; round < rounds; round++) {
-		for (const [kind, subject] of Object.entries(kinds)) {
-			context.progress(round, rounds, 'addresses of one process');
+	for (const [kind, {subject, descriptors}] of Object.entries(kinds)) {
+		const steps = context.quick ? [10, 100, 1000] : [10, 100, 1000, 10_000];
+		const possible = steps.filter(step => descriptors * step + otherDescriptors < mostDescriptors());
+		for (const step of steps.filter(step => !possible.includes(step))) {
+			const reason = `each takes ${descriptors} descriptors, and this machine allows a process ${mostDescriptors()}`;
+			unavailable.push({subject: `${subject}, ${step} addresses`, reason});
+		}
+		for (let round = 0; round < rounds; round++) {
+			context.progress(round, rounds, `addresses of one process: ${subject}`);
 			const directory = join(context.places.tmpfs, `${kind}${round}`);
 			mkdirSync(directory);
 			const options = {nodeOptions: ['--expose-gc']};

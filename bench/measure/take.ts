@@ -32,7 +32,7 @@ interface Series {
 export async function take(context: Context): Promise<Outcome> {
 	const unavailable: Unavailable[] = [];
 	const series = [...(await takersSeries(context, unavailable)), ...limitSeries(context, unavailable)];
-	const rounds = context.quick ? 5 : 25;
+	const rounds = context.quick ? 5 : 15;
 	// The compilers of the engine are through with it after that.
 	for (const [index, one] of series.entries()) {
 		context.progress(index, series.length, 'warming up');
@@ -41,7 +41,7 @@ export async function take(context: Context): Promise<Outcome> {
 	for (let round = 0; round < rounds; round++) {
 		for (const one of series) {
 			context.progress(round, rounds, 'rounds');
-			one.values.push(await one.run(context.quick ? 20 : 40));
+			one.values.push(await one.run(context.quick ? 20 : 100));
 		}
 	}
 	const measurements = series.map(({subject, what, place, values}): Measurement => {

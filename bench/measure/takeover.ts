@@ -10,7 +10,7 @@ import {compile, noCompiler} from '../harness/compile.js';
 import {type Context, sleep} from '../harness/context.js';
 import {obstacle} from '../harness/load.js';
 import type {Outcome, Unavailable} from '../harness/results.js';
-import {type Wait, type WaitName, waitNames, waits} from '../harness/waits.js';
+import {pollMs, type Wait, type WaitName, waitNames, waits} from '../harness/waits.js';
 
 export const blockedC = 'C, blocked in flock';
 export const metric = 'SIGKILL to listening';
@@ -56,8 +56,9 @@ async function takeOver({startHolder, startNext, addressOf}: Successor, path: st
 	await holder.expect('serving');
 	const next = startNext(path);
 	await next.expect('waiting');
-	// The shell and its flock(1) are started after the word; the kernel has queued them by then.
-	await sleep(150);
+	// The shell and its flock(1) are started after the word, and the kernel has queued them by then. At no
+	// certain moment, because others look at certain moments.
+	await sleep(150 + Math.random() * 2 * pollMs);
 	const begin = process.hrtime.bigint();
 	process.kill(holder.pid, 'SIGKILL');
 	const {at} = await next.expect('serving');
