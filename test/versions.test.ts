@@ -4,6 +4,7 @@
  */
 
 import {once} from 'node:events';
+import {mkdirSync, symlinkSync, writeFileSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {join} from 'node:path';
 import test from 'ava';
@@ -11,7 +12,7 @@ import {inspect} from '../src/index.js';
 import {testUnless} from './helpers/abilities.js';
 import {flockHolders, listeners, makeStale, reach} from './helpers/detectors.js';
 import {nodeOf, noNode, otherVersions, pairs, thisNode, versions} from './helpers/node-versions.js';
-import {start, temporaryDirectory} from './helpers/programs.js';
+import {start, startCommand, temporaryDirectory} from './helpers/programs.js';
 
 for (const [one, other] of pairs) {
 	const only = testUnless(noNode(one), noNode(other));
@@ -102,3 +103,29 @@ testUnless(noNode(20), noNode(22))(
 test('this Node has a version that the tests know', t => {
 	t.true((versions as readonly number[]).includes(thisNode));
 });
+
+for (const version of versions) {
+	testUnless(noNode(version))(
+		`Node ${version}: a package that is reached by a symbolic link is loaded as before once a server listens`,
+		async t => {
+			const directory = temporaryDirectory(t);
+			const real = join(directory, 'real/linked');
+			mkdirSync(real, {recursive: true});
+			writeFileSync(join(real, 'package.json'), '{"name": "linked", "main": "index.js"}');
+			writeFileSync(join(real, 'index.js'), 'module.exports = () => {};');
+			mkdirSync(join(directory, 'node_modules'));
+			symlinkSync('../real/linked', join(directory, 'node_modules/linked'));
+			const text = `
+				import {createServer} from 'node:net';
+				import {listen} from ${JSON.stringify(new URL('../src/index.js', import.meta.url))};
+				const lock = await listen(createServer(), 's');
+				const {default: linked} = await import('linked');
+				console.log(typeof linked);
+				await lock.release();
+			`;
+			writeFileSync(join(directory, 'main.mjs'), text);
+			const program = startCommand(t, nodeOf(version), ['main.mjs'], {cwd: directory});
+			t.is((await program.expect('line'))['line'], 'function');
+		},
+	);
+}

@@ -122,8 +122,8 @@ class Forwarding {
 	};
 }
 
-/** Some commands close what they inherit. By then they have, if they do. */
-const closedAfterMs = 1000;
+/** Some commands close what they inherit. Most have by the first look, if they do, and slow ones by the last. */
+const looksAfterMs = [1000, 5000, 30_000];
 
 function warnIfClosed({given, lockPath}: PathnameAddress, command: Started): void {
 	let over = process.platform !== 'linux';
@@ -132,9 +132,10 @@ function warnIfClosed({given, lockPath}: PathnameAddress, command: Started): voi
 	});
 	const check = (): void => {
 		if (over || lockOf(lockPath) !== undefined) return;
+		over = true;
 		writeMessage(
 			`bindlock: ${printable(given)}: the command has closed the descriptor of the lock and has no lock any more; use --close-fd`,
 		);
 	};
-	setTimeout(check, closedAfterMs).unref();
+	for (const milliseconds of looksAfterMs) setTimeout(check, milliseconds).unref();
 }

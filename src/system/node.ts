@@ -104,14 +104,14 @@ export class NodeSystem implements System {
 
 	fstat(descriptor: number): FileStatus {
 		const found = fstatSync(descriptor);
-		return statusOf(isExact(found) ? found : fstatSync(descriptor, {bigint: true}));
+		return forgotten(statusOf(isExact(found) ? found : fstatSync(descriptor, {bigint: true})));
 	}
 
 	lstat(path: string): FileStatus | undefined {
 		const found = lstatSync(path, ifFound);
-		if (found === undefined || isExact(found)) return found && statusOf(found);
-		const exactly = lstatSync(path, {bigint: true, throwIfNoEntry: false});
-		return exactly && statusOf(exactly);
+		if (found === undefined) return undefined;
+		const exactly = isExact(found) ? found : lstatSync(path, {bigint: true, throwIfNoEntry: false});
+		return exactly && forgotten(statusOf(exactly));
 	}
 
 	read(descriptor: number, length: number): string {
@@ -225,6 +225,16 @@ export class NodeSystem implements System {
 const buffer = Buffer.allocUnsafeSlow(maxRecordBytes);
 
 const ifFound = {throwIfNoEntry: false} as const;
+
+/**
+ * Node keeps the numbers of the last stat where its `realpathSync` then looks whether it was at a socket
+ * (lib/fs.js, `statValues`) and, if so, resolves no further: so an `import()` of a CommonJS package that is
+ * reached by a symbolic link was an empty module (measured on Node 22.23). Another stat makes it forget.
+ */
+function forgotten(status: FileStatus): FileStatus {
+	if (status.type === 'socket' || status.type === 'other') lstatSync('/');
+	return status;
+}
 
 /** Numbers of up to 53 bits are exact, and cheaper to get than bigints; few filesystems use more for an inode. */
 function isExact({dev, ino}: Stats): boolean {
