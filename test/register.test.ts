@@ -178,6 +178,25 @@ test('a stale socket in the way: listening comes later, and until then close() c
 	t.false(existsSync(address));
 });
 
+test('loaded by --require: a message that is sent at once reaches the worker of a cluster', async t => {
+	const text = `const cluster = require('node:cluster');
+		if (cluster.isPrimary) {
+			const worker = cluster.fork();
+			worker.send('early');
+			worker.on('message', async message => {
+				const {inspect} = await import(${JSON.stringify(index)});
+				const {state, holder} = await inspect(message);
+				console.log(state, holder.pid === process.pid);
+				worker.disconnect();
+			});
+		} else {
+			const server = require('node:net').createServer();
+			process.on('message', () => server.listen('clustered', () => process.send('clustered')));
+		}`;
+	const said = await output(t, 'app.cjs', text, '--require', fileURLToPath(register));
+	t.is(said, 'held true\n');
+});
+
 test('loaded twice, by a copy too, and used with acquire and listen: each address is taken once', async t => {
 	const text = `import {createServer} from 'node:net';
 		import ${JSON.stringify(register)};
