@@ -2,7 +2,7 @@
  * Waiting for one of: an event, a deadline, an abort.
  */
 
-/** `setTimeout` takes 31 bits; who waits longer is woken in between, and waits again. */
+/** What `setTimeout` takes. */
 const longestMs = 0x7fff_ffff;
 
 /** Milliseconds until the deadline (of `performance.now()`), at least 0. */
@@ -22,14 +22,19 @@ export function wakeable(
 ): Promise<boolean> {
 	return new Promise((resolve, reject) => {
 		signal?.throwIfAborted();
-		const left = timeLeft(deadline);
-		const timer = setTimeout(() => settle(() => resolve(left > longestMs)), Math.min(left, longestMs));
+		let timer: NodeJS.Timeout;
+		const arm = (): void => {
+			timer = setTimeout(expire, Math.min(Math.ceil(timeLeft(deadline)), longestMs));
+		};
+		// Timers may fire a millisecond too early; and who waits for weeks is woken in between.
+		const expire = (): void => (timeLeft(deadline) > 0 ? arm() : settle(() => resolve(false)));
 		const abort = (): void => settle(() => reject(signal?.reason));
 		const settle = (outcome: () => void): void => {
 			clearTimeout(timer);
 			signal?.removeEventListener('abort', abort);
 			outcome();
 		};
+		arm();
 		signal?.addEventListener('abort', abort, {once: true});
 		listen(() => settle(() => resolve(true)));
 	});
