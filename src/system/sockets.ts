@@ -109,9 +109,16 @@ function abstractRow(spellings: readonly string[], suits: (row: Row) => boolean 
 
 /** A process that has the socket open: that one, if it is among them. */
 function ownerOf(row: Row, claimed?: number): Holder | undefined {
-	const owners = [...descriptorsOf(allProcesses(), target => target === `socket:[${row.inode}]`)];
-	const owner = owners.find(({pid}) => pid === claimed) ?? owners[0];
-	return owner === undefined ? undefined : describeProcess(owner.pid);
+	for (const {pid} of descriptorsOf(processesFrom(claimed), target => target === `socket:[${row.inode}]`)) {
+		return describeProcess(pid);
+	}
+	return undefined;
+}
+
+/** To look through all of them takes milliseconds. */
+function* processesFrom(first: number | undefined): Generator<number> {
+	if (first !== undefined) yield first;
+	yield* allProcesses();
 }
 
 function isBoundHere(row: Row, owners: readonly {readonly pid: number}[], path: string, socket: FileStatus): boolean {
