@@ -2,7 +2,8 @@
  * The package as people get it: packed, installed into an empty project with install scripts and
  * without, and used as a library, by `require`, as a command, and by strict compilers.
  */
-import {existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {isBuiltin} from 'node:module';
 import {tmpdir} from 'node:os';
 import {dirname, join, resolve} from 'node:path';
 import test from 'ava';
@@ -110,10 +111,10 @@ for (const project of [allowed, blocked]) {
 
 test('the tarball has what is used and nothing else', t => {
 	const files = packed?.files.map(({path}) => path) ?? [];
-	for (const file of ['dist/index.js', 'dist/index.d.ts', 'dist/cli.cjs', 'docs/bindlock.1', 'LICENSE', 'README.md']) {
-		t.true(files.includes(file), file);
-	}
-	const expected = /^(package\.json|README\.md|LICENSE|docs\/bindlock\.1|dist\/[^/]+\.c?js|dist\/(?!cli\/).+\.d\.ts)$/;
+	const used = ['dist/index.js', 'dist/index.d.ts', 'dist/cli.cjs', 'dist/cli.LICENSE'];
+	for (const file of [...used, 'docs/bindlock.1', 'LICENSE', 'README.md']) t.true(files.includes(file), file);
+	const expected =
+		/^(package\.json|README\.md|LICENSE|docs\/bindlock\.1|dist\/[^/]+\.c?js|dist\/cli\.LICENSE|dist\/(?!cli\/).+\.d\.ts)$/;
 	t.deepEqual(
 		files.filter(file => !expected.test(file)),
 		[],
@@ -126,6 +127,21 @@ test('what package.json names is there: entries, types, command, manual page', t
 	const named = [manifest['exports'], manifest['bin'], manifest['man']].flatMap(strings);
 	t.true(named.length >= 5, named.join());
 	for (const path of named) t.true(existsSync(resolve(installed, path)), path);
+});
+
+test('what is installed beside it is what it loads, no more and no less', t => {
+	const installed = join(allowed, 'node_modules/bindlock');
+	const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Record<string, object>;
+	const dist = join(installed, 'dist');
+	const loaded = new Set<string>();
+	for (const file of readdirSync(dist).filter(name => /\.c?js$/.test(name))) {
+		const code = readFileSync(join(dist, file), 'utf8');
+		const requests = code.matchAll(/(?:\bfrom|\bimport\(|\brequire\(|\)\()\s*"([a-z@][\w@./:-]*)"/g);
+		for (const [, name = ''] of requests) loaded.add(name);
+	}
+	const packages = [...loaded].filter(name => !isBuiltin(name));
+	const named = {...manifest['dependencies'], ...manifest['optionalDependencies']};
+	t.deepEqual(packages.sort(), Object.keys(named).sort());
 });
 
 function strings(value: unknown): string[] {
