@@ -117,7 +117,10 @@ export function taken(
 ): BindLockError {
 	const why = {
 		exclusive: holder === undefined ? 'its lock is held by a process that cannot be seen from here' : 'held by',
-		shared: 'somebody keeps a shared lock on its lock file:',
+		shared:
+			holder === undefined
+				? 'somebody keeps a shared lock on its lock file'
+				: 'a shared lock on its lock file is kept by',
 		unseen: holder === undefined ? 'its lock is held, perhaps in another pid namespace' : 'held by',
 	}[kind];
 	return addressInUse(address.given, {holder, why, waitedMs});

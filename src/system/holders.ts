@@ -14,26 +14,29 @@ import {allProcesses, describeProcess, descriptorsOf, leadsTo, namespaceOf, read
  * only for those that this does not name it searches the processes.
  */
 export function lockContention(file: FileStatus, lockPath: string, record: LockRecord | undefined): Contention {
-	if (record?.fd !== undefined && hasExclusiveLock(record.pid, record.fd, file)) {
+	if (record?.fd !== undefined && hasFlock(record.pid, record.fd, file, 'WRITE')) {
 		return contention('exclusive', withRecord(describeProcess(record.pid, sinceOf(record)), record));
 	}
 	const locks = locksOf(file);
-	const writers = locks.filter(lock => lock.exclusive);
-	const confirmed = writers.length > 0 ? confirmedHolder(file, lockPath, writers) : undefined;
+	const writers = locks.filter(lock => lock.mode === 'WRITE');
+	const confirmed = writers.length > 0 ? confirmedHolder(file, lockPath, writers, 'WRITE') : undefined;
 	// A flock(1) on the descriptor of a waiter that gave up: granted the lock in its last moment, and gone in the next.
 	if (confirmed !== undefined && takesForOthers(confirmed.pid)) return contention('unseen', confirmed);
 	if (confirmed !== undefined) return contention('exclusive', withRecord(confirmed, record));
 	const holder = claimedHolder(record, writers);
 	// Some filesystems show programs another device number than /proc/locks: then only a confirmed holder counts.
 	if (writers.some(lock => lock.sameDevice)) return contention('exclusive', holder);
-	const reader = locks.find(lock => !lock.exclusive && lock.sameDevice);
-	if (reader !== undefined) return contention('shared', describeProcess(reader.pid));
+	const readers = locks.filter(lock => lock.mode === 'READ' && lock.sameDevice);
+	if (readers.length > 0) return contention('shared', confirmedHolder(file, lockPath, readers, 'READ'));
 	const unseen = contention('unseen', holder);
 	return isElsewhere(record) ? {...unseen, kind: 'unseen', elsewhere: true} : unseen;
 }
 
+/** As the kernel calls exclusive and shared. */
+type Mode = 'WRITE' | 'READ';
+
 interface Lock {
-	readonly exclusive: boolean;
+	readonly mode: Mode;
 	/** Who took it; maybe a flock(1) that has exited since and left the lock to its shell. */
 	readonly pid: number;
 	readonly sameDevice: boolean;
@@ -44,7 +47,7 @@ function locksOf(file: FileStatus): Lock[] {
 	const found: Lock[] = [];
 	const pattern = new RegExp(`^\\d+: FLOCK +\\S+ +(READ|WRITE) +(-?\\d+) ([\\da-f]+:[\\da-f]+):${file.ino} `, 'gm');
 	for (const [, mode, pid, device] of (readProc('/proc/locks', true) ?? '').matchAll(pattern)) {
-		found.push({exclusive: mode === 'WRITE', pid: Number(pid), sameDevice: device === deviceOf(file)});
+		found.push({mode: mode as Mode, pid: Number(pid), sameDevice: device === deviceOf(file)});
 	}
 	return found;
 }
@@ -68,32 +71,34 @@ function hex(number: bigint): string {
 	return number.toString(16).padStart(2, '0');
 }
 
-/** Whether that descriptor of that process has an exclusive flock of this file, now. */
-function hasExclusiveLock(pid: number, fd: number, file: FileStatus): boolean {
-	const lock = /^lock:.*\bFLOCK +\S+ +WRITE +\S+ (\S+:\S+:\d+) /m.exec(readProc(`/proc/${pid}/fdinfo/${fd}`) ?? '');
-	if (lock === null) return false;
+/** Whether that descriptor of that process has such a flock of this file, now. */
+function hasFlock(pid: number, fd: number, file: FileStatus, mode: Mode): boolean {
+	const lock = /^lock:.*\bFLOCK +\S+ +(READ|WRITE) +\S+ (\S+:\S+:\d+) /m.exec(
+		readProc(`/proc/${pid}/fdinfo/${fd}`) ?? '',
+	);
+	if (lock?.[1] !== mode) return false;
 	// Where the two device numbers differ (btrfs, overlay) the descriptor itself has to be asked.
-	return lock[1] === `${deviceOf(file)}:${file.ino}` || leadsTo(`/proc/${pid}/fd/${fd}`, file);
+	return lock[2] === `${deviceOf(file)}:${file.ino}` || leadsTo(`/proc/${pid}/fd/${fd}`, file);
 }
 
 /** Whether a process has an exclusive flock of this file by any of its descriptors, now. */
 export function hasLock(pid: number, file: FileStatus, lockPath: string): boolean {
-	return confirmedIn([pid], file, lockPath) !== undefined;
+	return confirmedIn([pid], file, lockPath, 'WRITE') !== undefined;
 }
 
 /** Who took it, if that process still has it; else whoever has the descriptor now. */
-function confirmedHolder(file: FileStatus, lockPath: string, locks: readonly Lock[]): Holder | undefined {
+function confirmedHolder(file: FileStatus, lockPath: string, locks: readonly Lock[], mode: Mode): Holder | undefined {
 	const takers = locks.map(lock => lock.pid);
-	const pid = confirmedIn(takers, file, lockPath) ?? confirmedIn(allProcesses(), file, lockPath);
+	const pid = confirmedIn(takers, file, lockPath, mode) ?? confirmedIn(allProcesses(), file, lockPath, mode);
 	return pid === undefined ? undefined : describeProcess(pid);
 }
 
 /** Which of the processes has it; a flock(1) that takes it for another process only if nobody else does. */
-function confirmedIn(pids: readonly number[], file: FileStatus, lockPath: string): number | undefined {
+function confirmedIn(pids: readonly number[], file: FileStatus, lockPath: string, mode: Mode): number | undefined {
 	const name = `/${basename(lockPath)}`;
 	let taker: number | undefined;
 	for (const {pid, fd} of descriptorsOf(pids, target => target.endsWith(name))) {
-		if (!hasExclusiveLock(pid, fd, file)) continue;
+		if (!hasFlock(pid, fd, file, mode)) continue;
 		if (!takesForOthers(pid)) return pid;
 		taker = pid;
 	}

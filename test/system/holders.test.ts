@@ -119,6 +119,8 @@ maybe('a reader that tests the lock for a moment refuses nobody', async t => {
 			async pause() {
 				pauses++;
 				await reader.kill();
+				// The cat under it has closed its output, and may be on its way to the lock.
+				await until(() => contentionOf(address).kind === 'unseen', 'the end of the shared lock');
 			},
 		}),
 		address,
@@ -142,6 +144,14 @@ maybe('a shared lock that lasts is refused, and called what it is', async t => {
 	const error = await t.throwsAsync(acquire(address), {instanceOf: BindLockError, code: 'EADDRINUSE'});
 	t.regex(error?.message ?? '', /shared lock/);
 	t.like(error?.holder, {pid: reader.pid, verifiedBy: 'kernel'});
+});
+
+maybe('a shared lock whose taker is gone is that of the process that has it', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const script = `exec 9>>'${address}.lock' && flock -s 9 && echo locked && read line`;
+	const reader = startCommand(t, 'sh', ['-c', script]);
+	await reader.expect('line');
+	t.like(contentionOf(address), {kind: 'shared', holder: {pid: reader.pid, command: `sh -c ${script}`}});
 });
 
 maybe('an exclusive holder is refused at once, without a pause', async t => {
