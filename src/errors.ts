@@ -106,6 +106,18 @@ export function addressInUse(
 	);
 }
 
+/** Errors that are made in `body` do not record where: that costs more than most system calls. */
+export function withoutStacks<Result>(body: () => Result): Result {
+	const {stackTraceLimit} = Error;
+	try {
+		// Not by assignment, which throws where the intrinsics are frozen.
+		Reflect.set(Error, 'stackTraceLimit', 0);
+		return body();
+	} finally {
+		Reflect.set(Error, 'stackTraceLimit', stackTraceLimit);
+	}
+}
+
 /** The code of whatever was thrown, `'UNKNOWN'` if it has none. */
 export function codeOf(thrown: unknown): string {
 	const code = (thrown as {code?: unknown} | null | undefined)?.code;

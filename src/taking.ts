@@ -66,7 +66,10 @@ export function takeAddress(
 	const {signal} = options;
 	const explain = (error: unknown): never => {
 		signal?.throwIfAborted();
-		throw asBindLockError(address.given, error);
+		const explained = asBindLockError(address.given, error);
+		// Ten frames are kept: without this all of them are ours, and none is of whoever asked for the address.
+		Error.captureStackTrace(explained, explain);
+		throw explained;
 	};
 	try {
 		signal?.throwIfAborted();

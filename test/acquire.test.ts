@@ -2,11 +2,11 @@
  * `acquire`: one owner at a time, across threads and processes; and nothing left behind by an abort.
  */
 import {getEventListeners, once} from 'node:events';
-import {readdirSync, readlinkSync} from 'node:fs';
+import {readdirSync, readlinkSync, writeFileSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {join, relative} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
-import {acquire, BindLockError, inspect} from '../src/index.js';
+import {type AcquireOptions, acquire, BindLockError, inspect, listen} from '../src/index.js';
 import {noFlockCommand, testUnless} from './helpers/abilities.js';
 import {makeStale, reach} from './helpers/detectors.js';
 import {checkLeaks} from './helpers/leaks.js';
@@ -35,6 +35,37 @@ test.serial('of many takings at once in one process one succeeds', async t => {
 	t.true(won[0]?.reclaimed);
 	t.deepEqual([...new Set(codes)], ['EADDRINUSE']);
 	await won[0]?.release();
+});
+
+test.serial('the stack of a refusal shows who asked for the address, whether it was waited for or not', async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	const lock = await acquire(address);
+	const {stackTraceLimit} = Error;
+	writeFileSync(join(directory, 'file'), '');
+	async function callsAcquire(at: string, options: AcquireOptions): Promise<unknown> {
+		return await acquire(at, options);
+	}
+	async function callsListen(at: string, options: AcquireOptions): Promise<unknown> {
+		return await listen(createServer(), at, options);
+	}
+	for (const caller of [callsAcquire, callsListen]) {
+		for (const [at, options] of [
+			[address, {}],
+			[address, {waitMs: 10}],
+			[join(directory, 'file'), {}],
+		] as const) {
+			const {stack = ''} = (await t.throwsAsync(caller(at, options), {instanceOf: BindLockError})) ?? {};
+			const frames = stack.split('\n').filter(line => /^ +at /.test(line));
+			t.true(frames.length < 10, stack);
+			t.is(Error.stackTraceLimit, stackTraceLimit);
+			t.true(
+				frames.some(frame => frame.includes(caller.name)),
+				stack,
+			);
+		}
+	}
+	await lock.release();
 });
 
 test.serial('another process is refused, until the release', async t => {

@@ -2,7 +2,7 @@
  * Why a lock file is refused, and what to do about it.
  */
 import type {PathnameAddress} from '../address.js';
-import {addressInUse, BindLockError, codeOf, printable, withoutControls} from '../errors.js';
+import {addressInUse, BindLockError, codeOf, printable, withoutControls, withoutStacks} from '../errors.js';
 import type {Contention, FileStatus} from './calls.js';
 import {type LockRecord, maxRecordBytes, parseRecord} from './record.js';
 
@@ -123,5 +123,6 @@ export function taken(
 				: 'a shared lock on its lock file is kept by',
 		unseen: holder === undefined ? 'its lock is held, perhaps in another pid namespace' : 'held by',
 	}[kind];
-	return addressInUse(address.given, {holder, why, waitedMs});
+	// The caller's stack is put on where it leaves (see takeAddress).
+	return withoutStacks(() => addressInUse(address.given, {holder, why, waitedMs}));
 }

@@ -6,7 +6,7 @@
 import {accessSync, constants} from 'node:fs';
 import {createRequire} from 'node:module';
 import {delimiter, join} from 'node:path';
-import {BindLockError} from '../errors.js';
+import {BindLockError, withoutStacks} from '../errors.js';
 
 /** `flock(LOCK_EX|LOCK_NB)`: whether we have the lock now. Throws an error with a `code` on trouble. */
 export type Flock = (descriptor: number) => boolean;
@@ -69,20 +69,17 @@ function byAddon(): Flock {
 	const {flockSync} = createRequire(import.meta.url)('fs-ext') as {
 		flockSync(descriptor: number, flags: 'exnb'): void;
 	};
-	return descriptor => {
-		const {stackTraceLimit} = Error;
-		try {
-			// That it is taken is told by an error, whose stack nobody reads and which costs more than the call.
-			Reflect.set(Error, 'stackTraceLimit', 0);
-			flockSync(descriptor, 'exnb');
-			return true;
-		} catch (error) {
-			if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return false;
-			throw error;
-		} finally {
-			Reflect.set(Error, 'stackTraceLimit', stackTraceLimit);
-		}
-	};
+	// That it is taken is told by an error, whose stack nobody reads.
+	return descriptor =>
+		withoutStacks(() => {
+			try {
+				flockSync(descriptor, 'exnb');
+				return true;
+			} catch (error) {
+				if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return false;
+				throw error;
+			}
+		});
 }
 
 function byCommand(): Flock {
