@@ -89,6 +89,8 @@ function pathnameAddress(given: string, written: string): PathnameAddress {
 
 /** Throws where a relative path leads nowhere, because the working directory was removed. */
 function absolute(given: string, written: string): string {
+	// Nothing to resolve, as is usual, which is sooner seen than done. How it ends was checked before.
+	if (written.startsWith('/') && !/\/\.{0,2}\//.test(written)) return written;
 	try {
 		return resolve(written);
 	} catch {

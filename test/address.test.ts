@@ -4,6 +4,7 @@
 import {mkdirSync, rmdirSync} from 'node:fs';
 import {join, resolve} from 'node:path';
 import test from 'ava';
+import fc from 'fast-check';
 import {type Address, maxNameBytes, type PathnameAddress, parseAddress} from '../src/address.js';
 import {BindLockError} from '../src/index.js';
 import {temporaryDirectory} from './helpers/programs.js';
@@ -143,6 +144,17 @@ test.serial('a short relative path is bound as it was given where the absolute o
 		bindPath: './s',
 		lockPath: join(directory, 's.lock'),
 	});
+});
+
+test('any path that is accepted is resolved as path.resolve does it', t => {
+	const part = fc.constantFrom('', '.', '..', '...', '.a', 'a.', 'a', '..b', '\n', ' ');
+	const path = fc.array(part, {maxLength: 6}).map(parts => `${parts.join('/')}/s`);
+	fc.assert(
+		fc.property(path, given => {
+			t.is((parseAddress(given) as PathnameAddress).path, resolve(given), JSON.stringify(given));
+		}),
+		{numRuns: 2000},
+	);
 });
 
 test.serial('a relative path means the same after the directory is changed', t => {
