@@ -7,7 +7,7 @@ import type {Address, PathnameAddress} from './address.js';
 import {printable} from './errors.js';
 import type {ListenOptions} from './options.js';
 import type {FileStatus, Listener} from './protocol/calls.js';
-import {isStillAt} from './protocol/lockfile.js';
+import {sameFile} from './protocol/lockfile.js';
 import {reclaim} from './protocol/pathname.js';
 import {stopServing, stopServingInherited} from './protocol/serving.js';
 import {NodeSystem, run, runSync} from './system/node.js';
@@ -130,7 +130,7 @@ export class ListeningSocket {
 	isBound(): boolean {
 		if (this.#address.kind === 'abstract' || this.#file === undefined) return false;
 		try {
-			return runSync(isStillAt(this.#address.path, this.#file), this.#system) !== undefined;
+			return sameFile(this.#system.lstat(this.#address.path), this.#file);
 		} catch {
 			return false;
 		}

@@ -14,8 +14,8 @@ import {
 	type Claim,
 	giveBackLock,
 	type HeldLock,
-	isStillAt,
 	leaveLock,
+	sameFile,
 	writeRecord,
 } from './protocol/lockfile.js';
 import {retake, type Taken, take} from './protocol/pathname.js';
@@ -158,7 +158,7 @@ class TakenPathname implements TakenAddress, LockKeeper {
 	}
 
 	isIntact(): boolean {
-		return runSync(isStillAt(this.path, this.#lock.file), this.#system) !== undefined;
+		return sameFile(this.#system.lstat(this.path), this.#lock.file);
 	}
 
 	async retake(): Promise<void> {

@@ -1,7 +1,8 @@
 /**
  * The seam between the protocol and the machine: one method, one step that the kernel does at once.
- * The protocol yields these as data, so a driver may run them on the real kernel, or on a simulated
- * one in any order with those of other processes, and may stop for ever before any of them.
+ * The protocol yields these as data, so a driver may run them on a simulated kernel in any order with
+ * those of other processes, and may stop for ever before any of them. The driver of the real kernel
+ * has them made on the spot (see {@link proceed}), and is asked only to wait.
  */
 import type {Holder} from '../errors.js';
 import type {LockRecord} from './record.js';
@@ -113,45 +114,55 @@ export type Call = {
 /** A piece of protocol: yields calls, is given their results (or has their errors thrown into it), and returns a `Result`. */
 export type Protocol<Result> = Generator<Call, Result, unknown>;
 
-/** `const status = yield* call('lstat', path)` */
+/**
+ * `const status = yield* call('lstat', path)`
+ *
+ * To be unwrapped by `yield*` at once.
+ */
 export function call<Name extends keyof System>(
 	name: Name,
 	...parameters: Parameters<System[Name]>
 ): Protocol<Awaited<ReturnType<System[Name]>>> {
-	return new OneCall(name, parameters) as never;
+	if (machine === undefined) return ask({name, parameters}) as never;
+	const outcome = machine[name]?.(...parameters);
+	if (outcome instanceof Promise) return ask(outcome) as never;
+	known.value = outcome;
+	return known as never;
 }
 
+function* ask(question: unknown): Generator<unknown, unknown, unknown> {
+	return yield question;
+}
+
+/** An outcome that is there already, as an iterator that has ended with it. One for all: `yield*` reads it at once. */
+const known = {
+	done: true,
+	value: undefined as unknown,
+	[Symbol.iterator]: () => known,
+	next: () => known,
+};
+
+/** Makes the calls of the protocol that is going on; without it they are yielded. */
+let machine: Machine | undefined;
+
+type Machine = Readonly<Record<string, (...parameters: readonly unknown[]) => unknown>>;
+
 /**
- * What `(function* () { return yield {name, parameters}; })()` would be, but cheaper, because every system call
- * needs one: it is call, iterator and both of its results in one object.
+ * Takes a protocol on from where it waits. Calls are made where they stand, and only what has to be waited for is
+ * yielded, as a promise: to leave the generators for every call, and come back, costs a tenth of taking a lock.
  */
-class OneCall implements Iterator<unknown, unknown, unknown> {
-	readonly name: keyof System;
-	readonly parameters: readonly unknown[];
-	/** Of an iterator's result: not done yet, and the value is the call. */
-	done = false;
-	value: unknown = undefined;
-
-	constructor(name: keyof System, parameters: readonly unknown[]) {
-		this.name = name;
-		this.parameters = parameters;
-	}
-
-	[Symbol.iterator](): this {
-		return this;
-	}
-
-	next(result?: unknown): IteratorResult<unknown, unknown> {
-		this.done = this.value === this;
-		this.value = this.done ? result : this;
-		return this;
-	}
-
-	return(value: unknown): IteratorResult<unknown, unknown> {
-		return {done: true, value};
-	}
-
-	throw(error: unknown): never {
-		throw error;
+export function proceed<Result>(
+	protocol: Protocol<Result>,
+	system: System,
+	resume: 'next' | 'throw',
+	outcome: unknown,
+): IteratorResult<Promise<unknown>, Result> {
+	// A protocol may run within another: `onWait` may take an address.
+	const before = machine;
+	machine = system as unknown as Machine;
+	try {
+		return protocol[resume](outcome) as IteratorResult<never, Result>;
+	} finally {
+		machine = before;
 	}
 }

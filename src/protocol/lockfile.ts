@@ -42,7 +42,7 @@ const readerPatienceMs = 100;
 export function* giveBackLock(lockPath: string, lock: HeldLock, removeLockFile: boolean): Protocol<void> {
 	try {
 		// Unlinked while still locked: a waiter who then locks the dead inode notices (see lockOpened).
-		if (removeLockFile && (yield* isStillAt(lockPath, lock.file)) !== undefined) yield* call('unlink', lockPath);
+		if (removeLockFile && sameFile(yield* call('lstat', lockPath), lock.file)) yield* call('unlink', lockPath);
 		// An empty lock file says: left in good order. A record without a lock says: crashed.
 		else yield* call('truncate', lock.descriptor);
 	} catch {
@@ -66,7 +66,7 @@ export function* leaveLock(lock: HeldLock, record?: string): Protocol<void> {
 /** A lock whose descriptor we have inherited. Its open file description has the flock already, so that taking it only confirms. */
 export function* adoptLock(address: PathnameAddress, descriptor: number): Protocol<HeldLock> {
 	const file = yield* call('fstat', descriptor);
-	if ((yield* isStillAt(address.lockPath, file)) !== undefined && (yield* call('flock', descriptor))) {
+	if (sameFile(yield* call('lstat', address.lockPath), file) && (yield* call('flock', descriptor))) {
 		return {descriptor, file};
 	}
 	throw new BindLockError(`The lock that was inherited is not the one of ${printable(address.given)} (any more)`, {
@@ -76,14 +76,9 @@ export function* adoptLock(address: PathnameAddress, descriptor: number): Protoc
 	});
 }
 
-/** Whether this very file is (still) at the path; its present status if so. */
-export function* isStillAt(path: string, file: FileStatus): Protocol<FileStatus | undefined> {
-	const found = yield* call('lstat', path);
-	return found !== undefined && sameFile(found, file) ? found : undefined;
-}
-
-export function sameFile(one: FileStatus, other: FileStatus): boolean {
-	return one.ino === other.ino && one.dev === other.dev;
+/** Whether what was found is (still) this very file. */
+export function sameFile(found: FileStatus | undefined, file: FileStatus): found is FileStatus {
+	return found !== undefined && found.ino === file.ino && found.dev === file.dev;
 }
 
 /** Closes; Linux has freed the descriptor even where it reports an error (`close(2)`). */
@@ -124,14 +119,14 @@ export function* lockOpened(
 	// Removed since we opened it: a lock on a dead inode keeps nobody out.
 	if (opened.nlink === 0) return undefined;
 	refuseUnlessLockFile(address, opened);
-	const record = yield* readRecord(address, descriptor, opened);
+	const record = opened.size === 0 ? undefined : yield* readRecord(address, descriptor, opened);
 	if (!(yield* lock(address, {descriptor, file: opened}, record, waiting))) return undefined;
 	// The holder may have unlinked it on leaving, as libwayland does, while we waited for the
 	// lock: then a newcomer makes a new file, locks that, and both of us hold (R1).
-	const locked = yield* isStillAt(address.lockPath, opened);
-	if (locked === undefined) return undefined;
+	const locked = yield* call('lstat', address.lockPath);
+	if (!sameFile(locked, opened)) return undefined;
 	// Written between the first look and the lock: by a holder that has died since, or by a stranger.
-	if (locked.size !== opened.size) yield* readRecord(address, descriptor, locked);
+	if (locked.size !== opened.size && locked.size > 0) yield* readRecord(address, descriptor, locked);
 	return locked;
 }
 
@@ -150,7 +145,7 @@ function* lock(
 			throw cannotFlock(address, error);
 		}
 		// Somebody has the lock of a removed file: that is no reason to refuse anybody.
-		if ((yield* isStillAt(address.lockPath, file)) === undefined) return false;
+		if (!sameFile(yield* call('lstat', address.lockPath), file)) return false;
 		const contention = yield* call('contention', file, address.lockPath, record);
 		if (contention.kind !== 'exclusive' && waitedMs < readerPatienceMs) {
 			// A reader that tests the lock (`pgrep -L`) looks the same to flock for a moment.
@@ -173,7 +168,6 @@ function queueOf(address: PathnameAddress, {descriptor, file}: HeldLock): Queue 
 
 /** Reads the record, and refuses a file that has other content: it is somebody's. */
 function* readRecord(address: PathnameAddress, descriptor: number, file: FileStatus): Protocol<LockRecord | undefined> {
-	if (file.size === 0) return undefined;
 	const content = file.size > maxRecordBytes ? undefined : yield* call('read', descriptor, maxRecordBytes);
 	return refuseForeignContent(address, file, content);
 }
@@ -191,9 +185,8 @@ export function* writeRecord({descriptor, file}: HeldLock, text: string): Protoc
 export function* abandon(address: PathnameAddress, descriptor: number, remove: boolean): Protocol<void> {
 	try {
 		// Somebody may have removed it meanwhile, and somebody else may have made and locked another.
-		if (remove && (yield* isStillAt(address.lockPath, yield* call('fstat', descriptor)))) {
-			yield* call('unlink', address.lockPath);
-		}
+		const ours = remove ? yield* call('fstat', descriptor) : undefined;
+		if (ours && sameFile(yield* call('lstat', address.lockPath), ours)) yield* call('unlink', address.lockPath);
 	} catch {
 		// An empty file stays behind; the error on its way out matters more.
 	} finally {

@@ -11,7 +11,6 @@ import {
 	type Claim,
 	close,
 	type HeldLock,
-	isStillAt,
 	lockOpened,
 	openLockFile,
 	sameFile,
@@ -122,7 +121,7 @@ function* unlinkIfDead(address: PathnameAddress, found: FileStatus): Protocol<'u
 		// A server that takes no lock may have unlinked it and bound anew while we asked. The pin
 		// keeps the inode's number from coming back. Between this look and the unlink nothing
 		// guards against such a server; the kernel has no unlink-if-inode.
-		if ((yield* isStillAt(address.path, found)) === undefined) return 'replaced';
+		if (!sameFile(yield* call('lstat', address.path), found)) return 'replaced';
 		return (yield* call('unlink', address.path)) ? 'unlinked' : 'gone';
 	});
 }

@@ -59,8 +59,7 @@ function* mayUnlink(path: string, bound: FileStatus | undefined): Protocol<boole
 
 function* unlinkIfOurs(path: string, bound: FileStatus): Protocol<void> {
 	try {
-		const found = yield* call('lstat', path);
-		if (found !== undefined && sameFile(found, bound)) yield* call('unlink', path);
+		if (sameFile(yield* call('lstat', path), bound)) yield* call('unlink', path);
 	} catch {
 		// Stale from now on: the next server removes it.
 	}

@@ -18,15 +18,16 @@ import {
 	writeSync,
 } from 'node:fs';
 import {codeOf, type Holder} from '../errors.js';
-import type {
-	Bound,
-	Contention,
-	FileStatus,
-	Listener,
-	LockSocket,
-	LockSocketHolder,
-	Protocol,
-	System,
+import {
+	type Bound,
+	type Contention,
+	type FileStatus,
+	type Listener,
+	type LockSocket,
+	type LockSocketHolder,
+	type Protocol,
+	proceed,
+	type System,
 } from '../protocol/calls.js';
 import {type LockRecord, maxRecordBytes} from '../protocol/record.js';
 import {connectOnce} from './connect.js';
@@ -40,7 +41,7 @@ import {wakeable} from './timers.js';
 
 /** Runs to the end; synchronously, unless a call has to be waited for. */
 export function run<Result>(protocol: Protocol<Result>, system: System): Result | Promise<Result> {
-	return drive(protocol, system, protocol.next());
+	return drive(protocol, system, 'next', undefined);
 }
 
 /** For protocols none of whose calls has to be waited for. */
@@ -53,31 +54,16 @@ export function runSync<Result>(protocol: Protocol<Result>, system: System): Res
 function drive<Result>(
 	protocol: Protocol<Result>,
 	system: System,
-	from: ReturnType<Protocol<Result>['next']>,
+	resume: 'next' | 'throw',
+	outcome: unknown,
 ): Result | Promise<Result> {
-	let step = from;
-	while (!step.done) {
-		const {name, parameters} = step.value;
-		let outcome: unknown;
-		try {
-			outcome = Reflect.apply((system as unknown as Callable)[name] as Method, system, parameters);
-		} catch (error) {
-			step = protocol.throw(error);
-			continue;
-		}
-		if (outcome instanceof Promise) {
-			return outcome.then(
-				value => drive(protocol, system, protocol.next(value)),
-				error => drive(protocol, system, protocol.throw(error)),
-			);
-		}
-		step = protocol.next(outcome);
-	}
-	return step.value;
+	const step = proceed(protocol, system, resume, outcome);
+	if (step.done) return step.value;
+	return step.value.then(
+		value => drive(protocol, system, 'next', value),
+		error => drive(protocol, system, 'throw', error),
+	);
 }
-
-type Callable = Readonly<Record<string, Method>>;
-type Method = (...parameters: readonly unknown[]) => unknown;
 
 /** Each method makes one system call, but for those of the probe and of /proc, which only look. */
 export class NodeSystem implements System {

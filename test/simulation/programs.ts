@@ -4,8 +4,8 @@
  */
 import type {AbstractAddress, PathnameAddress} from '../../src/address.js';
 import {codeOf} from '../../src/errors.js';
-import type {FileStatus} from '../../src/protocol/calls.js';
-import {type Claim, giveBackLock, type HeldLock, isStillAt} from '../../src/protocol/lockfile.js';
+import {call, type FileStatus} from '../../src/protocol/calls.js';
+import {type Claim, giveBackLock, type HeldLock, sameFile} from '../../src/protocol/lockfile.js';
 import {retake, take} from '../../src/protocol/pathname.js';
 import {stopServing} from '../../src/protocol/serving.js';
 import type {Patience} from '../../src/protocol/waiting.js';
@@ -160,7 +160,7 @@ class OwnProgram {
 			function* (this: OwnProgram) {
 				let kept = lock;
 				try {
-					const isIntact = (yield* isStillAt(lockPath, lock.file)) !== undefined;
+					const isIntact = sameFile(yield* call('lstat', lockPath), lock.file);
 					if (!isIntact) kept = yield* retake(address, patient(claim, {waits: 'while'}), lock);
 				} catch {
 					// The lock is lost, and it says so; it goes on serving.
