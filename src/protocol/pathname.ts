@@ -29,8 +29,18 @@ export interface Taken {
  * Takes the address: afterwards nothing is at the path, and nobody who cooperates will bind there.
  * What cannot be taken is left as it was: a lock file made here goes too.
  */
-export function take(address: PathnameAddress, claim: Claim): Protocol<Taken> {
+export function* take(address: PathnameAddress, claim: Claim): Protocol<Taken> {
+	return granted(yield* tryToTake(address, claim));
+}
+
+/** The same, but the refusal of a lock that somebody has is returned, for {@link granted} to throw: see lockOpened. */
+export function tryToTake(address: PathnameAddress, claim: Claim): Protocol<Taken | BindLockError> {
 	return takeLock(address, claim, true);
+}
+
+export function granted(taken: Taken | BindLockError): Taken {
+	if (taken instanceof BindLockError) throw taken;
+	return taken;
 }
 
 /**
@@ -38,12 +48,12 @@ export function take(address: PathnameAddress, claim: Claim): Protocol<Taken> {
  * socket is not touched: it is ours.
  */
 export function* retake(address: PathnameAddress, claim: Claim, lost: HeldLock): Protocol<HeldLock> {
-	const {lock} = yield* takeLock(address, claim, false);
+	const {lock} = granted(yield* takeLock(address, claim, false));
 	yield* close(lost.descriptor);
 	return lock;
 }
 
-function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): Protocol<Taken> {
+function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): Protocol<Taken | BindLockError> {
 	const waiting = new Waiting(claim.patience);
 	for (let attempt = 0; attempt < maxReplacements; attempt++) {
 		const {descriptor, created} = yield* openLockFile(address, claim.lockFileMode);
@@ -52,6 +62,7 @@ function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): P
 		try {
 			const file = yield* lockOpened(address, descriptor, waiting);
 			if (file === undefined) continue;
+			if (file instanceof BindLockError) return file;
 			// From here on we have the lock, and whoever waits for this inode looks whether it is still there.
 			remove = created;
 			const reclaimed = reclaims && (yield* reclaim(address, claim.uid));
