@@ -22,8 +22,13 @@ interface Kept {
 export async function waiting(context: Context): Promise<Outcome> {
 	const unavailable: Unavailable[] = [];
 	const kept = [...(await startWaiters(context, unavailable)), ...(await startHolders(context))];
-	// What starting costs is not what waiting costs: children are started and memory settles.
-	await sleep(context.quick ? 3000 : 10_000);
+	// What starting costs is not what waiting costs: children are started, and V8 collects what is left of that
+	// when it has been idle for some 40 s (seen with --trace-gc), which takes 50 ms and gives half of the memory back.
+	const settling = context.quick ? 3 : 60;
+	for (let second = 0; second < settling; second++) {
+		context.progress(second, settling, 'seconds to settle');
+		await sleep(1000);
+	}
 	const before = kept.map(one => costOf(one.program.pid));
 	const seconds = context.quick ? 5 : 60;
 	const began = performance.now();
