@@ -18,7 +18,7 @@ import {
 	sameFile,
 	writeRecord,
 } from './protocol/lockfile.js';
-import {granted, retake, type Taken, tryToTake} from './protocol/pathname.js';
+import {retake, type Taken, take} from './protocol/pathname.js';
 import {formatRecord} from './protocol/record.js';
 import {noPatience, type Patience} from './protocol/waiting.js';
 import {isClusterWorker} from './system/cluster.js';
@@ -109,10 +109,10 @@ export function takePathname(
 	system: System = new NodeSystem(address.given, options.signal),
 ): TakenAddress | Promise<TakenAddress> {
 	loadFlock(address.given);
-	const taken = run(tryToTake(address, claimOf(options)), system);
+	const taken = run(take(address, claimOf(options)), system);
 	return taken instanceof Promise
-		? taken.then(settled => new TakenPathname(address, options, granted(settled)))
-		: new TakenPathname(address, options, granted(taken));
+		? taken.then(settled => new TakenPathname(address, options, settled))
+		: new TakenPathname(address, options, taken);
 }
 
 class TakenPathname implements TakenAddress, LockKeeper {

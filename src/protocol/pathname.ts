@@ -30,15 +30,11 @@ export interface Taken {
  * What cannot be taken is left as it was: a lock file made here goes too.
  */
 export function* take(address: PathnameAddress, claim: Claim): Protocol<Taken> {
-	return granted(yield* tryToTake(address, claim));
+	return granted(yield* takeLock(address, claim, true));
 }
 
-/** The same, but the refusal of a lock that somebody has is returned, for {@link granted} to throw: see lockOpened. */
-export function tryToTake(address: PathnameAddress, claim: Claim): Protocol<Taken | BindLockError> {
-	return takeLock(address, claim, true);
-}
-
-export function granted(taken: Taken | BindLockError): Taken {
+/** Throws the refusal of a lock that somebody has: see lockOpened. */
+function granted(taken: Taken | BindLockError): Taken {
 	if (taken instanceof BindLockError) throw taken;
 	return taken;
 }
