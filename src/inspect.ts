@@ -2,6 +2,7 @@
  * `inspect`: what is the state of an address? It takes nothing and disturbs nobody.
  */
 import {parseAddress} from './address.js';
+import {ownUid} from './claim.js';
 import type {BindLockError, Holder} from './errors.js';
 import {look, lookAtName} from './protocol/look.js';
 import {NodeSystem, run} from './system/node.js';
@@ -39,7 +40,7 @@ export async function inspect(address: string): Promise<Inspection> {
 	const parsed = parseAddress(address);
 	const system = new NodeSystem(address);
 	if (parsed.kind === 'pathname') {
-		const seen = await run(look(parsed, process.geteuid?.() ?? -1), system);
+		const seen = await run(look(parsed, ownUid()), system);
 		return {address, lockPath: parsed.lockPath, ...seen};
 	}
 	const seen = await run(lookAtName(parsed), system);

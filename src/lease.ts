@@ -5,6 +5,7 @@
  */
 
 import type {PathnameAddress} from './address.js';
+import {ownUid} from './claim.js';
 import {addressInUse, BindLockError, codeOf, printable} from './errors.js';
 import type {AcquireOptions} from './options.js';
 import {reclaim} from './protocol/pathname.js';
@@ -62,7 +63,7 @@ export async function takeLease(
 	};
 	try {
 		options.signal?.throwIfAborted();
-		const reclaimed = await run(reclaim(address, process.geteuid?.() ?? -1), system);
+		const reclaimed = await run(reclaim(address, ownUid()), system);
 		return {reclaimed, giveBack};
 	} catch (error) {
 		giveBack();

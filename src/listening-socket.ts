@@ -4,6 +4,7 @@
  */
 import type {Server} from 'node:net';
 import type {Address, PathnameAddress} from './address.js';
+import {ownUid} from './claim.js';
 import {printable} from './errors.js';
 import type {ListenOptions} from './options.js';
 import type {FileStatus, Listener} from './protocol/calls.js';
@@ -143,7 +144,7 @@ export class ListeningSocket {
 
 	/** Under the lock, which was looked at just now: only a path that leads to nothing, or to a dead socket, is bound again. */
 	async rebind(address: PathnameAddress): Promise<void> {
-		await run(reclaim(address, process.geteuid?.() ?? -1), this.#system);
+		await run(reclaim(address, ownUid()), this.#system);
 		if (!this.#listening) return;
 		const listener = detachListener(this.#server);
 		// The primary of a cluster has taken it away from its server, which would not know what to do with connections.

@@ -1,31 +1,20 @@
 /**
  * Takes an address, of either kind and in either way; what is taken, and how it is given back.
  */
-import {hostname} from 'node:os';
 import type {AbstractAddress, Address, PathnameAddress} from './address.js';
+import {claimOf, ownUid, patienceOf, recordOf, retakePatience} from './claim.js';
 import {asBindLockError, BindLockError, printable} from './errors.js';
 import {takeLease} from './lease.js';
 import type {Loss} from './lock.js';
 import type {AcquireOptions} from './options.js';
 import {takeAbstract} from './protocol/abstract.js';
 import type {Listener, LockSocket, System} from './protocol/calls.js';
-import {
-	adoptLock,
-	type Claim,
-	giveBackLock,
-	type HeldLock,
-	leaveLock,
-	sameFile,
-	writeRecord,
-} from './protocol/lockfile.js';
+import {adoptLock, giveBackLock, type HeldLock, leaveLock, sameFile, writeRecord} from './protocol/lockfile.js';
 import {retake, type Taken, take} from './protocol/pathname.js';
-import {formatRecord} from './protocol/record.js';
-import {noPatience, type Patience} from './protocol/waiting.js';
 import {isClusterWorker} from './system/cluster.js';
 import {loadFlock} from './system/flock.js';
 import {adoptLockSocket, descriptorOf, listenerOfLock} from './system/lock-socket.js';
 import {NodeSystem, run, runSync} from './system/node.js';
-import {namespaceOf} from './system/procfs.js';
 
 /** An address that is ours. */
 export interface TakenAddress {
@@ -204,61 +193,3 @@ export function inheritPathname(address: PathnameAddress, options: AcquireOption
 export function inheritAbstract(address: AbstractAddress, options: AcquireOptions, listener: Listener): TakenAddress {
 	return takenName(adoptLockSocket(listener, claimOf(options).record()), new NodeSystem(address.given));
 }
-
-/** What this process says of itself to the protocol, and to those whom it refuses. */
-function claimOf(options: AcquireOptions): Claim {
-	const uid = ownUid();
-	const record = recordOf(options, uid);
-	return {
-		uid,
-		lockFileMode: options.lockFileMode ?? 0o600,
-		record: fd => record(process.pid, fd),
-		patience: patienceOf(options),
-	};
-}
-
-function ownUid(): number {
-	return process.geteuid?.() ?? -1;
-}
-
-function recordOf({label}: AcquireOptions, uid: number): (pid: number, fd: number | undefined) => string {
-	if (own?.uid !== uid) own = {uid, fields: fieldsOf(uid)};
-	const constant = label === undefined ? own.fields : fieldsOf(uid, label);
-	return (pid, fd) => formatRecord(pid, fd, timestamp(), constant);
-}
-
-/** ISO 8601, UTC. Made anew for each second only, because that takes half as long as a system call. */
-function timestamp(): string {
-	const now = Date.now();
-	const milliseconds = now % 1000;
-	if (now - milliseconds !== second) {
-		second = now - milliseconds;
-		beforePoint = new Date(second).toISOString().slice(0, 19);
-	}
-	return `${beforePoint}.${String(milliseconds).padStart(3, '0')}Z`;
-}
-
-let second = Number.NaN;
-let beforePoint = '';
-
-/** A newcomer may have the new lock file for as long as it takes to see that we still serve, and to be refused. */
-function retakePatience(): Patience {
-	return {...noPatience, began: performance.now(), waitMs: 1000};
-}
-
-function patienceOf({waitMs = 0, onWait, replace}: AcquireOptions): Patience {
-	if (waitMs === 0 && replace === undefined) return noPatience;
-	const began = performance.now();
-	if (replace === undefined) return {began, waitMs, onWait, replace};
-	const {signal = 'SIGTERM', timeoutMs = waitMs || 10_000, escalate = false} = replace;
-	return {began, waitMs: timeoutMs, onWait, replace: {signal, escalate}};
-}
-
-/** As JSON without its opening brace: the script is named, further arguments may be secret. */
-function fieldsOf(uid: number, label?: string): string {
-	const command = [process.argv0, process.argv[1]].filter(Boolean).join(' ').slice(0, 500);
-	return JSON.stringify({uid, command, host: hostname(), pidNamespace: namespaceOf('pid'), label}).slice(1);
-}
-
-/** Made once: a record costs a microsecond less, of about twenty for all. */
-let own: {readonly uid: number; readonly fields: string} | undefined;
