@@ -24,24 +24,23 @@ export async function waiting(context: Context): Promise<Outcome> {
 	const kept = [...(await startWaiters(context, unavailable)), ...(await startHolders(context))];
 	// What starting costs is not what waiting costs: children are started, and V8 collects what is left of that
 	// when it has been idle for some 40 s (seen with --trace-gc), which takes 50 ms and gives half of the memory back.
-	const settling = context.quick ? 3 : 60;
-	for (let second = 0; second < settling; second++) {
-		context.progress(second, settling, 'seconds to settle');
-		await sleep(1000);
-	}
+	await pass(context, context.quick ? 3 : 60, 'seconds to settle');
 	const before = kept.map(one => costOf(one.program.pid));
-	const seconds = context.quick ? 5 : 60;
 	const began = performance.now();
-	for (let second = 0; second < seconds; second++) {
-		context.progress(second, seconds, 'seconds');
-		await sleep(1000);
-	}
+	await pass(context, context.quick ? 5 : 60, 'seconds');
 	const elapsed = (performance.now() - began) / 1000;
 	const after = kept.map(one => costOf(one.program.pid));
 	const measurements = kept.flatMap(({subject, role}, index) =>
 		describe(subject, role, before[index] as Cost, after[index] as Cost, elapsed),
 	);
 	return {measurements, unavailable};
+}
+
+async function pass(context: Context, seconds: number, what: string): Promise<void> {
+	for (let second = 0; second < seconds; second++) {
+		context.progress(second, seconds, what);
+		await sleep(1000);
+	}
 }
 
 function describe(subject: string, role: string, before: Cost, after: Cost, seconds: number): Measurement[] {
