@@ -178,7 +178,7 @@ function quoted(text: string): string {
 
 /** What another user or the kernel wrote must not reach a terminal raw. */
 export function withoutControls(text: string): string {
-	return text.replace(everyControl, '?');
+	return control.test(text) ? text.replace(everyControl, '?') : text;
 }
 
 function shorten(command: string): string {

@@ -8,16 +8,16 @@
 export interface LockRecord {
 	readonly pid: number;
 	/** The holder's descriptor of the lock file: where /proc can confirm the lock at once. */
-	readonly fd?: number;
-	readonly uid?: number;
+	readonly fd?: number | undefined;
+	readonly uid?: number | undefined;
 	/** ISO 8601, UTC. */
-	readonly since?: string;
+	readonly since?: string | undefined;
 	/** The program and its script, without further arguments, which may be secret. */
-	readonly command?: string;
-	readonly label?: string;
-	readonly host?: string;
+	readonly command?: string | undefined;
+	readonly label?: string | undefined;
+	readonly host?: string | undefined;
 	/** As `/proc/self/ns/pid` names it: in another one, `pid` is another process. */
-	readonly pidNamespace?: string;
+	readonly pidNamespace?: string | undefined;
 }
 
 /** Longer content is not a record. */
@@ -50,20 +50,32 @@ export function parseRecord(content: string): LockRecord | undefined | 'foreign'
 	const opening = '{"bindlock":';
 	// A record cut short (a disk that filled up, and a crash before that was undone) is still ours.
 	if (!json.startsWith(opening.slice(0, json.length))) return 'foreign';
-	return {...fieldsOf(json), pid};
+	return parseFields(pid, json);
 }
 
-function fieldsOf(json: string): Partial<LockRecord> {
-	let parsed: Record<string, unknown>;
+/** Field by field, which is a third of the cost of a loop over their names. */
+function parseFields(pid: number, json: string): LockRecord {
 	try {
-		parsed = JSON.parse(json) as Record<string, unknown>;
+		const {fd, uid, since, command, label, host, pidNamespace} = JSON.parse(json) as Record<string, unknown>;
+		return {
+			pid,
+			fd: integer(fd),
+			uid: integer(uid),
+			since: text(since),
+			command: text(command),
+			label: text(label),
+			host: text(host),
+			pidNamespace: text(pidNamespace),
+		};
 	} catch {
-		return {};
+		return {pid};
 	}
-	const fields: Record<string, unknown> = {};
-	for (const name of ['fd', 'uid']) if (Number.isInteger(parsed[name])) fields[name] = parsed[name];
-	for (const name of ['since', 'command', 'label', 'host', 'pidNamespace']) {
-		if (typeof parsed[name] === 'string') fields[name] = parsed[name];
-	}
-	return fields as Partial<LockRecord>;
+}
+
+function integer(value: unknown): number | undefined {
+	return Number.isInteger(value) ? (value as number) : undefined;
+}
+
+function text(value: unknown): string | undefined {
+	return typeof value === 'string' ? value : undefined;
 }

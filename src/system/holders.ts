@@ -15,7 +15,7 @@ import {allProcesses, describeProcess, descriptorsOf, leadsTo, namespaceOf, read
  */
 export function lockContention(file: FileStatus, lockPath: string, record: LockRecord | undefined): Contention {
 	if (record?.fd !== undefined && hasFlock(record.pid, record.fd, file, 'WRITE')) {
-		return contention('exclusive', withRecord(describeProcess(record.pid, sinceOf(record)), record));
+		return contention('exclusive', labelled(describeProcess(record.pid, sinceOf(record)), record));
 	}
 	const locks = locksOf(file);
 	const writers = locks.filter(lock => lock.mode === 'WRITE');
@@ -140,11 +140,11 @@ function isElsewhere(record: LockRecord | undefined): boolean {
 /** What only the record knows, if it is the record of this holder. */
 export function withRecord(holder: Holder | undefined, record: LockRecord | undefined): Holder | undefined {
 	if (holder === undefined || record === undefined || record.pid !== holder.pid) return holder;
-	return {
-		...holder,
-		since: sinceOf(record) ?? holder.since,
-		...(record.label === undefined ? {} : {label: record.label}),
-	};
+	return labelled({...holder, since: sinceOf(record) ?? holder.since}, record);
+}
+
+function labelled(holder: Holder | undefined, {label}: LockRecord): Holder | undefined {
+	return holder === undefined || label === undefined ? holder : {...holder, label};
 }
 
 function sinceOf(record: LockRecord): Date | undefined {

@@ -11,14 +11,14 @@ import type {FileStatus} from '../protocol/calls.js';
  *
  * @param whole read to the end; else one read, which is all of a file about one process
  */
-export function readProc(path: string, whole = false): string | undefined {
+export function readProc(path: string, whole = false, encoding: 'latin1' | 'utf8' = 'latin1'): string | undefined {
 	let descriptor: number | undefined;
 	try {
 		descriptor = openSync(path, 'r');
 		let text = '';
 		for (;;) {
 			const length = readSync(descriptor, buffer, 0, buffer.length, null);
-			text += buffer.toString('latin1', 0, length);
+			text += buffer.toString(encoding, 0, length);
 			if (length === 0 || !whole) return text;
 		}
 	} catch (error) {
@@ -34,13 +34,13 @@ const buffer = Buffer.allocUnsafeSlow(65_536);
 
 /** The process as a holder that the kernel has confirmed. */
 export function describeProcess(pid: number, since?: Date): Holder | undefined {
-	const command = readProc(`/proc/${pid}/cmdline`);
+	const command = readProc(`/proc/${pid}/cmdline`, false, 'utf8');
 	const uid = ownerOf(pid);
 	if (command === undefined || uid === undefined) return undefined;
 	return {
 		pid,
 		uid,
-		command: Buffer.from(command.replace(/\0+$/, '').replaceAll('\0', ' '), 'latin1').toString('utf8'),
+		command: command.replace(/\0+$/, '').replaceAll('\0', ' '),
 		since: since ?? startOf(pid),
 		verifiedBy: 'kernel',
 	};
