@@ -56,11 +56,11 @@ export interface System {
 	lstat(path: string): FileStatus | undefined;
 	/** The first `length` bytes, as UTF-8. */
 	read(descriptor: number, length: number): string;
-	/** Writes at the start of the file; how many bytes were written. */
-	write(descriptor: number, text: string): number;
+	/** Writes at the start of the file: whether all of it was written. */
+	write(descriptor: number, text: string): boolean;
 	/** `ftruncate` to nothing. */
 	truncate(descriptor: number): void;
-	/** `flock(LOCK_EX|LOCK_NB)`: whether we have the lock now. */
+	/** `flock(LOCK_EX|LOCK_NB)`: whether we have the lock now. Its errors have `syscall: 'flock'`. */
 	flock(descriptor: number): boolean;
 	/** Whether there was something to unlink. */
 	unlink(path: string): boolean;

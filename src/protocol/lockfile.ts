@@ -183,7 +183,7 @@ export function* writeRecord({descriptor, file}: HeldLock, text: string): Protoc
 	try {
 		// First to nothing: readers then see no record or the whole of it, never the end of an older one.
 		if (file.size > 0) yield* call('truncate', descriptor);
-		if ((yield* call('write', descriptor, text)) < Buffer.byteLength(text)) yield* call('truncate', descriptor);
+		if (!(yield* call('write', descriptor, text))) yield* call('truncate', descriptor);
 	} catch {}
 }
 

@@ -104,8 +104,9 @@ export class NodeSystem implements System {
 		return buffer.toString('utf8', 0, readSync(descriptor, buffer, 0, length, 0));
 	}
 
-	write(descriptor: number, text: string): number {
-		return writeSync(descriptor, buffer, 0, buffer.write(text), 0);
+	write(descriptor: number, text: string): boolean {
+		const length = buffer.write(text);
+		return writeSync(descriptor, buffer, 0, length, 0) === length;
 	}
 
 	truncate(descriptor: number): void {
