@@ -7,6 +7,7 @@
 import {type PathnameAddress, parseAddress} from './address.js';
 import {Loss} from './lock.js';
 import type {AcquireOptions} from './options.js';
+import {granted} from './protocol/refusals.js';
 import {Serving} from './serving.js';
 import {nobodysServer, root, Stage, visit} from './system/stage.js';
 import {takePathname} from './taking.js';
@@ -33,7 +34,7 @@ export function rehearsing<Options extends AcquireOptions>(options: Options): Op
 const stage: PathnameAddress = {kind: 'pathname', given: root, path: root, bindPath: root, lockPath: root};
 
 async function rehearse(): Promise<void> {
-	const taken = await takePathname(stage, {waitMs: 1000}, new Stage());
+	const taken = granted(await takePathname(stage, {waitMs: 1000}, new Stage()));
 	// An abstract address leaves nothing behind.
 	const address = parseAddress(`\0bindlock-rehearsal-${process.pid}-${process.hrtime.bigint()}`);
 	const lock = await new Serving(nobodysServer(), address, {exclusive: true}, taken, new Loss()).start(undefined);

@@ -53,22 +53,33 @@ export function takeAddress(
 	loss: Loss,
 ): TakenAddress | Promise<TakenAddress> {
 	const {signal} = options;
-	const explain = (error: unknown): never => {
+	const explain = (error: unknown): BindLockError => {
 		signal?.throwIfAborted();
 		const explained = asBindLockError(address.given, error);
 		// Ten frames are kept: without this all of them are ours, and none is of whoever asked for the address.
 		Error.captureStackTrace(explained, explain);
-		throw explained;
+		return explained;
 	};
+	const settle = (outcome: Outcome): TakenAddress => {
+		if (outcome instanceof BindLockError) throw explain(outcome);
+		return outcome;
+	};
+	let outcome: Outcome | Promise<Outcome>;
 	try {
 		signal?.throwIfAborted();
 		if (!options.exclusive) refuseInWorker(address);
-		const taken = takeByKind(address, options, loss);
-		return taken instanceof Promise ? taken.catch(explain) : taken;
+		outcome = takeByKind(address, options, loss);
 	} catch (error) {
-		return explain(error);
+		throw explain(error);
 	}
+	if (!(outcome instanceof Promise)) return settle(outcome);
+	return outcome.then(settle, error => {
+		throw explain(error);
+	});
 }
+
+/** An address that somebody has is refused by what is returned, everything else by what is thrown: see {@link take}. */
+type Outcome = TakenAddress | BindLockError;
 
 /** The primary binds for all workers: a lock of one of them would keep out the others, and not what matters. */
 function refuseInWorker(address: Address): void {
@@ -79,7 +90,7 @@ function refuseInWorker(address: Address): void {
 	);
 }
 
-function takeByKind(address: Address, options: AcquireOptions, loss: Loss): TakenAddress | Promise<TakenAddress> {
+function takeByKind(address: Address, options: AcquireOptions, loss: Loss): Outcome | Promise<Outcome> {
 	if (options.backend !== 'lease') {
 		return address.kind === 'pathname' ? takePathname(address, options) : takeName(address, options);
 	}
@@ -96,12 +107,12 @@ export function takePathname(
 	address: PathnameAddress,
 	options: AcquireOptions,
 	system: System = new NodeSystem(address.given, options.signal),
-): TakenAddress | Promise<TakenAddress> {
+): Outcome | Promise<Outcome> {
 	loadFlock(address.given);
-	const taken = run(take(address, claimOf(options)), system);
-	return taken instanceof Promise
-		? taken.then(settled => new TakenPathname(address, options, settled))
-		: new TakenPathname(address, options, taken);
+	const keep = (taken: Taken | BindLockError): Outcome =>
+		taken instanceof BindLockError ? taken : new TakenPathname(address, options, taken);
+	const outcome = run(take(address, claimOf(options)), system);
+	return outcome instanceof Promise ? outcome.then(keep) : keep(outcome);
 }
 
 class TakenPathname implements TakenAddress, LockKeeper {

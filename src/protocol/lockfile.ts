@@ -7,15 +7,7 @@ import type {PathnameAddress} from '../address.js';
 import {BindLockError, codeOf, printable} from '../errors.js';
 import {call, type FileStatus, type Protocol} from './calls.js';
 import {type LockRecord, maxRecordBytes} from './record.js';
-import {
-	cannotFlock,
-	cannotOpen,
-	maxReplacements,
-	refuseForeignContent,
-	refuseUnlessLockFile,
-	taken,
-	unstable,
-} from './refusals.js';
+import {cannotOpen, maxReplacements, refuseForeignContent, refuseUnlessLockFile, taken, unstable} from './refusals.js';
 import type {Patience, Queue, Waiting} from './waiting.js';
 
 /** Who takes, and how. */
@@ -112,8 +104,7 @@ export function* openLockFile(
 /**
  * From the open descriptor to the lock on the file that is at the path.
  *
- * @returns the file; `undefined` if it was replaced; the refusal if somebody has the lock. That is an answer like
- * the others, and thrown through three generators it would take a tenth longer
+ * @returns the file; `undefined` if it was replaced; the refusal if somebody has the lock
  */
 export function* lockOpened(
 	address: PathnameAddress,
@@ -125,8 +116,10 @@ export function* lockOpened(
 	if (opened.nlink === 0) return undefined;
 	refuseUnlessLockFile(address, opened);
 	const record = opened.size === 0 ? undefined : yield* readRecord(address, descriptor, opened);
-	const outcome = yield* lock(address, {descriptor, file: opened}, record, waiting);
-	if (outcome !== 'locked') return outcome;
+	if (!(yield* call('flock', descriptor))) {
+		const outcome = yield* contend(address, {descriptor, file: opened}, record, waiting);
+		if (outcome !== 'locked') return outcome;
+	}
 	// The holder may have unlinked it on leaving, as libwayland does, while we waited for the
 	// lock: then a newcomer makes a new file, locks that, and both of us hold (R1).
 	const locked = yield* call('lstat', address.lockPath);
@@ -136,20 +129,20 @@ export function* lockOpened(
 	return locked;
 }
 
-/** @returns besides what {@link lockOpened} does: that we have it */
-function* lock(
+/**
+ * Somebody has the lock: waits for that one if there is patience left.
+ *
+ * @returns besides what {@link lockOpened} does: that we have it now
+ */
+function* contend(
 	address: PathnameAddress,
 	{descriptor, file}: HeldLock,
 	record: LockRecord | undefined,
 	waiting: Waiting,
 ): Protocol<'locked' | undefined | BindLockError> {
 	let waitedMs = 0;
-	for (let pauseMs = 1; ; ) {
-		try {
-			if (yield* call('flock', descriptor)) return 'locked';
-		} catch (error) {
-			throw cannotFlock(address, error);
-		}
+	let pauseMs = 1;
+	do {
 		// Somebody has the lock of a removed file: that is no reason to refuse anybody.
 		if (!sameFile(yield* call('lstat', address.lockPath), file)) return undefined;
 		const contention = yield* call('contention', file, address.lockPath, record);
@@ -161,7 +154,8 @@ function* lock(
 		} else if (!(yield* waiting.for(contention.holder, queueOf(address, {descriptor, file})))) {
 			return taken(address, contention, waiting.waitedMs);
 		}
-	}
+	} while (!(yield* call('flock', descriptor)));
+	return 'locked';
 }
 
 function queueOf(address: PathnameAddress, {descriptor, file}: HeldLock): Queue {

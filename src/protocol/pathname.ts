@@ -16,7 +16,7 @@ import {
 	sameFile,
 	writeRecord,
 } from './lockfile.js';
-import {maxReplacements, neverLocks, unstable} from './refusals.js';
+import {cannotFlock, granted, maxReplacements, neverLocks, unstable} from './refusals.js';
 import {Waiting} from './waiting.js';
 
 export interface Taken {
@@ -28,15 +28,12 @@ export interface Taken {
 /**
  * Takes the address: afterwards nothing is at the path, and nobody who cooperates will bind there.
  * What cannot be taken is left as it was: a lock file made here goes too.
+ *
+ * @returns the refusal, too, of an address that somebody has: that is an answer like the others, and V8 compiles
+ * no function that always throws. To be thrown once, by {@link granted}
  */
-export function* take(address: PathnameAddress, claim: Claim): Protocol<Taken> {
-	return granted(yield* takeLock(address, claim, true));
-}
-
-/** Throws the refusal of a lock that somebody has: see lockOpened. */
-function granted(taken: Taken | BindLockError): Taken {
-	if (taken instanceof BindLockError) throw taken;
-	return taken;
+export function take(address: PathnameAddress, claim: Claim): Protocol<Taken | BindLockError> {
+	return takeLock(address, claim, true);
 }
 
 /**
@@ -61,14 +58,16 @@ function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): P
 			if (file instanceof BindLockError) return file;
 			// From here on we have the lock, and whoever waits for this inode looks whether it is still there.
 			remove = created;
-			const reclaimed = reclaims && (yield* reclaim(address, claim.uid));
+			const found = reclaims ? yield* call('lstat', address.path) : undefined;
+			const reclaimed = found !== undefined && (yield* reclaimFound(address, found, claim.uid));
 			const lock = {descriptor, file};
 			yield* writeRecord(lock, claim.record(descriptor));
 			kept = true;
 			return {lock, reclaimed};
 		} catch (error) {
-			if (created && (error as BindLockError).syscall === 'flock' && neverLocks(error)) remove = true;
-			throw error;
+			if ((error as NodeJS.ErrnoException | undefined)?.syscall !== 'flock') throw error;
+			if (created && neverLocks(error)) remove = true;
+			throw cannotFlock(address, error);
 		} finally {
 			if (!kept) yield* abandon(address, descriptor, remove);
 		}
@@ -82,12 +81,18 @@ function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): P
  * @returns whether there was one
  */
 export function* reclaim(address: PathnameAddress, uid: number): Protocol<boolean> {
+	const found = yield* call('lstat', address.path);
+	return found !== undefined && (yield* reclaimFound(address, found, uid));
+}
+
+function* reclaimFound(address: PathnameAddress, first: FileStatus, uid: number): Protocol<boolean> {
+	let found: FileStatus | undefined = first;
 	for (let attempt = 0; attempt < maxReplacements; attempt++) {
-		const found = yield* call('lstat', address.path);
 		if (found === undefined) return false;
 		refuseUnlessOurSocket(address, found, uid);
 		const outcome = yield* unlinkIfDead(address, found);
 		if (outcome !== 'replaced') return outcome === 'unlinked';
+		found = yield* call('lstat', address.path);
 	}
 	throw new BindLockError(
 		`Cannot use ${printable(address.path)}: somebody replaces it all the time, and does not take the lock`,

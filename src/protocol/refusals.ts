@@ -109,6 +109,12 @@ export function cannotFlock(address: PathnameAddress, cause: unknown): BindLockE
 	return cannotLock(address, code, `${why} (${said})`, {syscall: 'flock', cause});
 }
 
+/** Throws a refusal. */
+export function granted<Result>(outcome: Result | BindLockError): Result {
+	if (outcome instanceof BindLockError) throw outcome;
+	return outcome;
+}
+
 /** The lock is held. */
 export function taken(
 	address: PathnameAddress,

@@ -77,7 +77,7 @@ function byAddon(): Flock {
 				return true;
 			} catch (error) {
 				if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return false;
-				throw error;
+				throw failed(error as Error);
 			}
 		});
 }
@@ -92,14 +92,18 @@ function byCommand(): Flock {
 			env: {...process.env, LC_ALL: 'C'},
 		});
 		if (status === 0) return true;
-		if (error !== undefined) throw error;
+		if (error !== undefined) throw failed(error);
 		// Both flocks exit with 1 and say nothing when it is taken. Anything else is trouble, and
 		// must not pass for "taken".
 		if (status === 1 && stderr === '') return false;
-		throw Object.assign(new Error(`flock(1) failed: ${stderr.trim() || signal || `status ${status}`}`), {
-			code: codeFromMessage(stderr),
-		});
+		const failure = new Error(`flock(1) failed: ${stderr.trim() || signal || `status ${status}`}`);
+		throw failed(Object.assign(failure, {code: codeFromMessage(stderr)}));
 	};
+}
+
+/** By whichever way: the protocol tells it by that from the errors of other calls. */
+function failed(error: Error): Error {
+	return Object.assign(error, {syscall: 'flock'});
 }
 
 /** flock(1) tells the reason only in words (those of `strerror`, in the C locale). */

@@ -6,6 +6,7 @@ import type {System} from '../../src/protocol/calls.js';
 import {type Claim, giveBackLock} from '../../src/protocol/lockfile.js';
 import {type Taken, take} from '../../src/protocol/pathname.js';
 import {formatRecord} from '../../src/protocol/record.js';
+import {granted} from '../../src/protocol/refusals.js';
 import {noPatience} from '../../src/protocol/waiting.js';
 import {NodeSystem, run, runSync} from '../../src/system/node.js';
 
@@ -23,12 +24,12 @@ export const claim: Claim = {
 };
 
 export async function takeWith(system: System, address: string): Promise<Taken> {
-	return run(take(pathname(address), claim), system);
+	return granted(await run(take(pathname(address), claim), system));
 }
 
 /** In the middle of another's taking: for addresses where nobody has to be asked. */
 export function takeSync(address: string): Taken {
-	return runSync(take(pathname(address), claim), new NodeSystem(address));
+	return granted(runSync(take(pathname(address), claim), new NodeSystem(address)));
 }
 
 export function giveBack(address: string, taken: Taken, options: {readonly removeLockFile?: boolean} = {}): void {

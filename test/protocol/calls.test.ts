@@ -9,6 +9,7 @@ import {codeOf} from '../../src/errors.js';
 import {call, type Protocol, type System} from '../../src/protocol/calls.js';
 import {giveBackLock} from '../../src/protocol/lockfile.js';
 import {take} from '../../src/protocol/pathname.js';
+import {granted} from '../../src/protocol/refusals.js';
 import {NodeSystem, run, runSync} from '../../src/system/node.js';
 import {makeStale} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
@@ -44,7 +45,7 @@ async function traceOf(address: string, drive: typeof runYielded | typeof run): 
 		return proceed();
 	});
 	function* takeAndGiveBack(): Protocol<boolean> {
-		const {lock, reclaimed} = yield* take(pathname(address), claim);
+		const {lock, reclaimed} = granted(yield* take(pathname(address), claim));
 		yield* giveBackLock(pathname(address).lockPath, lock, false);
 		return reclaimed;
 	}

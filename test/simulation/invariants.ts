@@ -5,6 +5,7 @@
 import {codeOf} from '../../src/errors.js';
 import {takeAbstract} from '../../src/protocol/abstract.js';
 import {take} from '../../src/protocol/pathname.js';
+import {granted} from '../../src/protocol/refusals.js';
 import {runSync} from '../../src/system/node.js';
 import {type Kernel, type Socket, Violation} from './kernel.js';
 import type {Place} from './process.js';
@@ -131,7 +132,7 @@ export function inspectRest({scenario, kernel: rest, locals, budget}: State): vo
 	const expected = scenario.refused ?? (taken ? 'EADDRINUSE' : 'taken');
 	let outcome = 'taken';
 	try {
-		runSync<unknown>(isAbstract ? takeAbstract(abstractAddress, claim) : take(address, claim), system);
+		granted(runSync<unknown>(isAbstract ? takeAbstract(abstractAddress, claim) : take(address, claim), system));
 	} catch (error) {
 		outcome = codeOf(error);
 	}

@@ -7,6 +7,7 @@ import {codeOf} from '../../src/errors.js';
 import {call, type FileStatus} from '../../src/protocol/calls.js';
 import {type Claim, giveBackLock, type HeldLock, sameFile} from '../../src/protocol/lockfile.js';
 import {retake, take} from '../../src/protocol/pathname.js';
+import {granted} from '../../src/protocol/refusals.js';
 import {stopServing} from '../../src/protocol/serving.js';
 import type {Patience} from '../../src/protocol/waiting.js';
 import type {Phase, Program} from './process.js';
@@ -54,7 +55,7 @@ export interface Parts {
 
 export const shipped: Parts = {
 	*take(claimed) {
-		return (yield* take(address, claimed)).lock;
+		return granted(yield* take(address, claimed)).lock;
 	},
 	stop: (listener, bound) => stopServing(address, listener, bound),
 	giveBack: (lock, removeLockFile) => giveBackLock(lockPath, lock, removeLockFile),

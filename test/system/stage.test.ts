@@ -5,6 +5,7 @@ import {lstatSync, readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
 import {take} from '../../src/protocol/pathname.js';
+import {granted} from '../../src/protocol/refusals.js';
 import {run} from '../../src/system/node.js';
 import {Stage} from '../../src/system/stage.js';
 import {makeStale} from '../helpers/detectors.js';
@@ -26,7 +27,7 @@ test.serial('a take that waits and reclaims succeeds there, and nothing has chan
 	let waits = 0;
 	const patience = {began: performance.now(), waitMs: 1000, onWait: () => void waits++, replace: undefined};
 	const stage = new Stage();
-	const {lock} = await run(take(pathname(address), {...claim, patience}), stage);
+	const {lock} = granted(await run(take(pathname(address), {...claim, patience}), stage));
 	t.is(waits, 1);
 	t.is(countDescriptors(), descriptors + 1);
 	stage.close(lock.descriptor);
