@@ -59,8 +59,17 @@ export function parseAddress(given: string): Address {
 			address: show(given),
 		});
 	}
+	if (isPlain(given)) return pathname(given, given, given);
 	const written = withoutScheme(given);
 	return written.startsWith('\0') ? abstractAddress(given, written.slice(1)) : pathnameAddress(given, written);
+}
+
+/**
+ * An absolute path that is to be resolved and refused nowhere, as most are: one look is enough. (In a process that
+ * does other things between, it is not the looking that costs, but how many pieces of code are to be fetched for it.)
+ */
+function isPlain(given: string): boolean {
+	return /^(?:\/(?!\.{0,2}(?:\/|$))[^/\0]+)+$/.test(given) && Buffer.byteLength(given) <= maxNameBytes;
 }
 
 function withoutScheme(given: string): string {
@@ -83,14 +92,15 @@ function pathnameAddress(given: string, written: string): PathnameAddress {
 		throw refuse(given, 'ERR_ADDRESS_SPELLING', 'it names a directory; give the name of the socket file in it');
 	}
 	const path = absolute(given, written);
-	const fits = Buffer.byteLength(path) <= maxNameBytes;
-	return {kind: 'pathname', given, path, bindPath: fits ? path : written, lockPath: `${path}.lock`};
+	return pathname(given, path, Buffer.byteLength(path) <= maxNameBytes ? path : written);
+}
+
+function pathname(given: string, path: string, bindPath: string): PathnameAddress {
+	return {kind: 'pathname', given, path, bindPath, lockPath: `${path}.lock`};
 }
 
 /** Throws where a relative path leads nowhere, because the working directory was removed. */
 function absolute(given: string, written: string): string {
-	// Nothing to resolve, as is usual, which is sooner seen than done. How it ends was checked before.
-	if (written.startsWith('/') && !/\/\.{0,2}\//.test(written)) return written;
 	try {
 		return resolve(written);
 	} catch {

@@ -110,12 +110,18 @@ export function addressInUse(
 export function withoutStacks<Result>(body: () => Result): Result {
 	const {stackTraceLimit} = Error;
 	try {
-		// Not by assignment, which throws where the intrinsics are frozen.
-		Reflect.set(Error, 'stackTraceLimit', 0);
+		limitStacks(0);
 		return body();
 	} finally {
-		Reflect.set(Error, 'stackTraceLimit', stackTraceLimit);
+		limitStacks(stackTraceLimit);
 	}
+}
+
+/** Not where the intrinsics are frozen. */
+function limitStacks(frames: number): void {
+	try {
+		Error.stackTraceLimit = frames;
+	} catch {}
 }
 
 /** The code of whatever was thrown, `'UNKNOWN'` if it has none. */
