@@ -69,7 +69,8 @@ export function parseAddress(given: string): Address {
  * does other things between, it is not the looking that costs, but how many pieces of code are to be fetched for it.)
  */
 function isPlain(given: string): boolean {
-	return /^(?:\/(?!\.{0,2}(?:\/|$))[^/\0]+)+$/.test(given) && Buffer.byteLength(given) <= maxNameBytes;
+	// The length first: the stack of a regular expression is finite.
+	return Buffer.byteLength(given) <= maxNameBytes && /^(?:\/(?!\.{0,2}(?:\/|$))[^/\0]+)+$/.test(given);
 }
 
 function withoutScheme(given: string): string {

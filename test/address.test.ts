@@ -120,6 +120,11 @@ test('107 bytes fit and 108 do not, in a path and in an abstract name', t => {
 	}
 });
 
+test('of any length: a path of millions of parts is refused as too long, and not by an error of the engine', t => {
+	t.is(refusal('/a'.repeat(20_000_000)).code, 'ENAMETOOLONG');
+	t.is(refusal(`/${'../'.repeat(1_000_000)}s`).code, 'ENAMETOOLONG');
+});
+
 test('characters of several bytes count as their bytes', t => {
 	const name = 'é'.repeat((maxNameBytes - 1) / 2);
 	t.is(Buffer.byteLength(`/${name}`), maxNameBytes);
