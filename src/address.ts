@@ -59,18 +59,8 @@ export function parseAddress(given: string): Address {
 			address: show(given),
 		});
 	}
-	if (isPlain(given)) return pathname(given, given, given);
 	const written = withoutScheme(given);
 	return written.startsWith('\0') ? abstractAddress(given, written.slice(1)) : pathnameAddress(given, written);
-}
-
-/**
- * An absolute path that is to be resolved and refused nowhere, as most are: one look is enough. (In a process that
- * does other things between, it is not the looking that costs, but how many pieces of code are to be fetched for it.)
- */
-function isPlain(given: string): boolean {
-	// The length first: the stack of a regular expression is finite.
-	return Buffer.byteLength(given) <= maxNameBytes && /^(?:\/(?!\.{0,2}(?:\/|$))[^/\0]+)+$/.test(given);
 }
 
 function withoutScheme(given: string): string {
@@ -93,15 +83,14 @@ function pathnameAddress(given: string, written: string): PathnameAddress {
 		throw refuse(given, 'ERR_ADDRESS_SPELLING', 'it names a directory; give the name of the socket file in it');
 	}
 	const path = absolute(given, written);
-	return pathname(given, path, Buffer.byteLength(path) <= maxNameBytes ? path : written);
-}
-
-function pathname(given: string, path: string, bindPath: string): PathnameAddress {
-	return {kind: 'pathname', given, path, bindPath, lockPath: `${path}.lock`};
+	const fits = Buffer.byteLength(path) <= maxNameBytes;
+	return {kind: 'pathname', given, path, bindPath: fits ? path : written, lockPath: `${path}.lock`};
 }
 
 /** Throws where a relative path leads nowhere, because the working directory was removed. */
 function absolute(given: string, written: string): string {
+	// Nothing to resolve, as is usual, which is sooner seen than done. How it ends was checked before.
+	if (written.startsWith('/') && !/\/\.{0,2}\//.test(written)) return written;
 	try {
 		return resolve(written);
 	} catch {

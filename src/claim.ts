@@ -6,6 +6,7 @@ import type {AcquireOptions} from './options.js';
 import type {Claim} from './protocol/lockfile.js';
 import {formatRecord} from './protocol/record.js';
 import {noPatience, type Patience} from './protocol/waiting.js';
+import {ownUid} from './system/node.js';
 import {namespaceOf} from './system/procfs.js';
 
 /** What this process says of itself to the protocol, and to those whom it refuses. */
@@ -18,11 +19,6 @@ export function claimOf(options: AcquireOptions): Claim {
 		record: fd => record(process.pid, fd),
 		patience: patienceOf(options),
 	};
-}
-
-/** -1 where there are no user ids. */
-export function ownUid(): number {
-	return process.geteuid?.() ?? -1;
 }
 
 /** Makes the text of the record of whoever has the lock by descriptor `fd`; an abstract lock has none. */

@@ -2,10 +2,9 @@
  * `inspect`: what is the state of an address? It takes nothing and disturbs nobody.
  */
 import {parseAddress} from './address.js';
-import {ownUid} from './claim.js';
 import type {BindLockError, Holder} from './errors.js';
 import {look, lookAtName} from './protocol/look.js';
-import {NodeSystem, run} from './system/node.js';
+import {NodeSystem, ownUid, run} from './system/node.js';
 import {namespaceOf} from './system/procfs.js';
 
 /** The state of an address, as it was a moment ago. */

@@ -5,12 +5,11 @@
  */
 
 import type {PathnameAddress} from './address.js';
-import {ownUid} from './claim.js';
 import {addressInUse, BindLockError, codeOf, printable} from './errors.js';
 import type {AcquireOptions} from './options.js';
 import {reclaim} from './protocol/pathname.js';
 import type {Patience} from './protocol/waiting.js';
-import {NodeSystem, run} from './system/node.js';
+import {NodeSystem, ownUid, run} from './system/node.js';
 import {timeLeft} from './system/timers.js';
 import type {TakenAddress} from './taking.js';
 

@@ -4,14 +4,13 @@
  */
 import type {Server} from 'node:net';
 import type {Address, PathnameAddress} from './address.js';
-import {ownUid} from './claim.js';
 import {printable} from './errors.js';
 import type {ListenOptions} from './options.js';
 import type {FileStatus, Listener} from './protocol/calls.js';
 import {sameFile} from './protocol/lockfile.js';
 import {reclaim} from './protocol/pathname.js';
 import {stopServing, stopServingInherited} from './protocol/serving.js';
-import {NodeSystem, run, runSync} from './system/node.js';
+import {NodeSystem, ownUid, run, runSync} from './system/node.js';
 import {
 	adoptListener,
 	bindServer,

@@ -187,8 +187,7 @@ function check<Options>(address: string, options: unknown, checks: Readonly<Reco
 
 /** With the option's name, and what was got instead. */
 function firstProblem(options: object, checks: Readonly<Record<string, Check>>): Problem | undefined {
-	for (const name of Object.keys(options)) {
-		const value = (options as Readonly<Record<string, unknown>>)[name];
+	for (const [name, value] of Object.entries(options)) {
 		if (value === undefined) continue;
 		const checkOne = Object.hasOwn(checks, name) ? checks[name] : undefined;
 		if (checkOne === undefined) {

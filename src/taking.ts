@@ -2,7 +2,7 @@
  * Takes an address, of either kind and in either way; what is taken, and how it is given back.
  */
 import type {AbstractAddress, Address, PathnameAddress} from './address.js';
-import {claimOf, ownUid, patienceOf, recordOf, retakePatience} from './claim.js';
+import {claimOf, patienceOf, recordOf, retakePatience} from './claim.js';
 import {asBindLockError, BindLockError, printable} from './errors.js';
 import {takeLease} from './lease.js';
 import type {Loss} from './lock.js';
@@ -11,10 +11,11 @@ import {takeAbstract} from './protocol/abstract.js';
 import type {Listener, LockSocket, System} from './protocol/calls.js';
 import {adoptLock, giveBackLock, type HeldLock, leaveLock, sameFile, writeRecord} from './protocol/lockfile.js';
 import {retake, type Taken, take} from './protocol/pathname.js';
+import {granted} from './protocol/refusals.js';
 import {isClusterWorker} from './system/cluster.js';
 import {loadFlock} from './system/flock.js';
 import {adoptLockSocket, descriptorOf, listenerOfLock} from './system/lock-socket.js';
-import {NodeSystem, run, runSync} from './system/node.js';
+import {NodeSystem, ownUid, run, runSync} from './system/node.js';
 
 /** An address that is ours. */
 export interface TakenAddress {
@@ -53,29 +54,21 @@ export function takeAddress(
 	loss: Loss,
 ): TakenAddress | Promise<TakenAddress> {
 	const {signal} = options;
-	const explain = (error: unknown): BindLockError => {
+	const explain = (error: unknown): never => {
 		signal?.throwIfAborted();
 		const explained = asBindLockError(address.given, error);
 		// Ten frames are kept: without this all of them are ours, and none is of whoever asked for the address.
 		Error.captureStackTrace(explained, explain);
-		return explained;
+		throw explained;
 	};
-	const settle = (outcome: Outcome): TakenAddress => {
-		if (outcome instanceof BindLockError) throw explain(outcome);
-		return outcome;
-	};
-	let outcome: Outcome | Promise<Outcome>;
 	try {
 		signal?.throwIfAborted();
 		if (!options.exclusive) refuseInWorker(address);
-		outcome = takeByKind(address, options, loss);
+		const outcome = takeByKind(address, options, loss);
+		return outcome instanceof Promise ? outcome.then(granted).catch(explain) : granted(outcome);
 	} catch (error) {
-		throw explain(error);
+		return explain(error);
 	}
-	if (!(outcome instanceof Promise)) return settle(outcome);
-	return outcome.then(settle, error => {
-		throw explain(error);
-	});
 }
 
 /** An address that somebody has is refused by what is returned, everything else by what is thrown: see {@link take}. */

@@ -58,8 +58,7 @@ function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): P
 			if (file instanceof BindLockError) return file;
 			// From here on we have the lock, and whoever waits for this inode looks whether it is still there.
 			remove = created;
-			const found = reclaims ? yield* call('lstat', address.path) : undefined;
-			const reclaimed = found !== undefined && (yield* reclaimFound(address, found, claim.uid));
+			const reclaimed = reclaims && (yield* reclaim(address, claim.uid));
 			const lock = {descriptor, file};
 			yield* writeRecord(lock, claim.record(descriptor));
 			kept = true;
@@ -81,18 +80,12 @@ function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): P
  * @returns whether there was one
  */
 export function* reclaim(address: PathnameAddress, uid: number): Protocol<boolean> {
-	const found = yield* call('lstat', address.path);
-	return found !== undefined && (yield* reclaimFound(address, found, uid));
-}
-
-function* reclaimFound(address: PathnameAddress, first: FileStatus, uid: number): Protocol<boolean> {
-	let found: FileStatus | undefined = first;
 	for (let attempt = 0; attempt < maxReplacements; attempt++) {
+		const found = yield* call('lstat', address.path);
 		if (found === undefined) return false;
 		refuseUnlessOurSocket(address, found, uid);
 		const outcome = yield* unlinkIfDead(address, found);
 		if (outcome !== 'replaced') return outcome === 'unlinked';
-		found = yield* call('lstat', address.path);
 	}
 	throw new BindLockError(
 		`Cannot use ${printable(address.path)}: somebody replaces it all the time, and does not take the lock`,

@@ -39,6 +39,11 @@ import {awaitFlock} from './queue.js';
 import {boundTo, boundToAbstract, hasLockSocket, lockSocketHolder} from './sockets.js';
 import {wakeable} from './timers.js';
 
+/** The effective user id of this process; -1 where there are none. */
+export function ownUid(): number {
+	return process.geteuid?.() ?? -1;
+}
+
 /** Runs to the end; synchronously, unless a call has to be waited for. */
 export function run<Result>(protocol: Protocol<Result>, system: System): Result | Promise<Result> {
 	return drive(protocol, system, 'next', undefined);

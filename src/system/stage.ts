@@ -3,7 +3,7 @@
  */
 import type {Server} from 'node:net';
 import type {Bound, Contention, FileStatus} from '../protocol/calls.js';
-import {NodeSystem} from './node.js';
+import {NodeSystem, ownUid} from './node.js';
 
 /** Exists everywhere, and can be neither unlinked, renamed nor linked over. */
 export const root = '/';
@@ -37,7 +37,7 @@ export class Stage extends NodeSystem {
 
 	override lstat(): FileStatus {
 		super.lstat(root);
-		return {...found, type: 'socket', uid: process.geteuid?.() ?? -1};
+		return {...found, type: 'socket', uid: ownUid()};
 	}
 
 	override truncate(): void {}

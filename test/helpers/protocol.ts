@@ -8,7 +8,7 @@ import {type Taken, take} from '../../src/protocol/pathname.js';
 import {formatRecord} from '../../src/protocol/record.js';
 import {granted} from '../../src/protocol/refusals.js';
 import {noPatience} from '../../src/protocol/waiting.js';
-import {NodeSystem, run, runSync} from '../../src/system/node.js';
+import {NodeSystem, ownUid, run, runSync} from '../../src/system/node.js';
 
 export function pathname(given: string): PathnameAddress {
 	const address = parseAddress(given);
@@ -17,7 +17,7 @@ export function pathname(given: string): PathnameAddress {
 }
 
 export const claim: Claim = {
-	uid: process.geteuid?.() ?? -1,
+	uid: ownUid(),
 	lockFileMode: 0o600,
 	record: (fd = 0) => formatRecord(process.pid, fd, new Date().toISOString(), '"label":"test"}'),
 	patience: noPatience,
