@@ -109,13 +109,16 @@ export class Arena {
 			tell(program, {do: 'abort'});
 			return event;
 		}
-		// It may get the address at this very moment: from now on it has nothing.
 		const killedAt = now();
 		program.signal('SIGKILL');
 		this.tally.killed++;
 		const last = await event.catch(() => undefined);
-		if (last?.event === 'holds' && Number(last['at']) < killedAt) {
-			this.tenures.end(this.tenures.start(program.pid, Number(last['began']), Number(last['at'])), killedAt, now());
+		if (last?.event === 'holds') {
+			// It got the address at this very moment, perhaps after we looked at the clock: on a busy machine there
+			// are tens of milliseconds from that to its death, in which it may serve.
+			const at = Number(last['at']);
+			const tenure = this.tenures.start(program.pid, Number(last['began']), at);
+			this.tenures.end(tenure, Math.max(killedAt, at), now());
 		}
 		return undefined;
 	}

@@ -41,6 +41,11 @@ test('the detectors detect: two tenures that overlap, and an answer from one who
 	t.is(reports.length, 2);
 	tenures.checkLocked([2], 12, 18);
 	t.regex(reports[2] ?? '', /1 had the address and not the lock/);
+	// Killed at the moment that it said so, and may have served until it was dead.
+	tenures.end(tenures.start(4, 0, 25), 25, 28);
+	t.regex(reports[3] ?? '', /two had the address at once/);
+	tenures.check(4, 27, 29);
+	t.is(reports.length, 4);
 });
 
 test('what passes is not reported, what stays is', t => {
