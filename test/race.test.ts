@@ -10,6 +10,7 @@ import {type Program, start, temporaryDirectory, until} from './helpers/programs
 import type {RecipeName} from './helpers/recipes.js';
 
 interface Tally {
+	rounds: number;
 	/** Rounds in which more than one process said that it serves. */
 	saidDouble: number;
 	/** Rounds in which the kernel had more than one listening socket bound to the address. */
@@ -44,19 +45,20 @@ async function startRacers(
 	return racers;
 }
 
-/** Rounds of starting together on a stale socket. */
+/** Rounds of starting together on a stale socket: so many, or until what was counted is enough. */
 async function race(
 	t: ExecutionContext,
 	kind: Kind,
 	recipe: RecipeName,
 	processes: number,
 	rounds: number,
+	isEnough: (tally: Tally) => boolean = () => false,
 ): Promise<Tally> {
 	const place = contested(t, kind);
 	const {address} = place;
 	const racers = await startRacers(t, recipe, place.argument, processes);
-	const tally: Tally = {saidDouble: 0, seenDouble: 0, none: 0};
-	for (let round = 0; round < rounds; round++) {
+	const tally: Tally = {rounds: 0, saidDouble: 0, seenDouble: 0, none: 0};
+	for (; tally.rounds < rounds && !isEnough(tally); tally.rounds++) {
 		if (kind === 'pathname') await makeStale(address);
 		const at = Date.now() + 4;
 		for (const racer of racers) racer.send(`go ${at}`);
@@ -90,18 +92,18 @@ async function checkRound(
 	t.deepEqual([...new Set(events.filter(event => event.event === 'refused').map(event => event.code))], ['EADDRINUSE']);
 }
 
-const perfect: Tally = {saidDouble: 0, seenDouble: 0, none: 0};
+const perfect: Omit<Tally, 'rounds'> = {saidDouble: 0, seenDouble: 0, none: 0};
 
 for (const kind of ['pathname', 'abstract'] as const) {
 	test.serial(
 		`${kind}: four processes start together on a stale socket, 300 rounds: one serves, and is reached`,
 		async t => {
-			t.deepEqual(await race(t, kind, 'bindlock', 4, 300), perfect);
+			t.deepEqual(await race(t, kind, 'bindlock', 4, 300), {...perfect, rounds: 300});
 		},
 	);
 
 	test.serial(`${kind}: sixteen processes start together, 40 rounds`, async t => {
-		t.deepEqual(await race(t, kind, 'bindlock', 16, 40), perfect);
+		t.deepEqual(await race(t, kind, 'bindlock', 16, 40), {...perfect, rounds: 40});
 	});
 
 	for (const way of ['persist', 'wait'] as const) {
@@ -128,12 +130,13 @@ for (const kind of ['pathname', 'abstract'] as const) {
 }
 
 for (const recipe of ['unlink, then listen', 'probe on EADDRINUSE, then unlink', 'probe first, then unlink'] as const) {
-	test.serial(`the detectors detect: "${recipe}" double-serves`, async t => {
-		const tally = await race(t, 'pathname', recipe, 4, 60);
-		t.log(
-			`rounds of 60 with two or more servers: ${tally.saidDouble} by their word, ${tally.seenDouble} in the kernel's table`,
-		);
-		t.true(tally.saidDouble > 0);
-		t.true(tally.seenDouble > 0);
+	// Usually the first or the second; but on a busy machine the processes may run one after the other for many rounds.
+	test.serial(`the detectors detect: "${recipe}" double-serves within 1000 rounds`, async t => {
+		t.timeout(120_000);
+		const isEnough = ({saidDouble, seenDouble}: Tally): boolean => saidDouble >= 3 && seenDouble >= 3;
+		const {rounds, saidDouble, seenDouble} = await race(t, 'pathname', recipe, 4, 1000, isEnough);
+		t.log(`in ${saidDouble} of ${rounds} rounds by their word, in ${seenDouble} in the kernel's table`);
+		t.true(saidDouble > 0);
+		t.true(seenDouble > 0);
 	});
 }
