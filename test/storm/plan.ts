@@ -33,7 +33,7 @@ export function choose(random: Random): Plan {
 			waitMs: random.pick([0, 0, 20, 200, undefined]),
 			removeLockFile: random.chance(0.4),
 		},
-		patienceMs: random.upTo(400),
+		patienceMs: random.upTo(random.pick([40, 400])),
 		impatience: random.pick(['abort', 'abort', 'kill']),
 		holdMs: random.upTo(15),
 		stopMs: random.chance(0.1) ? 1 + random.upTo(60) : 0,
