@@ -9,7 +9,7 @@ import type {Loss} from './lock.js';
 import type {AcquireOptions} from './options.js';
 import {takeAbstract} from './protocol/abstract.js';
 import type {Listener, LockSocket, System} from './protocol/calls.js';
-import {adoptLock, giveBackLock, type HeldLock, leaveLock, sameFile, writeRecord} from './protocol/lockfile.js';
+import {adoptLock, close, giveBackLock, type HeldLock, leaveLock, sameFile, writeRecord} from './protocol/lockfile.js';
 import {retake, type Taken, take} from './protocol/pathname.js';
 import {granted} from './protocol/refusals.js';
 import {isClusterWorker} from './system/cluster.js';
@@ -115,6 +115,7 @@ class TakenPathname implements TakenAddress, LockKeeper {
 	/** Without the signal of the taking: that may be aborted when the lock has long been ours. */
 	readonly #system: NodeSystem;
 	#lock: HeldLock;
+	#retaking: AbortController | undefined;
 
 	constructor(address: PathnameAddress, options: AcquireOptions, {lock, reclaimed}: Taken) {
 		this.reclaimed = reclaimed;
@@ -137,10 +138,16 @@ class TakenPathname implements TakenAddress, LockKeeper {
 	}
 
 	giveBack(): void {
-		runSync(giveBackLock(this.path, this.#lock, this.#options.removeLockFile ?? false), this.#system);
+		this.#retaking?.abort();
+		this.#giveBack(this.#lock);
+	}
+
+	#giveBack(lock: HeldLock): void {
+		runSync(giveBackLock(this.path, lock, this.#options.removeLockFile ?? false), this.#system);
 	}
 
 	leaveTo(heir?: {readonly pid: number; readonly fd: number}): void {
+		this.#retaking?.abort();
 		const record = heir && recordOf(this.#options, ownUid())(heir.pid, heir.fd);
 		runSync(leaveLock(this.#lock, record), this.#system);
 	}
@@ -156,7 +163,15 @@ class TakenPathname implements TakenAddress, LockKeeper {
 
 	async retake(): Promise<void> {
 		const claim = {...claimOf(this.#options), patience: retakePatience()};
-		this.#lock = await run(retake(this.#address, claim, this.#lock), this.#system);
+		this.#retaking = new AbortController();
+		const {signal} = this.#retaking;
+		const lock = await run(retake(this.#address, claim), new NodeSystem(this.#address.given, signal));
+		// Given back at the last moment: then the one that was lost is closed, and its descriptor may be somebody else's.
+		if (signal.aborted) this.#giveBack(lock);
+		signal.throwIfAborted();
+		const lost = this.#lock;
+		this.#lock = lock;
+		runSync(close(lost.descriptor), this.#system);
 	}
 }
 

@@ -3,14 +3,26 @@
  */
 import {subscribe, unsubscribe} from 'node:diagnostics_channel';
 import {once} from 'node:events';
-import {existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync} from 'node:fs';
+import {
+	closeSync,
+	existsSync,
+	fstatSync,
+	lstatSync,
+	mkdirSync,
+	openSync,
+	readFileSync,
+	renameSync,
+	rmSync,
+	unlinkSync,
+	writeFileSync,
+} from 'node:fs';
 import {createServer as createHttpServer, get} from 'node:http';
 import {connect, createServer, type Server, type Socket} from 'node:net';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, type BindLock, inspect, listen} from '../src/index.js';
 import {flockHolders, listeners, reach} from './helpers/detectors.js';
-import {start, temporaryDirectory, until, withDeadline} from './helpers/programs.js';
+import {start, startCommand, temporaryDirectory, until, withDeadline} from './helpers/programs.js';
 
 function pathOf(t: ExecutionContext): string {
 	return join(temporaryDirectory(t), 's');
@@ -211,6 +223,31 @@ test.serial('a lock file removed and taken by a newcomer who has no server in th
 	t.like(await inspect(path), {state: 'held', holder: {pid: newcomer.pid}});
 	t.is(await reach(path), newcomer.pid);
 });
+
+test.serial(
+	'released while a new lock file is waited for: nothing is locked afterwards, and no descriptor is closed twice',
+	async t => {
+		const path = pathOf(t);
+		const {lock} = await serve(t, path);
+		await settled();
+		unlinkSync(`${path}.lock`);
+		const stranger = startCommand(t, 'sh', ['-c', 'exec 9>>"$0"; flock 9; echo locked; read _', `${path}.lock`]);
+		await stranger.next();
+		await until(() => /^\d+: -> FLOCK/m.test(readFileSync('/proc/locks', 'utf8')), 'the wait for the new lock file');
+		await lock.release();
+		// Among them the number of the lock that was released.
+		const descriptors = Array.from({length: 5}, () => openSync('/dev/null', 'r'));
+		t.teardown(() => {
+			for (const descriptor of descriptors) closeSync(descriptor);
+		});
+		// Behind whoever waits already.
+		const next = acquire(path, {waitMs: 5000});
+		await stranger.kill();
+		await (await next).release();
+		for (const descriptor of descriptors) t.notThrows(() => fstatSync(descriptor));
+		t.is(lock.healed, 0);
+	},
+);
 
 test.serial(
 	'R2: a cleaner deletes the lock file and a newcomer comes at once: it is refused, or we report; never two',

@@ -37,13 +37,11 @@ export function take(address: PathnameAddress, claim: Claim): Protocol<Taken | B
 }
 
 /**
- * Locks the file that is at the lock path now, because the one of `lost` is there no more. The
- * socket is not touched: it is ours.
+ * Locks the file that is at the lock path now, because the one that we have locked is there no more. That one
+ * is still to be closed. The socket is not touched: it is ours.
  */
-export function* retake(address: PathnameAddress, claim: Claim, lost: HeldLock): Protocol<HeldLock> {
-	const {lock} = granted(yield* takeLock(address, claim, false));
-	yield* close(lost.descriptor);
-	return lock;
+export function* retake(address: PathnameAddress, claim: Claim): Protocol<HeldLock> {
+	return granted(yield* takeLock(address, claim, false)).lock;
 }
 
 function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): Protocol<Taken | BindLockError> {

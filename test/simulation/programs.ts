@@ -5,7 +5,7 @@
 import type {AbstractAddress, PathnameAddress} from '../../src/address.js';
 import {codeOf} from '../../src/errors.js';
 import {call, type FileStatus} from '../../src/protocol/calls.js';
-import {type Claim, giveBackLock, type HeldLock, sameFile} from '../../src/protocol/lockfile.js';
+import {type Claim, close, giveBackLock, type HeldLock, sameFile} from '../../src/protocol/lockfile.js';
 import {retake, take} from '../../src/protocol/pathname.js';
 import {granted} from '../../src/protocol/refusals.js';
 import {stopServing} from '../../src/protocol/serving.js';
@@ -162,7 +162,10 @@ class OwnProgram {
 				let kept = lock;
 				try {
 					const isIntact = sameFile(yield* call('lstat', lockPath), lock.file);
-					if (!isIntact) kept = yield* retake(address, patient(claim, {waits: 'while'}), lock);
+					if (!isIntact) {
+						kept = yield* retake(address, patient(claim, {waits: 'while'}));
+						yield* close(lock.descriptor);
+					}
 				} catch {
 					// The lock is lost, and it says so; it goes on serving.
 				}
