@@ -229,6 +229,24 @@ testUnless(noFlockCommand())("a flock(1) that knows no long options, as BusyBox'
 	t.is((await waiter.next()).event, 'held');
 });
 
+testUnless(noFlockCommand())('a wait for which there are too few descriptors ends at its deadline, too', async t => {
+	const directory = temporaryDirectory(t);
+	const count = 8;
+	for (let free = 0; free < count; free++) {
+		const lock = await acquire(join(directory, String(free)));
+		t.teardown(() => lock.release());
+	}
+	const program = start(t, 'starved', [directory, String(count), '200'], {
+		before: ['sh', '-c', 'ulimit -n 60 && exec "$@"', 'sh'],
+	});
+	await program.expect('ready');
+	const codes: unknown[] = [];
+	for (let free = 0; free < count; free++) codes.push((await program.expect('outcome'))['code']);
+	t.log(codes.join(' '));
+	t.deepEqual([...new Set(codes)], ['EMFILE', 'EADDRINUSE']);
+	t.true(codes.indexOf('EADDRINUSE') < 4, 'a lock that can be opened, and no child that can be started');
+});
+
 testUnless(noFlockCommand())('nobody wakes up while it waits in the queue of flock(1)', async t => {
 	const address = pathOf(t);
 	await startHolder(t, address);

@@ -7,7 +7,7 @@ import {codeOf} from '../errors.js';
 import type {Listener, LockSocket} from '../protocol/calls.js';
 import {type LockRecord, maxRecordBytes, parseRecord} from '../protocol/record.js';
 import {adoptListener, bypassing, listenerOf} from './server.js';
-import {wakeable} from './timers.js';
+import {timeLeft, wakeable} from './timers.js';
 
 /** Connections that are kept open. One too many is answered and closed: a waiter then comes again. */
 const maxClients = 4096;
@@ -129,6 +129,8 @@ export async function awaitLockSocket(
 	signal: AbortSignal | undefined,
 ): Promise<boolean> {
 	signal?.throwIfAborted();
+	// A connection that fails is known to fail sooner than any timer fires.
+	if (timeLeft(deadline) <= 0) return false;
 	const socket = process.getBuiltinModule('node:net').connect({path: padded(name)});
 	let code: string | undefined;
 	let connected = false;

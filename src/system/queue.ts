@@ -48,6 +48,8 @@ async function queueUp(
 	signal: AbortSignal | undefined,
 ): Promise<boolean> {
 	signal?.throwIfAborted();
+	// Where no child can be started that is known sooner than any timer fires.
+	if (timeLeft(deadline) <= 0) return false;
 	const began = performance.now();
 	const child = process.getBuiltinModule('node:child_process').spawn('/bin/sh', ['-c', script, command, ...verbose], {
 		stdio: ['pipe', 'pipe', 'ignore', descriptor],

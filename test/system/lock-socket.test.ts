@@ -90,3 +90,21 @@ test.serial('one that goes on talking is cut off', async t => {
 	t.true(lock.held);
 	await lock.release();
 });
+
+test.serial('a wait for a holder that is stopped, with a full backlog, ends at its deadline', async t => {
+	const name = freshName(t);
+	const holder = start(t, 'holder', ['acquire', `unix:@${name}`]);
+	await holder.expect('held');
+	holder.signal('SIGSTOP');
+	const clients: Socket[] = [];
+	t.teardown(() => {
+		for (const client of clients) client.destroy();
+	});
+	let full = false;
+	while (!full) {
+		const client = connect(lockName(name));
+		clients.push(client);
+		full = await new Promise(resolve => client.on('connect', () => resolve(false)).on('error', () => resolve(true)));
+	}
+	await t.throwsAsync(withDeadline(acquire(`\0${name}`, {waitMs: 200})), {code: 'EADDRINUSE', message: /waited/});
+});
