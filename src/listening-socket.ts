@@ -3,6 +3,7 @@
  * again, and closed so that nobody else's file goes.
  */
 import type {Server} from 'node:net';
+import {resolve} from 'node:path';
 import type {Address, PathnameAddress} from './address.js';
 import {printable} from './errors.js';
 import type {ListenOptions} from './options.js';
@@ -16,6 +17,7 @@ import {
 	bindServer,
 	type Connection,
 	deliver,
+	descriptorOf,
 	detachListener,
 	interceptClose,
 	listenerOf,
@@ -143,13 +145,19 @@ export class ListeningSocket {
 
 	/** Under the lock, which was looked at just now: only a path that leads to nothing, or to a dead socket, is bound again. */
 	async rebind(address: PathnameAddress): Promise<void> {
-		await run(reclaim(address, ownUid()), this.#system);
+		// Relative, and the working directory has changed: there we have no lock.
+		if (resolve(address.bindPath) !== address.path) {
+			throw new Error(`${printable(address.bindPath)} leads to another directory now`);
+		}
+		// Our own socket, which has lost its file, is bound to the path as well.
+		await run(reclaim(address, ownUid()), new NodeSystem(address.given, undefined, descriptorOf(this.#server)));
 		if (!this.#listening) return;
 		const listener = detachListener(this.#server);
 		// The primary of a cluster has taken it away from its server, which would not know what to do with connections.
 		if (listener === undefined) throw new Error('the listening socket belongs to a cluster');
 		this.#closeListener(listener);
 		this.#inherited = false;
+		this.#listening = false;
 		await this.bind();
 	}
 

@@ -56,5 +56,6 @@ function watch(): void {
 		heals: false,
 		loss: new Loss(),
 		healed: () => {},
+		lost: () => {},
 	}).stop();
 }

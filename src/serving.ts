@@ -181,6 +181,11 @@ export class Serving {
 		this.#succession?.stayForPredecessor();
 	}
 
+	/** Where it could not be bound again, no `close()` of the server leads to the lock any more. */
+	#releaseUnlessListening(): void {
+		if (!this.#socket.listening) this.#lock.releaseNow();
+	}
+
 	/** Both files, for as long as we serve. */
 	#startWatching(): void {
 		const address = this.#address;
@@ -193,6 +198,7 @@ export class Serving {
 			heals: this.#options.heal ?? true,
 			loss: this.#loss,
 			healed: () => this.#lock.healed++,
+			lost: () => this.#releaseUnlessListening(),
 		});
 	}
 }

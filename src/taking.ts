@@ -14,7 +14,7 @@ import {retake, type Taken, take} from './protocol/pathname.js';
 import {granted} from './protocol/refusals.js';
 import {isClusterWorker} from './system/cluster.js';
 import {loadFlock} from './system/flock.js';
-import {adoptLockSocket, descriptorOf, listenerOfLock} from './system/lock-socket.js';
+import {adoptLockSocket, listenerOfLock, lockDescriptorOf} from './system/lock-socket.js';
 import {NodeSystem, ownUid, run, runSync} from './system/node.js';
 
 /** An address that is ours. */
@@ -191,7 +191,7 @@ function takenName(socket: LockSocket, system: NodeSystem): TakenAddress {
 	return {
 		reclaimed: false,
 		giveBack: () => system.closeLockSocket(socket),
-		descriptor: descriptorOf(socket),
+		descriptor: lockDescriptorOf(socket),
 		lockSocket: listenerOfLock(socket),
 		leaveTo: () => system.closeLockSocket(socket),
 	};

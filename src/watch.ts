@@ -41,6 +41,8 @@ export interface Kept {
 	readonly heals: boolean;
 	readonly loss: Loss;
 	healed(): void;
+	/** After the loss was reported. */
+	lost(): void;
 }
 
 /** Watches both files of a server, and heals if that is wanted. */
@@ -99,6 +101,7 @@ export class Watch {
 			this.stop();
 			const lockLostToo = keeper !== undefined && !isIntact(keeper);
 			loss.report(lockLostToo ? lockLost(address, keeper.path, cause) : addressLost(address, cause));
+			this.#kept.lost();
 		}
 	}
 

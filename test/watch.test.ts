@@ -10,6 +10,7 @@ import {
 	lstatSync,
 	mkdirSync,
 	openSync,
+	readdirSync,
 	readFileSync,
 	renameSync,
 	rmSync,
@@ -23,6 +24,7 @@ import test, {type ExecutionContext} from 'ava';
 import {acquire, type BindLock, inspect, listen} from '../src/index.js';
 import {flockHolders, listeners, reach} from './helpers/detectors.js';
 import {start, startCommand, temporaryDirectory, until, withDeadline} from './helpers/programs.js';
+import {makeStaleSync} from './helpers/sockets.js';
 
 function pathOf(t: ExecutionContext): string {
 	return join(temporaryDirectory(t), 's');
@@ -196,6 +198,57 @@ test.serial(
 		}
 	},
 );
+
+test.serial('listen: a dead socket that somebody left over ours is removed, and the path bound again', async t => {
+	for (const how of ['bound', 'renamed'] as const) {
+		const path = pathOf(t);
+		const {lock} = await serve(t, path);
+		t.false(lock.signal.aborted);
+		const left = how === 'bound' ? path : `${path}.dead`;
+		if (how === 'bound') unlinkSync(path);
+		makeStaleSync(left);
+		if (how === 'renamed') renameSync(left, path);
+		await until(() => lock.healed > 0 || lock.signal.aborted, 'the healing');
+		t.is(lock.signal.reason, undefined);
+		t.is(await reach(path), process.pid);
+		await lock.release();
+		t.false(existsSync(path));
+	}
+});
+
+test.serial('listen: after a chdir a relative name is not bound again where it leads now', async t => {
+	const here = process.cwd();
+	t.teardown(() => process.chdir(here));
+	// Its absolute path does not fit into an address.
+	const directory = join(temporaryDirectory(t), 'd'.repeat(60), 'e'.repeat(60));
+	const other = temporaryDirectory(t);
+	mkdirSync(directory, {recursive: true});
+	process.chdir(directory);
+	const {lock} = await serve(t, 's');
+	t.false(lock.signal.aborted);
+	process.chdir(other);
+	unlinkSync(join(directory, 's'));
+	const {reason} = await abortOf(lock);
+	t.like(reason, {code: 'ERR_ADDRESS_LOST'});
+	t.regex(String((reason as {cause?: unknown}).cause), /leads to another directory now/);
+	await lock.release();
+	t.deepEqual(readdirSync(other), []);
+});
+
+test.serial('listen: a path that cannot be bound again gives the lock back: the server listens no more', async t => {
+	const path = pathOf(t);
+	const {server, lock} = await serve(t, path);
+	t.false(lock.signal.aborted);
+	server.listen = () => {
+		const full = Object.assign(new Error('no space left on device'), {code: 'ENOSPC'});
+		setImmediate(() => server.emit('error', full));
+		return server;
+	};
+	unlinkSync(path);
+	t.like((await abortOf(lock)).reason, {code: 'ERR_ADDRESS_LOST'});
+	t.false(server.listening);
+	await (await acquire(path)).release();
+});
 
 test.serial('heal: false only reports', async t => {
 	const path = pathOf(t);

@@ -6,7 +6,7 @@ import type {Server, Socket} from 'node:net';
 import {codeOf} from '../errors.js';
 import type {Listener, LockSocket} from '../protocol/calls.js';
 import {type LockRecord, maxRecordBytes, parseRecord} from '../protocol/record.js';
-import {adoptListener, bypassing, listenerOf} from './server.js';
+import {adoptListener, bypassing, descriptorOf, listenerOf} from './server.js';
 import {timeLeft, wakeable} from './timers.js';
 
 /** Connections that are kept open. One too many is answered and closed: a waiter then comes again. */
@@ -82,9 +82,9 @@ export function closeLockSocket(lockSocket: LockSocket): void {
 	for (const client of clients) client.destroy();
 }
 
-/** The descriptor of the listening socket: Node tells it of no server, but its handle has always had it. */
-export function descriptorOf(lockSocket: LockSocket): number {
-	return (listenerOfLock(lockSocket) as {fd?: number} | undefined)?.fd ?? -1;
+/** The descriptor of the listening socket. */
+export function lockDescriptorOf(lockSocket: LockSocket): number {
+	return descriptorOf((lockSocket as NodeLockSocket).server) ?? -1;
 }
 
 /**

@@ -74,11 +74,16 @@ function drive<Result>(
 export class NodeSystem implements System {
 	readonly #address: string;
 	readonly #signal: AbortSignal | undefined;
+	readonly #own: number | undefined;
 
-	/** @param signal ends the calls that wait, by rejecting with its reason */
-	constructor(address: string, signal?: AbortSignal) {
+	/**
+	 * @param signal ends the calls that wait, by rejecting with its reason
+	 * @param own descriptor of a socket that does not count as bound
+	 */
+	constructor(address: string, signal?: AbortSignal, own?: number) {
 		this.#address = address;
 		this.#signal = signal;
+		this.#own = own;
 	}
 
 	openLockFile(path: string, create: boolean, mode: number): number {
@@ -164,7 +169,7 @@ export class NodeSystem implements System {
 	}
 
 	bound(path: string, socket: FileStatus): Bound | undefined {
-		return boundTo(path, socket);
+		return boundTo(path, socket, this.#own);
 	}
 
 	connect(path: string, pinned: number | undefined): Promise<string> {

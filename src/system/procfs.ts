@@ -140,7 +140,7 @@ function throwTrouble(error: unknown): void {
 	if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(codeOf(error))) throw error;
 }
 
-function linkOrUndefined(path: string): string | undefined {
+export function linkOrUndefined(path: string): string | undefined {
 	try {
 		return readlinkSync(path);
 	} catch {

@@ -112,6 +112,11 @@ export function listenerOf(server: Server): Listener | undefined {
 	return handleOf(server) ?? undefined;
 }
 
+/** Of the listening socket: Node tells it of no server, but its handle has always had it. */
+export function descriptorOf(server: Server): number | undefined {
+	return handleOf(server)?.fd;
+}
+
 /** Connections on which no request was begun yet may be about to begin one; those that were idle before are closed after that. */
 const idleMs = 1000;
 
@@ -179,6 +184,7 @@ interface Internals {
 }
 
 interface Handle {
+	readonly fd?: number;
 	close(...parameters: unknown[]): void;
 	unref(): void;
 	onconnection?: (status: number, connection?: Connection) => void;

@@ -6,16 +6,20 @@ import type {Holder} from '../errors.js';
 import type {Bound, FileStatus, LockSocketHolder} from '../protocol/calls.js';
 import {claimedHolder, withRecord} from './holders.js';
 import {askLockSocket} from './lock-socket.js';
-import {allProcesses, describeProcess, descriptorsOf, leadsTo, readProc} from './procfs.js';
+import {allProcesses, describeProcess, descriptorsOf, leadsTo, linkOrUndefined, readProc} from './procfs.js';
 
 /**
  * A socket in /proc/net/unix that is bound to this file, listening or not. That table has the path
  * as the server wrote it, of this network namespace, and no inode of the file. So a row with the
  * same last name is looked at closer: does its path lead here for the process that has it open?
+ *
+ * @param own descriptor of a socket that does not count
  */
-export function boundTo(path: string, socket: FileStatus): Bound | undefined {
+export function boundTo(path: string, socket: FileStatus, own?: number): Bound | undefined {
+	const ownLink = own === undefined ? undefined : linkOrUndefined(`/proc/self/fd/${own}`);
 	let unnamed: Bound | undefined;
 	for (const {row, owners} of rowsBoundTo(path, socket)) {
+		if (linkOf(row) === ownLink) continue;
 		// Nobody is named for a row that may be of another directory: in a moment its server listens.
 		const owner = owners.find(({pid}) => leadsTo(rootedFor(pid, row.path), socket));
 		const holder = owner === undefined ? undefined : describeProcess(owner.pid);
@@ -43,6 +47,11 @@ export function isNameServed(name: string): boolean {
 	return row !== undefined && isServing(row);
 }
 
+/** As the links in /proc/<pid>/fd name it. */
+function linkOf({inode}: Row): string {
+	return `socket:[${inode}]`;
+}
+
 function isServing({type, listening}: Row): boolean {
 	return listening || type === 'datagram';
 }
@@ -51,7 +60,7 @@ function* rowsBoundTo(path: string, socket: FileStatus): Generator<{row: Row; ow
 	const table = readProc('/proc/net/unix', true);
 	if (table === undefined) return;
 	for (const row of rowsNamed(table, basename(path))) {
-		const owners = [...descriptorsOf(allProcesses(), target => target === `socket:[${row.inode}]`)];
+		const owners = [...descriptorsOf(allProcesses(), target => target === linkOf(row))];
 		if (isBoundHere(row, owners, path, socket)) yield {row, owners};
 	}
 }
@@ -85,7 +94,7 @@ export async function lockSocketHolder(name: string): Promise<LockSocketHolder |
 export function hasLockSocket(pid: number, name: string): boolean {
 	const row = lockRow(name);
 	if (row === undefined) return false;
-	for (const _ of descriptorsOf([pid], target => target === `socket:[${row.inode}]`)) return true;
+	for (const _ of descriptorsOf([pid], target => target === linkOf(row))) return true;
 	return false;
 }
 
@@ -109,7 +118,7 @@ function abstractRow(spellings: readonly string[], suits: (row: Row) => boolean 
 
 /** A process that has the socket open: that one, if it is among them. */
 function ownerOf(row: Row, claimed?: number): Holder | undefined {
-	for (const {pid} of descriptorsOf(processesFrom(claimed), target => target === `socket:[${row.inode}]`)) {
+	for (const {pid} of descriptorsOf(processesFrom(claimed), target => target === linkOf(row))) {
 		return describeProcess(pid);
 	}
 	return undefined;
