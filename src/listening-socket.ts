@@ -25,7 +25,7 @@ import {
 	setSocketMode,
 	stopListening,
 } from './system/server.js';
-import {isBoundByUsAlone} from './system/sockets.js';
+import {isOursAlone} from './system/sockets.js';
 
 export class ListeningSocket {
 	readonly #server: Server;
@@ -122,9 +122,10 @@ export class ListeningSocket {
 		this.#pass = pass;
 		stopListening(this.#server);
 		return () => {
-			// Unless that has a successor, too, the socket would look like a server. If its file is not at the
-			// path any more, nobody finds it there; and closing it would unlink what is.
-			if (retired && listener !== undefined && this.#isOursAlone()) this.#system.closeListener(listener);
+			// Unless that has a successor, too, the socket would look like a server, whatever lies at its path since.
+			const descriptor = descriptorOf(listener);
+			if (!retired || listener === undefined || descriptor === undefined || descriptor < 0) return;
+			if (isOursAlone(descriptor)) this.#closeListener(listener);
 		};
 	}
 
@@ -138,11 +139,6 @@ export class ListeningSocket {
 		}
 	}
 
-	#isOursAlone(): boolean {
-		const path = this.#address.bindPath;
-		return this.#file !== undefined && this.isBound() && isBoundByUsAlone(path, this.#file);
-	}
-
 	/** Under the lock, which was looked at just now: only a path that leads to nothing, or to a dead socket, is bound again. */
 	async rebind(address: PathnameAddress): Promise<void> {
 		// Relative, and the working directory has changed: there we have no lock.
@@ -150,7 +146,7 @@ export class ListeningSocket {
 			throw new Error(`${printable(address.bindPath)} leads to another directory now`);
 		}
 		// Our own socket, which has lost its file, is bound to the path as well.
-		await run(reclaim(address, ownUid()), new NodeSystem(address.given, undefined, descriptorOf(this.#server)));
+		await run(reclaim(address, ownUid()), new NodeSystem(address.given, undefined, descriptorOf(this.listener)));
 		if (!this.#listening) return;
 		const listener = detachListener(this.#server);
 		// The primary of a cluster has taken it away from its server, which would not know what to do with connections.

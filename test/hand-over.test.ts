@@ -216,6 +216,46 @@ test.serial('the successor is killed while the old one drains: the address is fr
 	await lock.release();
 });
 
+test.serial(
+	'the successor is killed while the old one drains: who waits for the address gets it before that ends',
+	async t => {
+		const address = join(temporaryDirectory(t), 's');
+		const program = await relay(t, [address]);
+		const slow = ask(address, '/slow=3000');
+		await ask(address);
+		process.kill(program.pid, 'SIGUSR2');
+		const to = Number((await heard(program, 'handed over'))['to']);
+		const waiter = start(t, 'waiter', [address]);
+		await waiter.expect('waiting');
+		process.kill(to, 'SIGKILL');
+		await waiter.expect('held');
+		t.is((await Promise.race([slow, 'draining'])) as unknown, 'draining');
+		t.is((await slow).pid, program.pid);
+	},
+);
+
+test.serial(
+	'the successor ends and the next server is killed, while the first one drains: the address is free',
+	async t => {
+		const address = join(temporaryDirectory(t), 's');
+		const program = await relay(t, [address]);
+		const slow = ask(address, '/slow=3000');
+		await ask(address);
+		process.kill(program.pid, 'SIGUSR2');
+		const to = Number((await heard(program, 'handed over'))['to']);
+		process.kill(to, 'SIGTERM');
+		await gone(to);
+		const next = start(t, 'holder', ['listen', address]);
+		await next.expect('held');
+		await next.kill();
+		const lock = await acquire(address);
+		t.true(lock.reclaimed);
+		t.is((await Promise.race([slow, 'draining'])) as unknown, 'draining');
+		await lock.release();
+		t.is((await slow).pid, program.pid);
+	},
+);
+
 for (const end of ['goes on', 'is killed']) {
 	test.serial(`a third one serves while the first drains, and the one between them ${end}`, async t => {
 		const address = join(temporaryDirectory(t), 's');

@@ -10,16 +10,22 @@ import {type Bound, call, type Protocol} from './calls.js';
  */
 export const dyingPatienceMs = 100;
 
-/** Throws EADDRINUSE if `look` finds a process bound to the address. */
+/**
+ * Throws EADDRINUSE if `look` finds a process bound to the address.
+ *
+ * @param crashed the last holder did: a predecessor that handed its socket over to it needs a moment to notice, and
+ * to close it
+ */
 export function* refuseIfBound(
 	address: {readonly given: string},
 	look: () => Protocol<Bound | undefined>,
+	crashed = false,
 ): Protocol<void> {
 	let waitedMs = 0;
 	for (let pauseMs = 1; ; pauseMs *= 2) {
 		const bound = yield* look();
 		if (bound === undefined) return;
-		if (bound.holder !== undefined) {
+		if (bound.holder !== undefined && (!crashed || waitedMs >= dyingPatienceMs)) {
 			throw addressInUse(address.given, {holder: bound.holder, why: 'bound without a lock by'});
 		}
 		if (waitedMs >= dyingPatienceMs) {

@@ -56,7 +56,7 @@ function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): P
 			if (file instanceof BindLockError) return file;
 			// From here on we have the lock, and whoever waits for this inode looks whether it is still there.
 			remove = created;
-			const reclaimed = reclaims && (yield* reclaim(address, claim.uid));
+			const reclaimed = reclaims && (yield* reclaim(address, claim.uid, file.size > 0));
 			const lock = {descriptor, file};
 			yield* writeRecord(lock, claim.record(descriptor));
 			kept = true;
@@ -75,14 +75,15 @@ function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): P
 /**
  * Removes a socket file that no process is bound to. Only under the lock.
  *
+ * @param crashed the last holder gave nothing back
  * @returns whether there was one
  */
-export function* reclaim(address: PathnameAddress, uid: number): Protocol<boolean> {
+export function* reclaim(address: PathnameAddress, uid: number, crashed = false): Protocol<boolean> {
 	for (let attempt = 0; attempt < maxReplacements; attempt++) {
 		const found = yield* call('lstat', address.path);
 		if (found === undefined) return false;
 		refuseUnlessOurSocket(address, found, uid);
-		const outcome = yield* unlinkIfDead(address, found);
+		const outcome = yield* unlinkIfDead(address, found, crashed);
 		if (outcome !== 'replaced') return outcome === 'unlinked';
 	}
 	throw new BindLockError(
@@ -117,10 +118,14 @@ export function refuseUnlessOurSocket(address: PathnameAddress, found: FileStatu
  * A socket file whose socket is gone stays dead: no bind() accepts an existing file. So it is
  * enough to show once that this inode is dead, and then that this inode is what gets unlinked.
  */
-function* unlinkIfDead(address: PathnameAddress, found: FileStatus): Protocol<'unlinked' | 'gone' | 'replaced'> {
+function* unlinkIfDead(
+	address: PathnameAddress,
+	found: FileStatus,
+	crashed: boolean,
+): Protocol<'unlinked' | 'gone' | 'replaced'> {
 	return yield* whilePinned(address, found, function* (pinned) {
 		yield* letBindsFinish(address.path);
-		if (!(yield* isDead(address, found, pinned))) return 'replaced';
+		if (!(yield* isDead(address, found, pinned, crashed))) return 'replaced';
 		// A server that takes no lock may have unlinked it and bound anew while we asked. The pin
 		// keeps the inode's number from coming back. Between this look and the unlink nothing
 		// guards against such a server; the kernel has no unlink-if-inode.
@@ -165,11 +170,16 @@ export function* whilePinned<Result>(
  * Whether the pinned socket has no process bound to it. Throws if it has, or if that cannot be
  * told; `false` if it went away while we asked.
  */
-export function* isDead(address: PathnameAddress, found: FileStatus, pinned: number | undefined): Protocol<boolean> {
+export function* isDead(
+	address: PathnameAddress,
+	found: FileStatus,
+	pinned: number | undefined,
+	crashed = false,
+): Protocol<boolean> {
 	// Asked first, because a connection can disturb: a server that serves one and exits, or one
 	// that handles no errors. It also sees sockets that are bound and do not listen yet, which
 	// refuse connections as a dead one does (R4b).
-	yield* refuseIfBound(address, () => call('bound', address.path, found));
+	yield* refuseIfBound(address, () => call('bound', address.path, found), crashed);
 	const answer = yield* call('connect', address.path, pinned);
 	if (answer === 'ECONNREFUSED') return true;
 	// Gone, or dying with our connection in its queue: look again.

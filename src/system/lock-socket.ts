@@ -84,7 +84,7 @@ export function closeLockSocket(lockSocket: LockSocket): void {
 
 /** The descriptor of the listening socket. */
 export function lockDescriptorOf(lockSocket: LockSocket): number {
-	return descriptorOf((lockSocket as NodeLockSocket).server) ?? -1;
+	return descriptorOf(listenerOfLock(lockSocket)) ?? -1;
 }
 
 /**

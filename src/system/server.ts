@@ -112,9 +112,9 @@ export function listenerOf(server: Server): Listener | undefined {
 	return handleOf(server) ?? undefined;
 }
 
-/** Of the listening socket: Node tells it of no server, but its handle has always had it. */
-export function descriptorOf(server: Server): number | undefined {
-	return handleOf(server)?.fd;
+/** Node tells it of no server, but a listening handle has always had it. */
+export function descriptorOf(listener: Listener | undefined): number | undefined {
+	return (listener as Handle | undefined)?.fd;
 }
 
 /** Connections on which no request was begun yet may be about to begin one; those that were idle before are closed after that. */

@@ -29,9 +29,10 @@ export function boundTo(path: string, socket: FileStatus, own?: number): Bound |
 	return unnamed;
 }
 
-/** Whether this process, and no other that we can see, has the socket that is bound to this file. */
-export function isBoundByUsAlone(path: string, socket: FileStatus): boolean {
-	const owners = [...rowsBoundTo(path, socket)].flatMap(({owners}) => owners);
+/** Whether this process, and no other that we can see, has this socket open. */
+export function isOursAlone(descriptor: number): boolean {
+	const link = linkOrUndefined(`/proc/self/fd/${descriptor}`);
+	const owners = [...descriptorsOf(allProcesses(), target => target === link)];
 	return owners.length > 0 && owners.every(({pid}) => pid === process.pid);
 }
 
