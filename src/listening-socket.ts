@@ -112,7 +112,7 @@ export class ListeningSocket {
 	 * Stops listening, and leaves the socket to another process.
 	 *
 	 * @param pass is given the connections that are accepted nevertheless
-	 * @returns to be called when that process has ended
+	 * @returns to be called when that process serves no more
 	 */
 	leave(pass: (connection: Connection) => void): () => void {
 		const {listener} = this;
@@ -121,11 +121,12 @@ export class ListeningSocket {
 		this.#left = true;
 		this.#pass = pass;
 		stopListening(this.#server);
+		let open = retired;
 		return () => {
 			// Unless that has a successor, too, the socket would look like a server, whatever lies at its path since.
-			const descriptor = descriptorOf(listener);
-			if (!retired || listener === undefined || descriptor === undefined || descriptor < 0) return;
-			if (isOursAlone(descriptor)) this.#closeListener(listener);
+			if (!open || listener === undefined || !isOursAlone(descriptorOf(listener))) return;
+			open = false;
+			this.#closeListener(listener);
 		};
 	}
 

@@ -9,7 +9,7 @@ import {type BindLock, type Loss, OwnLock} from './lock.js';
 import type {ListenOptions} from './options.js';
 import type {Listener} from './protocol/calls.js';
 import {cannotSucceed, type Succession} from './successor.js';
-import {type Message, passOn, type Successor} from './system/succession.js';
+import {type Message, passOn, type Successor, whenOver} from './system/succession.js';
 import type {TakenAddress} from './taking.js';
 import {Watch} from './watch.js';
 
@@ -129,6 +129,7 @@ export class Serving {
 		if (this.#alone) this.#taken.giveBack();
 		else this.#taken.leaveTo?.();
 		this.#releasedMeanwhile?.();
+		if (this.#alone) this.#succession?.over();
 	}
 
 	offer(): Offer {
@@ -177,7 +178,10 @@ export class Serving {
 		const abandon = this.#socket.leave(connection =>
 			passOn(successor, key, connection, () => this.#socket.serve(connection)),
 		);
-		successor.once('exit', abandon);
+		whenOver(successor, key, () => {
+			abandon();
+			this.#succession?.over();
+		});
 		this.#succession?.stayForPredecessor();
 	}
 

@@ -96,6 +96,11 @@ export class Succession {
 		this.#predecessor.stay();
 	}
 
+	/** Neither we nor a successor of ours serve any more. */
+	over(): void {
+		this.#predecessor.send('over');
+	}
+
 	fail(error: unknown): void {
 		this.#failed = true;
 		this.#predecessor.send('failed', (error as Error).message);

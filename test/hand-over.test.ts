@@ -234,27 +234,56 @@ test.serial(
 	},
 );
 
-test.serial(
-	'the successor ends and the next server is killed, while the first one drains: the address is free',
-	async t => {
-		const address = join(temporaryDirectory(t), 's');
-		const program = await relay(t, [address]);
-		const slow = ask(address, '/slow=3000');
-		await ask(address);
-		process.kill(program.pid, 'SIGUSR2');
-		const to = Number((await heard(program, 'handed over'))['to']);
-		process.kill(to, 'SIGTERM');
-		await gone(to);
-		const next = start(t, 'holder', ['listen', address]);
-		await next.expect('held');
-		await next.kill();
-		const lock = await acquire(address);
-		t.true(lock.reclaimed);
-		t.is((await Promise.race([slow, 'draining'])) as unknown, 'draining');
-		await lock.release();
-		t.is((await slow).pid, program.pid);
-	},
-);
+for (const end of ['ends', 'closes, and answers its last client'] as const) {
+	test.serial(
+		`the successor ${end}, the next server is killed, and the first one drains: the address is free`,
+		async t => {
+			const address = join(temporaryDirectory(t), 's');
+			const program = await relay(t, [address]);
+			const slow = ask(address, '/slow=3000');
+			await ask(address);
+			process.kill(program.pid, 'SIGUSR2');
+			const to = Number((await heard(program, 'handed over'))['to']);
+			await until(async () => (await ask(address)).pid === to, 'the successor answers');
+			const last = end === 'ends' ? undefined : ask(address, '/slow=3000');
+			await ask(address);
+			process.kill(to, 'SIGTERM');
+			if (last === undefined) await gone(to);
+			else await heard(program, 'closing');
+			const next = start(t, 'holder', ['listen', address]);
+			await next.expect('held');
+			await next.kill();
+			const lock = await acquire(address);
+			t.true(lock.reclaimed);
+			t.is((await Promise.race([slow, last ?? slow, 'draining'])) as unknown, 'draining');
+			await lock.release();
+			t.is((await slow).pid, program.pid);
+			t.is((await last)?.pid, last === undefined ? undefined : to);
+		},
+	);
+}
+
+test.serial('the third one is killed while the first two drain: the address is free', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await relay(t, [address]);
+	const slow = [ask(address, '/slow=3000')];
+	await ask(address);
+	process.kill(program.pid, 'SIGUSR2');
+	const between = Number((await heard(program, 'handed over'))['to']);
+	await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${between}\n`), 'it holds alone');
+	await until(async () => (await ask(address)).pid === between, 'it answers');
+	slow.push(ask(address, '/slow=3000'));
+	await ask(address);
+	process.kill(between, 'SIGUSR2');
+	const third = Number((await heard(program, 'handed over'))['to']);
+	process.kill(third, 'SIGKILL');
+	await (await acquire(address, {waitMs: 2000})).release();
+	t.is((await Promise.race([...slow, 'draining'])) as unknown, 'draining');
+	t.deepEqual(
+		(await Promise.all(slow)).map(({pid}) => pid),
+		[program.pid, between],
+	);
+});
 
 for (const end of ['goes on', 'is killed']) {
 	test.serial(`a third one serves while the first drains, and the one between them ${end}`, async t => {

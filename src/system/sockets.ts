@@ -30,7 +30,7 @@ export function boundTo(path: string, socket: FileStatus, own?: number): Bound |
 }
 
 /** Whether this process, and no other that we can see, has this socket open. */
-export function isOursAlone(descriptor: number): boolean {
+export function isOursAlone(descriptor: number | undefined): boolean {
 	const link = linkOrUndefined(`/proc/self/fd/${descriptor}`);
 	const owners = [...descriptorsOf(allProcesses(), target => target === link)];
 	return owners.length > 0 && owners.every(({pid}) => pid === process.pid);

@@ -17,10 +17,11 @@ const firstDescriptor = 4;
 export interface Message {
 	readonly bindlock: 'handOver';
 	/**
-	 * From the successor: `ready` for the sockets, `serving` on them, `failed`. To it: `socket`, `yours`
-	 * (the old server is out), `connection` (one that the old server has accepted since).
+	 * From the successor: `ready` for the sockets, `serving` on them, `failed`, `over` (neither it nor a successor of
+	 * its own serves any more). To it: `socket`, `yours` (the old server is out), `connection` (one that the old server
+	 * has accepted since).
 	 */
-	readonly step: 'ready' | 'socket' | 'serving' | 'failed' | 'yours' | 'connection';
+	readonly step: 'ready' | 'socket' | 'serving' | 'failed' | 'over' | 'yours' | 'connection';
 	/** Which address. */
 	readonly key: string;
 	/** With `socket`: the server's, or that of an abstract lock. */
@@ -84,6 +85,15 @@ export function passOn(successor: Successor, key: string, connection: Connection
 }
 
 const sending: WeakMap<Successor, number> = new WeakMap();
+
+/** Calls back when the successor does not serve at this address any more: it ends, or says so. More than once, perhaps. */
+export function whenOver(successor: Successor, key: string, over: () => void): void {
+	successor.once('exit', over);
+	successor.on('message', message => {
+		const {bindlock, step, key: of} = (message ?? {}) as Partial<Message>;
+		if (bindlock === 'handOver' && of === key && (step === 'over' || step === 'failed')) over();
+	});
+}
 
 /** Lets us end although the successor goes on. */
 export function letGo(successor: Successor): void {
