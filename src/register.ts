@@ -3,8 +3,9 @@
  * when it closes, with no change to its code. Loaded by `node --import bindlock/register`, or imported first.
  */
 
+import {resolve} from 'node:path';
 import {type Address, parseAddress} from './address.js';
-import {BindLockError} from './errors.js';
+import {BindLockError, printable} from './errors.js';
 import {isAcquiredHere, Loss} from './lock.js';
 import {checkRegisterOptions, type RegisterOptions} from './options.js';
 import {optionsOfEnvironment} from './register-environment.js';
@@ -64,7 +65,7 @@ function lockAndListen(
 	}
 	const failExplained = (error: unknown): void => fail(explained(error));
 	try {
-		const address = parseAddress(asNodeReads(path));
+		const address = addressBoundByNode(path);
 		// By `acquire`, for this very server.
 		if (isAcquiredHere(address)) listen();
 		else takeAndListen(server, address, options, listen, failExplained);
@@ -87,6 +88,7 @@ function takeAndListen(
 	openInotify();
 	const taking = takeAddress(address, rehearsing({...options, signal: calledOff.signal}), loss);
 	const bind = (taken: TakenAddress): void => {
+		refuseElsewhere(address, taken);
 		const serving = new Serving(server, address, options, taken, loss);
 		listenUnderLock(server, serving, listen);
 		loss.whenReported(reason => process.emitWarning(reason.message, 'BindLockWarning'));
@@ -134,6 +136,22 @@ function listenUnderLock(server: Server, serving: Serving, listen: () => void): 
 	// If not, the bind has failed and Node is about to say so.
 	if (server.listening) serving.attach();
 	else serving.giveUp();
+}
+
+/** Node binds what it was given, and libuv unlinks just that, also where a relative name leads elsewhere by then. */
+function addressBoundByNode(path: string): Address {
+	const address = parseAddress(asNodeReads(path));
+	return address.kind === 'pathname' ? {...address, bindPath: path} : address;
+}
+
+/** While we waited the working directory may have changed: where a relative name leads now we have no lock. */
+function refuseElsewhere(address: Address, taken: TakenAddress): void {
+	if (address.kind === 'abstract' || resolve(address.bindPath) === address.path) return;
+	taken.giveBack();
+	throw new BindLockError(
+		`Cannot use the address ${printable(address.given)}: it is relative, and the working directory has changed since; give an absolute path`,
+		{code: 'ERR_ADDRESS_SPELLING', address: address.given},
+	);
 }
 
 /** Node knows no `unix:`: to it that is the beginning of a relative path. */

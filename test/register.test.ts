@@ -10,7 +10,8 @@ import {promisify} from 'node:util';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, inspect} from '../src/index.js';
 import {makeStale, reach} from './helpers/detectors.js';
-import {type Program, type StartOptions, start, temporaryDirectory, until} from './helpers/programs.js';
+import {type Program, type StartOptions, start, startCommand, temporaryDirectory, until} from './helpers/programs.js';
+import {serveNaively} from './helpers/sockets.js';
 
 const run = promisify(execFile);
 const register = new URL('../src/register.js', import.meta.url).href;
@@ -105,7 +106,6 @@ test('abstract: a second one is refused', async t => {
 		process.stdin.on('end', () => process.exit()).resume();`;
 	const program = join(temporaryDirectory(t), 'abstract.mjs');
 	writeFileSync(program, script);
-	const {startCommand} = await import('./helpers/programs.js');
 	const first = startCommand(t, process.execPath, ['--import', register, program]);
 	await first.expect('listening');
 	const second = startCommand(t, process.execPath, ['--import', register, program]);
@@ -160,6 +160,48 @@ async function output(t: ExecutionContext, name: string, text: string, ...option
 }
 
 const index = new URL('../src/index.js', import.meta.url).href;
+
+test('a relative name, and another working directory when the server closes: ours goes, and what is there stays', async t => {
+	const directory = temporaryDirectory(t);
+	const [ours, theirs] = [join(directory, 'a', 's'), join(directory, 'b', 's')];
+	mkdirSync(join(directory, 'a'));
+	mkdirSync(join(directory, 'b'));
+	const other = serveNaively(t, theirs);
+	const text = `const server = require('node:net').createServer();
+		process.chdir(${JSON.stringify(join(directory, 'a'))});
+		server.listen('s', () => {
+			console.log(server.address());
+			process.chdir(${JSON.stringify(join(directory, 'b'))});
+			server.close(() => console.log('close'));
+		});`;
+	t.is(await output(t, 'app.cjs', text, '--import', register), 's\nclose\n');
+	t.false(existsSync(ours));
+	t.true(other.listening && existsSync(theirs));
+});
+
+test('a relative name that leads to another directory when its lock is granted is not bound there', async t => {
+	const directory = temporaryDirectory(t);
+	mkdirSync(join(directory, 'a'));
+	mkdirSync(join(directory, 'b'));
+	const lock = await acquire(join(directory, 'a', 's'));
+	const program = join(directory, 'app.cjs');
+	writeFileSync(
+		program,
+		`const say = event => console.log(JSON.stringify({event}));
+		const server = require('node:net').createServer();
+		process.chdir(${JSON.stringify(join(directory, 'a'))});
+		server.on('error', ({code}) => say(code)).listen('s', () => say('listening'));
+		process.chdir(${JSON.stringify(join(directory, 'b'))});
+		say('waits');`,
+	);
+	const waiter = startCommand(t, process.execPath, ['--import', register, program], {
+		env: {BINDLOCK_WAIT_MS: '20000'},
+	});
+	await waiter.expect('waits');
+	await lock.release();
+	t.is((await waiter.next()).event, 'ERR_ADDRESS_SPELLING');
+	await (await acquire(join(directory, 'a', 's'), {waitMs: 5000})).release();
+});
 
 test('a stale socket in the way: listening comes later, and until then close() calls it off', async t => {
 	const address = join(temporaryDirectory(t), 's');
