@@ -20,7 +20,7 @@ import {ignoreError, letGo, type Message, type Successor, sendSocket, startSucce
  * @param modulePath the program, for example `process.argv[1]`
  * @returns the successor's process
  * @throws BindLockError `ERR_HAND_OVER_FAILED`; `ERR_LOCK_NOT_HELD`, `ERR_INVALID_ARG_VALUE`,
- * `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` before anything was started
+ * `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_WORKER_UNSUPPORTED_OPERATION` before anything was started
  *
  * @example
  * ```ts
@@ -37,13 +37,15 @@ export async function handOver(
 ): Promise<Successor> {
 	const list = [locks].flat() as readonly BindLock[];
 	const {timeoutMs = 30_000, ...how} = checkHandOverOptions(list[0]?.address ?? '', options);
+	refuseInWorkerThread(list);
 	const offers = offerAll(list);
-	const successor = startSuccessor(modulePath, how, new Map(offers.map(({key, descriptor}) => [key, descriptor])));
+	let successor: Successor | undefined;
 	try {
+		successor = startSuccessor(modulePath, how, new Map(offers.map(({key, descriptor}) => [key, descriptor])));
 		await agreement(successor, offers, timeoutMs);
 	} catch (error) {
 		// Not before it is gone: it has our lock and our sockets, too.
-		await ended(successor);
+		if (successor !== undefined) await ended(successor);
 		for (const offer of offers) offer.withdraw();
 		throw cannotHandOver(offers[0], error as Error);
 	}
@@ -53,6 +55,15 @@ export async function handOver(
 	}
 	letGo(successor);
 	return successor;
+}
+
+/** Only of a whole process can we say that it ends without unlinking the path that its successor serves. */
+function refuseInWorkerThread([lock]: readonly BindLock[]): void {
+	if (process.getBuiltinModule('node:worker_threads').isMainThread) return;
+	throw new BindLockError('A worker thread cannot hand over its server, only the main thread can', {
+		code: 'ERR_WORKER_UNSUPPORTED_OPERATION',
+		address: lock?.address ?? '',
+	});
 }
 
 function offerAll(locks: readonly BindLock[]): readonly Offer[] {

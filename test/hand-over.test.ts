@@ -2,17 +2,27 @@
  * Handing over a running server: no client is refused, nothing is lost, and if the successor fails
  * half way the old server still serves and still holds.
  */
-import {existsSync, readFileSync, unlinkSync} from 'node:fs';
+import {once} from 'node:events';
+import {existsSync, readdirSync, readFileSync, unlinkSync} from 'node:fs';
 import {get} from 'node:http';
 import {createServer} from 'node:net';
 import {join} from 'node:path';
+import {Worker} from 'node:worker_threads';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, handOver, inspect, listen} from '../src/index.js';
 import {testUnless} from './helpers/abilities.js';
 import {gone} from './helpers/command.js';
 import {flockHolders, listeners} from './helpers/detectors.js';
 import {nodeOf, noNode, otherVersions} from './helpers/node-versions.js';
-import {type Event, type Program, type StartOptions, start, temporaryDirectory, until} from './helpers/programs.js';
+import {
+	type Event,
+	type Program,
+	type StartOptions,
+	start,
+	temporaryDirectory,
+	until,
+	withDeadline,
+} from './helpers/programs.js';
 
 /** Starts a server that can hand itself over; all its generations end with the test. */
 async function relay(
@@ -233,6 +243,86 @@ test.serial(
 		t.is((await slow).pid, program.pid);
 	},
 );
+
+test.serial('what is on its way to a successor that dies is served by the old one, but for what was sent', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await relay(t, [address]);
+	const slow = ask(address, '/slow=3000');
+	await ask(address);
+	process.kill(program.pid, 'SIGUSR2');
+	const to = Number((await heard(program, 'handed over'))['to']);
+	await until(async () => (await ask(address)).pid === to, 'the successor answers');
+	const descriptors = (): number => readdirSync(`/proc/${program.pid}/fd`).length;
+	process.kill(to, 'SIGSTOP');
+	const before = descriptors();
+	const asked = Array.from({length: 8}, () => ask(address));
+	await until(() => descriptors() >= before + 7, 'the old one has accepted all, and could send one');
+	process.kill(to, 'SIGKILL');
+	const answers = await withDeadline(Promise.all(asked));
+	t.log(answers.map(({pid, error}) => error ?? (pid === program.pid ? 'answered' : pid)).join());
+	t.true(answers.filter(({pid}) => pid === program.pid).length >= 7);
+	t.is((await slow).pid, program.pid);
+});
+
+test.serial('what an old server throws after its hand-over is printed, and its successor serves on', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await relay(t, [address]);
+	const slow = ask(address, '/slow=3000');
+	await ask(address);
+	process.kill(program.pid, 'SIGUSR2');
+	const to = Number((await heard(program, 'handed over'))['to']);
+	await until(async () => (await ask(address)).pid === to, 'the successor answers');
+	process.kill(program.pid, 'SIGHUP');
+	await heard(program, 'ended');
+	await slow;
+	t.is((await ask(address)).pid, to);
+	process.kill(to, 'SIGTERM');
+	t.like(await program.exited, {code: 1});
+	t.regex(program.stderr, /Error: on its way out\n +at /);
+});
+
+test.serial('an old server that dies while its successor starts leaves nothing in the way of that', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await relay(t, [address], 'waits for its parent to die');
+	process.kill(program.pid, 'SIGUSR2');
+	const {pid} = await heard(program, 'waits');
+	program.signal('SIGKILL');
+	await until(async () => (await ask(address)).pid === pid, 'the successor serves');
+	t.like(await inspect(address), {state: 'held', holder: {pid}});
+});
+
+test.serial(
+	'a successor that cannot be started: the server is watched and healed as before, and can be handed over',
+	async t => {
+		const address = join(temporaryDirectory(t), 's');
+		const server = createServer();
+		const lock = await listen(server, address);
+		t.teardown(() => lock.release());
+		for (const [modulePath, options] of [
+			['a\0b', {}],
+			['relay.js', {args: ['\0']}],
+		] as const) {
+			await t.throwsAsync(handOver(lock, modulePath, options), {code: 'ERR_HAND_OVER_FAILED'});
+		}
+		unlinkSync(address);
+		await until(() => existsSync(address), 'the healing');
+		await t.throwsAsync(handOver(lock, join(address, 'nothing.js')), {code: 'ERR_HAND_OVER_FAILED', message: /ended/});
+	},
+);
+
+test.serial('a worker thread cannot hand over', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const text = `import {createServer} from 'node:net';
+		import {parentPort} from 'node:worker_threads';
+		import {handOver, listen} from ${JSON.stringify(new URL('../src/index.js', import.meta.url).href)};
+		const lock = await listen(createServer(), ${JSON.stringify(address)});
+		await handOver(lock, 'nothing.js').catch(({code}) => parentPort.postMessage([code, lock.held]));
+		await lock.release();`;
+	const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(text)}`));
+	const [message] = await once(worker, 'message');
+	t.deepEqual(message, ['ERR_WORKER_UNSUPPORTED_OPERATION', true]);
+	await once(worker, 'exit');
+});
 
 for (const end of ['ends', 'closes, and answers its last client'] as const) {
 	test.serial(

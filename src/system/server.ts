@@ -158,10 +158,18 @@ export function deliver(server: Server, connection: Connection): void {
  */
 function endWithoutCleanup(): void {
 	if (process.listeners('exit').includes(endNow)) return;
-	process.on('exit', endNow);
+	process.on('exit', endNow).on('uncaughtExceptionMonitor', noteFailure);
+}
+
+let failing = false;
+
+/** Then Node prints the error after the listeners of `'exit'`, and ends without that cleanup by itself. */
+function noteFailure(): void {
+	failing = process.listenerCount('uncaughtException') === 0 && !process.hasUncaughtExceptionCaptureCallback();
 }
 
 function endNow(): void {
+	if (failing) return;
 	const listeners = process.listeners('exit');
 	// Those that come after this one have to be served, too.
 	for (const listener of listeners.slice(listeners.indexOf(endNow) + 1)) listener.call(process, exitCode());

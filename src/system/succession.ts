@@ -3,6 +3,8 @@
  * that a child inherits, which carry locks.
  */
 import type {ChildProcess, SendHandle} from 'node:child_process';
+import {closeSync, fstatSync} from 'node:fs';
+import {leadsTo} from './procfs.js';
 import type {Connection} from './server.js';
 
 /** The process of a successor, as `child_process.fork` gives it. */
@@ -73,18 +75,39 @@ export function passOn(successor: Successor, key: string, connection: Connection
 		otherwise();
 		return;
 	}
-	sending.set(successor, (sending.get(successor) ?? 0) + 1);
-	successor.channel?.ref();
-	successor.send({bindlock: 'handOver', step: 'connection', key} satisfies Message, connection as never, error => {
-		const left = (sending.get(successor) ?? 1) - 1;
-		sending.set(successor, left);
-		if (left === 0) successor.channel?.unref();
-		if (error === null) connection.close();
+	const unsent = unsentTo(successor);
+	const settle = (wasSent: boolean): void => {
+		if (!unsent.delete(fail)) return;
+		if (unsent.size === 0) letGo(successor);
+		if (wasSent) connection.close();
 		else otherwise();
-	});
+	};
+	const fail = (): void => settle(false);
+	unsent.add(fail);
+	successor.ref();
+	successor.channel?.ref();
+	const message: Message = {bindlock: 'handOver', step: 'connection', key};
+	successor.send(message, connection as never, error => settle(error === null));
 }
 
-const sending: WeakMap<Successor, number> = new WeakMap();
+/**
+ * Node sends one socket after the other, and says nothing of those that are left when the channel closes: no callback
+ * is called then, and no `'disconnect'` comes (measured on Node 20).
+ */
+function unsentTo(successor: Successor): Set<() => void> {
+	let unsent = sending.get(successor);
+	if (unsent === undefined) {
+		const failing = new Set<() => void>();
+		successor.once('exit', () => {
+			for (const fail of failing) fail();
+		});
+		sending.set(successor, failing);
+		unsent = failing;
+	}
+	return unsent;
+}
+
+const sending: WeakMap<Successor, Set<() => void>> = new WeakMap();
 
 /** Calls back when the successor does not serve at this address any more: it ends, or says so. More than once, perhaps. */
 export function whenOver(successor: Successor, key: string, over: () => void): void {
@@ -122,9 +145,20 @@ function readInheritance(): Record<string, number> {
 	if (text === undefined || process.send === undefined) return {};
 	try {
 		const {parent, numbers} = JSON.parse(text) as {parent: number; numbers: Record<string, number>};
-		return parent === process.ppid ? numbers : {};
+		if (parent === process.ppid) return numbers;
+		// Of a predecessor that has died since: its lock would be in our way, and in everybody's.
+		for (const [key, descriptor] of Object.entries(numbers)) closeIfLock(key, descriptor);
+		return {};
 	} catch {
 		return {};
+	}
+}
+
+function closeIfLock(key: string, descriptor: number): void {
+	try {
+		if (leadsTo(`${key}.lock`, fstatSync(descriptor, {bigint: true}))) closeSync(descriptor);
+	} catch {
+		// Not inherited, or an abstract lock, which is no descriptor of ours.
 	}
 }
 
