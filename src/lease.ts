@@ -35,9 +35,11 @@ export async function takeLease(
 	const system = new NodeSystem(address.given, options.signal);
 	const {default: lockfile} = await import('proper-lockfile');
 	const lock = {lockfilePath: address.lockPath, realpath: false, stale: staleMs};
+	let held = false;
 	const take = async (): Promise<void> => {
 		refuseOtherBackend(address, system);
-		const onCompromised = (cause: Error): void =>
+		const onCompromised = (cause: Error): void => {
+			held = false;
 			compromised(
 				cannotLease(
 					address,
@@ -46,20 +48,27 @@ export async function takeLease(
 					cause,
 				),
 			);
+		};
 		await lockfile.lock(address.path, {...lock, onCompromised});
+		held = true;
+	};
+	const giveBack = (): void => {
+		// By the path: one that was lost may be a new one of ours by now.
+		if (!held) return;
+		held = false;
+		try {
+			lockfile.unlockSync(address.path, lock);
+		} catch {
+			// Lost just now, so there is nothing to give back.
+		}
 	};
 	try {
 		await waitFor(take, patience, options.signal);
 	} catch (error) {
+		// An abort may come when the lease has just been taken.
+		giveBack();
 		throw refusal(address, patience, error);
 	}
-	const giveBack = (): void => {
-		try {
-			lockfile.unlockSync(address.path, lock);
-		} catch {
-			// Lost before, so there is nothing to give back.
-		}
-	};
 	try {
 		options.signal?.throwIfAborted();
 		const reclaimed = await run(reclaim(address, ownUid()), system);

@@ -1,7 +1,7 @@
 /**
  * The lease backend: what it promises, and that it and flock refuse each other.
  */
-import {existsSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, readdirSync, rmdirSync, statSync, utimesSync, writeFileSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {join} from 'node:path';
 import test from 'ava';
@@ -87,6 +87,42 @@ test('a lost lease aborts the signal and crashes nobody', async t => {
 	t.like(lock.signal.reason, {code: 'ERR_LEASE_COMPROMISED', name: 'BindLockError'});
 	t.false(lock.held);
 	await lock.release();
+});
+
+test('a wait that is aborted while the lease is being taken leaves none', async t => {
+	const directory = temporaryDirectory(t);
+	let aborted = 0;
+	for (let round = 0; round < 20; round++) {
+		const path = join(directory, String(round));
+		const abort = new AbortController();
+		const taking = acquire(path, {backend: 'lease', waitMs: 5000, signal: abort.signal});
+		const settled = taking.then(
+			lock => lock.release(),
+			() => {
+				aborted++;
+			},
+		);
+		while (!existsSync(`${path}.lock`)) await new Promise(resolve => setImmediate(resolve));
+		abort.abort(new Error('enough'));
+		await settled;
+		t.false(existsSync(`${path}.lock`));
+	}
+	t.log(`${aborted} of 20 in time`);
+	t.true(aborted > 0);
+});
+
+test('to release a lease that was lost does not give back the next one', async t => {
+	const path = join(temporaryDirectory(t), 's');
+	const lost = await acquire(path, {backend: 'lease'});
+	const aborted = new Promise(resolve => lost.signal.addEventListener('abort', resolve));
+	rmdirSync(`${path}.lock`);
+	await withDeadline(aborted);
+	const next = await acquire(path, {backend: 'lease'});
+	await lost.release();
+	t.true(existsSync(`${path}.lock`));
+	await t.throwsAsync(acquire(path, {backend: 'lease'}), {code: 'EADDRINUSE'});
+	await next.release();
+	t.false(existsSync(`${path}.lock`));
 });
 
 test('a file under way or a foreign server is refused as with flock, and the lease is given back', async t => {
