@@ -4,7 +4,7 @@
  */
 
 import {resolve} from 'node:path';
-import {type Address, parseAddress} from './address.js';
+import {type Address, keyOf, parseAddress} from './address.js';
 import {BindLockError, printable} from './errors.js';
 import {isAcquiredHere, Loss} from './lock.js';
 import {checkRegisterOptions, type RegisterOptions} from './options.js';
@@ -12,7 +12,7 @@ import {optionsOfEnvironment} from './register-environment.js';
 import {rehearsing} from './rehearsal.js';
 import {Serving} from './serving.js';
 import {bindsForWorkers, isClusterWorker} from './system/cluster.js';
-import {holdPending, patchListen} from './system/patch.js';
+import {holdPending, type Listening, patchListen} from './system/patch.js';
 import type {Server} from './system/server.js';
 import {openInotify} from './system/watcher.js';
 import {type TakenAddress, takeAddress} from './taking.js';
@@ -43,7 +43,7 @@ function registration(): Registration {
 
 function patch(): Registration {
 	let settings: RegisterOptions = optionsOfEnvironment(process.env);
-	patchListen((server, path, listen, fail) => lockAndListen(server, path, settings, listen, fail));
+	patchListen((server, listening, listen, fail) => lockAndListen(server, listening, settings, listen, fail));
 	return {
 		configure: options => {
 			settings = {...settings, ...options};
@@ -53,13 +53,15 @@ function patch(): Registration {
 
 function lockAndListen(
 	server: Server,
-	path: string,
+	listening: Listening,
 	{exclude, ...options}: RegisterOptions,
 	listen: () => void,
 	fail: (error: unknown) => void,
 ): void {
 	// The primary binds for a cluster's workers, and has the lock.
-	if (exclude?.test(path) || isClusterWorker()) {
+	const {path} = listening;
+	// Not by `test()`: that begins where the last one ended, for an expression with the flag g.
+	if ((exclude !== undefined && path.search(exclude) !== -1) || isClusterWorker()) {
 		listen();
 		return;
 	}
@@ -68,7 +70,7 @@ function lockAndListen(
 		const address = addressBoundByNode(path);
 		// By `acquire`, for this very server.
 		if (isAcquiredHere(address)) listen();
-		else takeAndListen(server, address, options, listen, failExplained);
+		else takeAndListen(server, address, listening, options, listen, failExplained);
 	} catch (error) {
 		// What Node throws itself it throws at once.
 		if (!(error instanceof BindLockError)) throw error;
@@ -79,6 +81,7 @@ function lockAndListen(
 function takeAndListen(
 	server: Server,
 	address: Address,
+	{binding, signal}: Listening,
 	options: RegisterOptions,
 	listen: () => void,
 	fail: (error: unknown) => void,
@@ -86,43 +89,60 @@ function takeAndListen(
 	const calledOff = new AbortController();
 	const loss = new Loss();
 	openInotify();
-	const taking = takeAddress(address, rehearsing({...options, signal: calledOff.signal}), loss);
+	const take = (): TakenAddress | Promise<TakenAddress> =>
+		takeAddress(address, rehearsing({...options, signal: calledOff.signal}), loss);
+	const taking = leaving.get(keyOf(address))?.then(take) ?? take();
 	const bind = (taken: TakenAddress): void => {
 		refuseElsewhere(address, taken);
-		const serving = new Serving(server, address, options, taken, loss);
+		const serving = new Serving(server, address, {...options, ...binding}, taken, loss);
 		listenUnderLock(server, serving, listen);
 		loss.whenReported(reason => process.emitWarning(reason.message, 'BindLockWarning'));
 	};
-	if (taking instanceof Promise) bindLater(server, taking, () => calledOff.abort(), bind, fail);
-	else bind(taking);
+	if (!(taking instanceof Promise)) {
+		bind(taking);
+		return;
+	}
+	const settle = holdPending(server, signal, () => {
+		calledOff.abort();
+		leaveBehind(keyOf(address), settled);
+	});
+	const settled = bindLater(taking, settle, bind, fail);
+}
+
+/** What was called off, and may have the lock for a moment longer: whoever listens there next comes after that. */
+const leaving: Map<string, Promise<void>> = new Map();
+
+function leaveBehind(key: string, settled: Promise<void>): void {
+	leaving.set(key, settled);
+	void settled.then(() => {
+		if (leaving.get(key) === settled) leaving.delete(key);
+	});
 }
 
 /** Something is to be waited for: a probe of what is left at the path, or a holder. */
-function bindLater(
-	server: Server,
+async function bindLater(
 	taking: Promise<TakenAddress>,
-	callOff: () => void,
+	settle: () => boolean,
 	bind: (taken: TakenAddress) => void,
 	fail: (error: unknown) => void,
-): void {
-	const settle = holdPending(server, callOff);
-	taking.then(
-		taken => {
-			if (!settle()) {
-				taken.giveBack();
-				return;
-			}
-			try {
-				bind(taken);
-			} catch (error) {
-				// Too late to throw it at whoever called listen().
-				fail(error);
-			}
-		},
-		error => {
-			if (settle()) fail(error);
-		},
-	);
+): Promise<void> {
+	let taken: TakenAddress;
+	try {
+		taken = await taking;
+	} catch (error) {
+		if (settle()) fail(error);
+		return;
+	}
+	if (!settle()) {
+		taken.giveBack();
+		return;
+	}
+	try {
+		bind(taken);
+	} catch (error) {
+		// Too late to throw it at whoever called listen().
+		fail(error);
+	}
 }
 
 /** Binds as Node does; from then on the lock is held for as long as the server listens. */

@@ -220,6 +220,76 @@ test('a stale socket in the way: listening comes later, and until then close() c
 	t.false(existsSync(address));
 });
 
+test('closed and listening again, while the first wait has not ended: the second one counts', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	await makeStale(address);
+	const text = `const {createServer} = require('node:net');
+		const server = createServer();
+		server.on('error', ({message}) => console.log(message)).on('close', () => console.log('close'));
+		server.listen(${JSON.stringify(address)}, () => console.log('called off'));
+		server.close();
+		server.removeAllListeners('listening');
+		server.listen(${JSON.stringify(address)}, () => {
+			console.log('listening');
+			server.close();
+		});`;
+	t.is(await output(t, 'app.cjs', text, '--import', register), 'close\nlistening\nclose\n');
+	await makeStale(address);
+	const other = `const {createServer} = require('node:net');
+		createServer().listen(${JSON.stringify(address)}).close();
+		const server = createServer().listen(${JSON.stringify(address)}, () => {
+			console.log('the other one');
+			server.close();
+		});`;
+	t.is(await output(t, 'app.cjs', other, '--import', register), 'the other one\n');
+});
+
+test('the signal of listen() calls off a wait', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const lock = await acquire(address);
+	const text = `import {createServer} from 'node:net';
+		import {register} from ${JSON.stringify(register)};
+		register({waitMs: 10000});
+		const controller = new AbortController();
+		const server = createServer().on('close', () => console.log('close'));
+		server.listen({path: ${JSON.stringify(address)}, signal: controller.signal});
+		setImmediate(() => controller.abort());
+		const late = createServer().on('close', () => console.log('close at once'));
+		late.listen({path: ${JSON.stringify(address)}, signal: AbortSignal.abort()});`;
+	t.is(await output(t, 'app.mjs', text), 'close at once\nclose\n');
+	await lock.release();
+});
+
+test('what was given to listen() is given again on healing', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const text = `const {statSync, unlinkSync} = require('node:fs');
+		const server = require('node:net').createServer();
+		const show = () => console.log((statSync(${JSON.stringify(address)}).mode & 0o777).toString(8));
+		server.listen({path: ${JSON.stringify(address)}, readableAll: true, writableAll: true}, () => {
+			show();
+			server.once('listening', () => {
+				show();
+				server.close();
+			});
+			unlinkSync(${JSON.stringify(address)});
+		});`;
+	t.is(await output(t, 'app.cjs', text, '--import', register), '777\n777\n');
+});
+
+test('an expression for exclude that remembers where it was excludes every time', async t => {
+	const directory = temporaryDirectory(t);
+	const text = `import {existsSync} from 'node:fs';
+		import {createServer} from 'node:net';
+		import {register} from ${JSON.stringify(register)};
+		register({exclude: /public/g});
+		for (const name of ['public1', 'public2', 'private', 'public3']) {
+			const path = ${JSON.stringify(directory)} + '/' + name;
+			await new Promise(resolve => createServer().listen(path, resolve).unref());
+			console.log(name, existsSync(path + '.lock'));
+		}`;
+	t.is(await output(t, 'app.mjs', text), 'public1 false\npublic2 false\nprivate true\npublic3 false\n');
+});
+
 test('loaded by --require: a message that is sent at once reaches the worker of a cluster', async t => {
 	const text = `const cluster = require('node:cluster');
 		if (cluster.isPrimary) {

@@ -2,13 +2,26 @@
  * The hook in front of `net.Server.prototype.listen`: which calls bind a Unix address, and Node's own
  * behaviour for what happens before the bind.
  */
-import {Server} from 'node:net';
+import {type ListenOptions, Server} from 'node:net';
 import {isBypassed} from './server.js';
 
 type Listen = (this: Server, ...args: unknown[]) => Server;
 
-/** What to do with a server that is about to bind `path`: calls `listen` or `fail`, at once or later. */
-export type BeforeListen = (server: Server, path: string, listen: () => void, fail: (error: unknown) => void) => void;
+/** What a server was told by `listen`. */
+export interface Listening {
+	readonly path: string;
+	/** What is to be the same when it is bound again. */
+	readonly binding: Pick<ListenOptions, 'backlog' | 'readableAll' | 'writableAll'>;
+	readonly signal: AbortSignal | undefined;
+}
+
+/** What to do with a server that is about to bind a path: calls `listen` or `fail`, at once or later. */
+export type BeforeListen = (
+	server: Server,
+	listening: Listening,
+	listen: () => void,
+	fail: (error: unknown) => void,
+) => void;
 
 /**
  * From now on `before` is asked for every server that listens on a Unix address. TCP ports, handles, descriptors and
@@ -28,7 +41,7 @@ export function patchListen(before: BeforeListen): void {
 		}
 		before(
 			this,
-			path,
+			{path, ...detailsOf(args)},
 			() => original.apply(this, args),
 			error => failToListen(this, path, args.at(-1), error),
 		);
@@ -53,26 +66,44 @@ function unixPathOf(args: readonly unknown[]): string | undefined {
 	return typeof path === 'string' && isPipeName(path) ? path : undefined;
 }
 
+/** `listen(path, backlog)` or `listen(options, backlog)`, of which the options come first. */
+function detailsOf([first, ...rest]: readonly unknown[]): Omit<Listening, 'path'> {
+	const options = (typeof first === 'object' ? first : {}) as ListenOptions;
+	const backlog = options.backlog || rest.slice(0, 2).map(Number).find(Boolean);
+	const {readableAll, writableAll, signal} = options;
+	return {
+		binding: {
+			...(backlog === undefined ? {} : {backlog}),
+			...(readableAll === undefined ? {} : {readableAll}),
+			...(writableAll === undefined ? {} : {writableAll}),
+		},
+		signal,
+	};
+}
+
 function isPipeName(text: string): boolean {
 	return !(Number(text) >= 0);
 }
 
-/** Servers that are to listen as soon as the address is theirs. */
-const pending: WeakSet<Server> = new WeakSet();
+/** Servers that are to listen as soon as the address is theirs, and by which call. */
+const pending: WeakMap<Server, object> = new WeakMap();
 
 /**
  * Until the address is ours the server is neither listening nor idle: a `close()` calls it off, and is answered as for
- * a server that listens.
+ * a server that listens; so does the signal that was given to `listen`, as Node has it.
  *
  * @param called off by `close()`
  * @returns to be called when it has an end; `false` if it was called off before
  */
-export function holdPending(server: Server, calledOff: () => void): () => boolean {
-	pending.add(server);
+export function holdPending(server: Server, signal: AbortSignal | undefined, calledOff: () => void): () => boolean {
+	const call = {};
+	pending.set(server, call);
 	const hadOwn = Object.hasOwn(server, 'close');
 	const close = server.close;
+	const abort = (): void => void server.close();
 	const restore = (): void => {
 		pending.delete(server);
+		signal?.removeEventListener('abort', abort);
 		if (hadOwn) server.close = close;
 		else delete (server as Partial<Server>).close;
 	};
@@ -83,8 +114,10 @@ export function holdPending(server: Server, calledOff: () => void): () => boolea
 		process.nextTick(() => server.emit('close'));
 		return server;
 	};
+	if (signal?.aborted) process.nextTick(() => pending.get(server) === call && abort());
+	signal?.addEventListener('abort', abort);
 	return () => {
-		const still = pending.has(server);
+		const still = pending.get(server) === call;
 		if (still) restore();
 		return still;
 	};
