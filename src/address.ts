@@ -32,6 +32,16 @@ export interface AbstractAddress {
 
 export type Address = PathnameAddress | AbstractAddress;
 
+/** Whether what is given to `bind` still leads to the path: a relative name may not, after a `chdir`. */
+export function leadsToItsPath({bindPath, path}: PathnameAddress): boolean {
+	try {
+		return resolve(bindPath) === path;
+	} catch {
+		// The working directory was removed.
+		return false;
+	}
+}
+
 /** The same for every way to write an address. */
 export function keyOf(address: Address): string {
 	return address.kind === 'pathname' ? address.path : `\0${address.name}`;

@@ -3,8 +3,7 @@
  * again, and closed so that nobody else's file goes.
  */
 import type {Server} from 'node:net';
-import {resolve} from 'node:path';
-import type {Address, PathnameAddress} from './address.js';
+import {type Address, leadsToItsPath, type PathnameAddress} from './address.js';
 import {printable} from './errors.js';
 import type {ListenOptions} from './options.js';
 import type {FileStatus, Listener} from './protocol/calls.js';
@@ -142,8 +141,8 @@ export class ListeningSocket {
 
 	/** Under the lock, which was looked at just now: only a path that leads to nothing, or to a dead socket, is bound again. */
 	async rebind(address: PathnameAddress): Promise<void> {
-		// Relative, and the working directory has changed: there we have no lock.
-		if (resolve(address.bindPath) !== address.path) {
+		// There we have no lock.
+		if (!leadsToItsPath(address)) {
 			throw new Error(`${printable(address.bindPath)} leads to another directory now`);
 		}
 		// Our own socket, which has lost its file, is bound to the path as well.

@@ -3,8 +3,7 @@
  * when it closes, with no change to its code. Loaded by `node --import bindlock/register`, or imported first.
  */
 
-import {resolve} from 'node:path';
-import {type Address, keyOf, parseAddress} from './address.js';
+import {type Address, keyOf, leadsToItsPath, parseAddress} from './address.js';
 import {BindLockError, printable} from './errors.js';
 import {isAcquiredHere, Loss} from './lock.js';
 import {checkRegisterOptions, type RegisterOptions} from './options.js';
@@ -58,10 +57,11 @@ function lockAndListen(
 	listen: () => void,
 	fail: (error: unknown) => void,
 ): void {
-	// The primary binds for a cluster's workers, and has the lock.
 	const {path} = listening;
 	// Not by `test()`: that begins where the last one ended, for an expression with the flag g.
-	if ((exclude !== undefined && path.search(exclude) !== -1) || isClusterWorker()) {
+	const isExcluded = exclude !== undefined && path.search(exclude) !== -1;
+	// The primary binds for a cluster's workers, and has the lock.
+	if (isExcluded || isClusterWorker()) {
 		listen();
 		return;
 	}
@@ -166,7 +166,7 @@ function addressBoundByNode(path: string): Address {
 
 /** While we waited the working directory may have changed: where a relative name leads now we have no lock. */
 function refuseElsewhere(address: Address, taken: TakenAddress): void {
-	if (address.kind === 'abstract' || resolve(address.bindPath) === address.path) return;
+	if (address.kind === 'abstract' || leadsToItsPath(address)) return;
 	taken.giveBack();
 	throw new BindLockError(
 		`Cannot use the address ${printable(address.given)}: it is relative, and the working directory has changed since; give an absolute path`,

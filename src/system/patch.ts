@@ -77,7 +77,8 @@ function detailsOf([first, ...rest]: readonly unknown[]): Omit<Listening, 'path'
 			...(readableAll === undefined ? {} : {readableAll}),
 			...(writableAll === undefined ? {} : {writableAll}),
 		},
-		signal,
+		// Of anything else Node says what it is not.
+		signal: signal instanceof AbortSignal ? signal : undefined,
 	};
 }
 
