@@ -3,6 +3,7 @@
  */
 import {resolve} from 'node:path';
 import {BindLockError, printable, show} from './errors.js';
+import {asKernelFinds} from './system/directory.js';
 
 /** A socket with a file. */
 export interface PathnameAddress {
@@ -35,9 +36,8 @@ export type Address = PathnameAddress | AbstractAddress;
 /** Whether what is given to `bind` still leads to the path: a relative name may not, after a `chdir`. */
 export function leadsToItsPath({bindPath, path}: PathnameAddress): boolean {
 	try {
-		return resolve(bindPath) === path;
+		return absolute(bindPath, bindPath) === path;
 	} catch {
-		// The working directory was removed.
 		return false;
 	}
 }
@@ -101,11 +101,18 @@ function pathnameAddress(given: string, written: string): PathnameAddress {
 function absolute(given: string, written: string): string {
 	// Nothing to resolve, as is usual, which is sooner seen than done. How it ends was checked before.
 	if (written.startsWith('/') && !/\/\.{0,2}\//.test(written)) return written;
+	const found = isTextual(written) ? undefined : asKernelFinds(written);
+	if (found !== undefined) return found;
 	try {
 		return resolve(written);
 	} catch {
 		throw refuse(given, 'ENOENT', 'it is relative, and the working directory does not exist any more');
 	}
+}
+
+/** To the kernel `..` after a symbolic link is the directory above its target. At the beginning there is no link: the working directory has none. */
+function isTextual(written: string): boolean {
+	return !`/${written.replace(/^\/*(\.{0,2}\/+)*/, '')}`.includes('/../');
 }
 
 function abstractAddress(given: string, name: string): AbstractAddress {

@@ -2,7 +2,7 @@
  * `listen`: any kind of server, from the bind to the release.
  */
 import {once} from 'node:events';
-import {lstatSync} from 'node:fs';
+import {lstatSync, mkdirSync, symlinkSync} from 'node:fs';
 import {createServer as createHttpServer, request} from 'node:http';
 import {connect as connectHttp2, createServer as createHttp2Server, createSecureServer} from 'node:http2';
 import {createServer as createHttpsServer, request as requestHttps} from 'node:https';
@@ -213,4 +213,21 @@ test.serial('backlog bounds the connections that wait to be accepted', async t =
 		t.is((await Promise.all(answers)).includes('EAGAIN'), refused);
 		await lock.release();
 	}
+});
+
+test.serial('.. after a symbolic link: locked, bound and removed where the kernel finds it', async t => {
+	const directory = temporaryDirectory(t);
+	for (const name of ['real/sub', 'other']) mkdirSync(join(directory, name), {recursive: true});
+	symlinkSync(join(directory, 'real', 'sub'), join(directory, 'other', 'link'));
+	const path = `${directory}/other/link/../s`;
+	const plain = createServer().listen(path);
+	await once(plain, 'listening');
+	t.deepEqual(await namesIn(join(directory, 'real')), ['s', 'sub']);
+	await t.throwsAsync(listen(createServer(), path), {code: 'EADDRINUSE'});
+	plain.close();
+	const lock = await listen(createServer(), path);
+	t.is(lock.lockPath, join(directory, 'real', 's.lock'));
+	t.like(await inspect(join(directory, 'real', 's')), {state: 'held'});
+	await lock.release();
+	t.deepEqual(await namesIn(join(directory, 'other')), ['link']);
 });

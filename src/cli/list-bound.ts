@@ -18,7 +18,8 @@ export async function boundEntries(sockets: readonly BoundSocket[]): Promise<Ent
 	const entries: Entry[] = [];
 	const used = new Set<BoundSocket>();
 	for (const socket of names) {
-		const lock = locks.get(keyOf(socket, padded(lockNameOf(socket) ?? '')));
+		const lockName = lockNameOf(socket);
+		const lock = lockName === undefined ? undefined : locks.get(keyOf(socket, padded(lockName)));
 		if (lock !== undefined) used.add(lock);
 		entries.push(await nameEntry(socket, lock));
 	}

@@ -1,6 +1,7 @@
 /**
  * Who is bound to a socket file or an abstract name, as the kernel's table of sockets knows it.
  */
+import {existsSync} from 'node:fs';
 import {basename, isAbsolute} from 'node:path';
 import type {Holder} from '../errors.js';
 import type {Bound, FileStatus, LockSocketHolder} from '../protocol/calls.js';
@@ -132,11 +133,18 @@ function* processesFrom(first: number | undefined): Generator<number> {
 }
 
 function isBoundHere(row: Row, owners: readonly {readonly pid: number}[], path: string, socket: FileStatus): boolean {
-	if (owners.some(({pid}) => leadsTo(rootedFor(pid, row.path), socket))) return true;
-	if (isAbsolute(row.path)) return owners.length === 0 && (row.path === path || leadsTo(row.path, socket));
-	// Relative to a directory that its process has left, perhaps: if it listens, connecting tells.
-	// If it does not listen yet, nothing can tell, and what may be alive is not to be removed.
-	return row.type === 'stream' && !row.listening;
+	const seen = owners.map(({pid}) => rootedFor(pid, row.path));
+	if (seen.some(each => leadsTo(each, socket))) return true;
+	// If it listens, connecting tells. If it does not listen yet, nothing can tell, and what may be alive is not to be
+	// removed: where it may be the one.
+	const isUntold = row.type === 'stream' && !row.listening;
+	// Relative to a directory that its process has left, perhaps.
+	if (!isAbsolute(row.path)) return isUntold;
+	const isNamed = row.path === path || leadsTo(row.path, socket);
+	// Of a process that cannot be seen, and that may see the file under another path.
+	if (owners.length === 0) return isNamed || (isUntold && !existsSync(row.path));
+	// Its process has another root since it bound it.
+	return isNamed && isUntold && !seen.some(each => existsSync(each));
 }
 
 /** The path as that process sees it: under its root, which may be a container's, or its working directory. */

@@ -3,6 +3,7 @@
  */
 import {accessSync, closeSync, constants, openSync, readdirSync, readlinkSync, statSync, unlinkSync} from 'node:fs';
 import {join} from 'node:path';
+import {maxNameBytes} from '../address.js';
 import {codeOf} from '../errors.js';
 import {type Flock, loadFlock, queueingCommand} from './flock.js';
 import {readProc} from './procfs.js';
@@ -31,7 +32,8 @@ export function tryFlock(directory: string): 'works' | 'does not exclude' | stri
 	const descriptors: number[] = [];
 	try {
 		const flock: Flock = loadFlock(path);
-		descriptors.push(openSync(path, 'wx', 0o600), openSync(path, 'r+'));
+		descriptors.push(openSync(path, 'wx', 0o600));
+		descriptors.push(openSync(path, 'r+'));
 		const [first = -1, second = -1] = descriptors;
 		if (!flock(first)) return 'does not lock';
 		return flock(second) ? 'does not exclude' : 'works';
@@ -47,6 +49,8 @@ export function tryFlock(directory: string): 'works' | 'does not exclude' | stri
 export function tryBind(directory: string): Promise<string> {
 	const server = process.getBuiltinModule('node:net').createServer();
 	const path = join(directory, `.bl-${process.pid}`);
+	// Node 20 and 22 would cut it, and bind elsewhere.
+	if (Buffer.byteLength(path) > maxNameBytes) return Promise.resolve('ENAMETOOLONG');
 	return new Promise(resolve => {
 		server.on('error', error => resolve(codeOf(error)));
 		server.listen({path, exclusive: true}, () => server.close(() => resolve('works')));

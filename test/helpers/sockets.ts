@@ -19,7 +19,7 @@ export type SocketKind =
 
 const script = `
 import json, os, socket, sys
-kind, path, elsewhere, root = sys.argv[1:]
+kind, path, elsewhere, root, jail = sys.argv[1:]
 if root: os.chroot(root)
 types = {'datagram': socket.SOCK_DGRAM, 'seqpacket': socket.SOCK_SEQPACKET}
 server = socket.socket(socket.AF_UNIX, types.get(kind, socket.SOCK_STREAM))
@@ -37,21 +37,22 @@ if kind == 'full':
     except BlockingIOError:
         pass
 if elsewhere: os.chdir(elsewhere)
+if jail: os.chroot(jail)
 print(json.dumps({'event': 'ready', 'pid': os.getpid()}), flush=True)
 sys.stdin.read()
 `;
 
-/** A process that has such a socket bound to the path, until its test ends; with `chdir`, it has left its directory since; with `chroot`, the path is below that. */
+/** A process that has such a socket bound to the path, until its test ends; with `chdir`, it has left its directory since; with `chroot`, the path is below that; with `jail`, that is its root since. */
 export async function startSocket(
 	t: ExecutionContext,
 	kind: SocketKind,
 	path: string,
-	options: StartOptions & {readonly chdir?: string; readonly chroot?: string} = {},
+	options: StartOptions & {readonly chdir?: string; readonly chroot?: string; readonly jail?: string} = {},
 ): Promise<Program> {
 	const program = startCommand(
 		t,
 		python,
-		['-c', script, kind, path, options.chdir ?? '', options.chroot ?? ''],
+		['-c', script, kind, path, options.chdir ?? '', options.chroot ?? '', options.jail ?? ''],
 		options,
 	);
 	await program.expect('ready');

@@ -9,10 +9,17 @@ import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, BindLockError, inspect} from '../../src/index.js';
 import type {System} from '../../src/protocol/calls.js';
-import {noNetworkNamespaces, noPython, testUnless} from '../helpers/abilities.js';
+import {noMounts, noNetworkNamespaces, noPidNamespaces, noPython, testUnless} from '../helpers/abilities.js';
 import {listeners, makeStale} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
-import {type Program, type StartOptions, start, temporaryDirectory} from '../helpers/programs.js';
+import {
+	notRoot,
+	type Program,
+	type StartOptions,
+	start,
+	startCommand,
+	temporaryDirectory,
+} from '../helpers/programs.js';
 import {giveBack, systemWith, takeWith} from '../helpers/protocol.js';
 import {startSocket} from '../helpers/sockets.js';
 import {contentOf, inodeOf, namesIn} from '../helpers/tree.js';
@@ -121,6 +128,41 @@ maybePython('a socket between bind and listen whose process has left its directo
 	const directory = temporaryDirectory(t);
 	await startSocket(t, 'bound', 's', {cwd: directory, chdir: '/'});
 	await refused(t, join(directory, 's'));
+});
+
+testUnless(noPython(), notRoot)(
+	'a socket between bind and listen whose process has another root since is not taken for dead',
+	async t => {
+		const address = join(temporaryDirectory(t), 'jailed');
+		await startSocket(t, 'bound', address, {jail: temporaryDirectory(t)});
+		await refused(t, address);
+		t.true(existsSync(address));
+	},
+);
+
+testUnless(
+	noPython(),
+	noPidNamespaces(),
+	noMounts(),
+)('nor is one of a process that cannot be seen, and sees the file under another path', async t => {
+	const [directory, elsewhere] = [temporaryDirectory(t), temporaryDirectory(t)];
+	const before = [
+		'unshare',
+		'--mount',
+		'--pid',
+		'--fork',
+		'--kill-child',
+		'sh',
+		'-c',
+		'mount --bind "$0" "$1" && shift && exec "$@"',
+	];
+	const script = `import {acquire} from ${JSON.stringify(new URL('../../src/index.js', import.meta.url).href)};
+			await acquire(${JSON.stringify(join(directory, 'hidden'))}).catch(({code}) => console.log(JSON.stringify({event: code})));`;
+	await startSocket(t, 'bound', join(elsewhere, 'hidden'), {before: [...before, directory, elsewhere]});
+	const inside = ['unshare', '--mount', '--pid', '--fork', '--mount-proc', '--kill-child'];
+	const looker = startCommand(t, process.execPath, ['--input-type=module', '-e', script], {before: inside});
+	t.is((await looker.next()).event, 'EADDRINUSE');
+	t.true(existsSync(join(directory, 'hidden')));
 });
 
 test.serial('a stopped server with a full backlog is alive, by the table and by connecting', async t => {

@@ -36,7 +36,7 @@ test.serial('the process that is, by the file and not by its name', async t => {
 });
 
 test.serial('a dead server is not bound any more, although a client has not noticed', async t => {
-	const address = join(temporaryDirectory(t), 's');
+	const address = join(temporaryDirectory(t), 'table');
 	const program = start(t, 'naive', [address]);
 	await program.expect('listening');
 	t.is(boundAt(address)?.holder?.pid, program.pid);
@@ -49,7 +49,7 @@ test.serial('a dead server is not bound any more, although a client has not noti
 });
 
 test.serial('accepted connections carry the path of their listener, and do not count when it is closed', async t => {
-	const address = join(temporaryDirectory(t), 's');
+	const address = join(temporaryDirectory(t), 'table');
 	const program = start(t, 'naive', [address]);
 	await program.expect('listening');
 	linkSync(address, `${address}.kept`);
@@ -68,7 +68,7 @@ test.serial('accepted connections carry the path of their listener, and do not c
 });
 
 testUnless(noPython())('connections that wait to be accepted carry it too, and do not hide the listener', async t => {
-	const address = join(temporaryDirectory(t), 's');
+	const address = join(temporaryDirectory(t), 'table');
 	const program = await startSocket(t, 'full', address);
 	t.true(rowsOf(address).filter(row => / 0001 02 +0 /.test(row)).length > 20, 'they are in the table');
 	t.like(boundAt(address)?.holder, {pid: program.pid, verifiedBy: 'kernel'});
@@ -76,7 +76,7 @@ testUnless(noPython())('connections that wait to be accepted carry it too, and d
 
 testUnless(noPython())('every type of socket, listening or not', async t => {
 	for (const kind of ['bound', 'datagram', 'seqpacket'] as const) {
-		const address = join(temporaryDirectory(t), 's');
+		const address = join(temporaryDirectory(t), 'table');
 		const program = await startSocket(t, kind, address);
 		t.like(boundAt(address)?.holder, {pid: program.pid, verifiedBy: 'kernel'}, kind);
 	}
