@@ -29,10 +29,10 @@ function boundAt(path: string): ReturnType<typeof boundTo> {
 
 test.serial('the process that is, by the file and not by its name', async t => {
 	const [here, there] = [temporaryDirectory(t), temporaryDirectory(t)];
-	await makeStale(join(here, 's'));
-	serveNaively(t, join(there, 's'));
-	t.is(boundAt(join(here, 's')), undefined);
-	t.like(boundAt(join(there, 's'))?.holder, {pid: process.pid, verifiedBy: 'kernel'});
+	await makeStale(join(here, 'table'));
+	serveNaively(t, join(there, 'table'));
+	t.is(boundAt(join(here, 'table')), undefined);
+	t.like(boundAt(join(there, 'table'))?.holder, {pid: process.pid, verifiedBy: 'kernel'});
 });
 
 test.serial('a dead server is not bound any more, although a client has not noticed', async t => {
@@ -84,24 +84,24 @@ testUnless(noPython())('every type of socket, listening or not', async t => {
 
 test.serial('a server seen through two names of its file', async t => {
 	const directory = temporaryDirectory(t);
-	serveNaively(t, join(directory, 's'));
+	serveNaively(t, join(directory, 'table'));
 	mkdirSync(join(directory, 'd'));
-	linkSync(join(directory, 's'), join(directory, 'd', 's'));
-	t.like(boundAt(join(directory, 'd', 's'))?.holder, {pid: process.pid});
+	linkSync(join(directory, 'table'), join(directory, 'd', 'table'));
+	t.like(boundAt(join(directory, 'd', 'table'))?.holder, {pid: process.pid});
 });
 
 testUnless(notRoot, noPython())('a server in another root directory, by its own path there', async t => {
 	const directory = temporaryDirectory(t);
-	const program = await startSocket(t, 'bound', '/s', {chroot: directory});
-	t.like(boundAt(join(directory, 's'))?.holder, {pid: program.pid});
+	const program = await startSocket(t, 'bound', '/table', {chroot: directory});
+	t.like(boundAt(join(directory, 'table'))?.holder, {pid: program.pid});
 });
 
 testUnless(noMounts())('a server in another mount namespace, by its own path there', async t => {
 	const [here, there] = [temporaryDirectory(t), temporaryDirectory(t)];
 	const before = ['unshare', '--mount', 'sh', '-c', `mount --bind '${here}' '${there}' && exec "$@"`, 'sh'];
-	const program = start(t, 'naive', [join(there, 's')], {before});
+	const program = start(t, 'naive', [join(there, 'table')], {before});
 	await program.expect('listening');
-	t.like(boundAt(join(here, 's'))?.holder, {pid: program.pid});
+	t.like(boundAt(join(here, 'table'))?.holder, {pid: program.pid});
 });
 
 function rowsOf(path: string): string[] {
