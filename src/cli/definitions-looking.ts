@@ -39,14 +39,14 @@ export const list: CommandDefinition = {
 	summary: 'every Unix socket that a process is bound to, and those left behind in directories',
 	description: [
 		'Prints a table of all bound sockets, abstract ones included, of all network namespaces that this user may look into: their process, the state of their lock, its label, and how long they have been there. In each DIRECTORY and below it, on the same filesystem, it also finds stale sockets, and locks whose server has not bound yet.',
-		'States: held, foreign, stale and blocked as for status; masked: bound and alive, but its path is gone or leads to the socket of another server, so that nobody can reach it.',
+		'States: held, foreign, stale and blocked as for status; masked: bound and alive, but its socket file was removed or replaced, so that nobody can reach it; unknown: bound, but it cannot be told whether that is so, because ss(8) of iproute2 is not installed or its process cannot be seen.',
 		'Without root, processes of other users are not named. Takes no lock. A socket file in a DIRECTORY to which no process in sight is bound is asked by one connection.',
 	],
 	arguments: [{name: 'DIRECTORY', kind: 'directory', required: false, variadic: true}],
 	options: [],
 	fields: {
 		address: 'the path, or @ and the abstract name; as its server wrote it if it cannot be reached from here',
-		state: '"held", "foreign", "masked", "stale" or "blocked"',
+		state: '"held", "foreign", "masked", "unknown", "stale" or "blocked"',
 		type: '"stream", "datagram" or "seqpacket"; absent if nothing is bound',
 		listening: 'whether it accepts connections; absent if nothing is bound',
 		processes: 'that have the socket open: {pid, uid, command, since} each; empty if they may not be seen',

@@ -8,12 +8,11 @@ import {describeProcess} from '../system/procfs.js';
 import {padded} from '../system/sockets.js';
 import {type BoundSocket, fileAt} from '../system/table.js';
 import {parseArgument} from './addresses.js';
-import {type Entry, identity} from './list-left.js';
+import type {Entry} from './list-left.js';
 import {reasonJson} from './show.js';
 
 export async function boundEntries(sockets: readonly BoundSocket[]): Promise<Entry[]> {
-	const masked = maskedAmong(sockets);
-	const names = sockets.filter(({path}) => path.startsWith('@'));
+	const names = sockets.filter(({isAbstract}) => isAbstract);
 	const locks = new Map(names.map(socket => [keyOf(socket, socket.path), socket]));
 	const entries: Entry[] = [];
 	const used = new Set<BoundSocket>();
@@ -25,38 +24,20 @@ export async function boundEntries(sockets: readonly BoundSocket[]): Promise<Ent
 	}
 	// The lock socket of a name is told with that name; alone it is a lock whose server has yet to bind.
 	const shown = entries.filter(({socket}) => socket !== undefined && !used.has(socket));
-	for (const socket of sockets) if (!socket.path.startsWith('@')) shown.push(pathEntry(socket, masked.has(socket)));
+	for (const socket of sockets) if (!socket.isAbstract) shown.push(pathEntry(socket));
 	return shown;
 }
 
-function pathEntry(socket: BoundSocket, isMasked: boolean): Entry {
+function pathEntry(socket: BoundSocket): Entry {
 	const processes = processesOf(socket);
-	const {here, path, file} = socket;
+	const {here, path, file, isThere} = socket;
 	const address = here === undefined || here.startsWith('/proc/') ? path : here;
 	const lockPath = here === undefined ? undefined : `${here}.lock`;
-	if (isMasked) return {address, state: 'masked', socket, processes};
+	if (isThere !== true) return {address, state: isThere === false ? 'masked' : 'unknown', socket, processes};
 	const common = {address, socket, processes, ...(file === undefined ? {} : {since: file.since})};
 	if (lockPath === undefined || fileAt(lockPath) === undefined) return {...common, state: 'foreign'};
 	const lock = lockOf(lockPath);
 	return {...common, state: lock === undefined ? 'foreign' : 'held', holder: lock?.holder, lockPath};
-}
-
-/**
- * Bound to a path that is gone, or at which another socket lies. The table has no inode of the
- * file, so of several sockets at one file it is the newest that made it.
- */
-function maskedAmong(sockets: readonly BoundSocket[]): Set<BoundSocket> {
-	const masked = new Set<BoundSocket>();
-	const newest = new Map<string, BoundSocket>();
-	for (const socket of [...sockets].sort((one, other) => Number(one.inode) - Number(other.inode))) {
-		const {file, path, pids} = socket;
-		if (file?.isSocket) {
-			const before = newest.get(identity(file));
-			if (before !== undefined) masked.add(before);
-			newest.set(identity(file), socket);
-		} else if (path.startsWith('/') && pids.length > 0) masked.add(socket);
-	}
-	return masked;
 }
 
 async function nameEntry(socket: BoundSocket, lock: BoundSocket | undefined): Promise<Entry> {

@@ -5,13 +5,13 @@ import type {Holder} from '../errors.js';
 import {type Inspection, inspect} from '../inspect.js';
 import {lockOf} from '../system/locks.js';
 import {scanDirectory} from '../system/scan.js';
-import {type BoundSocket, type FoundFile, fileAt} from '../system/table.js';
+import {type BoundSocket, type FoundFile, fileAt, identity} from '../system/table.js';
 import {reasonJson} from './show.js';
 
 /** A row of the table. */
 export interface Entry {
 	readonly address: string;
-	readonly state: 'held' | 'foreign' | 'masked' | 'stale' | 'blocked';
+	readonly state: 'held' | 'foreign' | 'masked' | 'unknown' | 'stale' | 'blocked';
 	readonly socket?: BoundSocket;
 	/** That have the socket open. */
 	readonly processes: readonly Holder[];
@@ -26,7 +26,7 @@ export async function leftEntries(
 	directories: readonly string[],
 	bound: readonly BoundSocket[],
 ): Promise<{readonly entries: readonly Entry[]; readonly unread: readonly string[]}> {
-	const known = new Set(bound.map(({file}) => file && identity(file)));
+	const known = new Set(bound.map(({file, isThere}) => file && isThere !== false && identity(file)));
 	const entries = new Map<string, Entry>();
 	const unread: string[] = [];
 	for (const directory of directories) {
@@ -44,10 +44,6 @@ export async function leftEntries(
 		}
 	}
 	return {entries: [...entries.values()], unread};
-}
-
-export function identity({dev, ino}: FoundFile): string {
-	return `${dev}:${ino}`;
 }
 
 function socketEntry(address: string, {since}: FoundFile, seen: Inspection | undefined): Entry | undefined {

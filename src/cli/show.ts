@@ -25,6 +25,7 @@ const colors: Readonly<Record<string, number>> = {
 	stale: 33,
 	warning: 33,
 	masked: 33,
+	unknown: 33,
 	held: 36,
 	foreign: 35,
 	blocked: 31,

@@ -2,12 +2,14 @@
  * Every Unix socket that a process is bound to, in every network namespace that we may look into,
  * with what lies at its path.
  */
-import {lstatSync, readlinkSync} from 'node:fs';
-import {isAbsolute, join} from 'node:path';
+import {lstatSync, readdirSync, readlinkSync} from 'node:fs';
+import {dirname, isAbsolute, join} from 'node:path';
 import {allProcesses, descriptorsOf, leadsTo, namespaceOf, readProc} from './procfs.js';
+import {isInodeOf, socketFiles} from './socket-files.js';
 import {parseRow, type Row, rootedFor} from './sockets.js';
 
 export interface BoundSocket extends Row {
+	readonly isAbstract: boolean;
 	/** Processes that have it open; empty if they may not be looked into. */
 	readonly pids: readonly number[];
 	/** Where it is not ours: `net:[…]`. */
@@ -16,6 +18,11 @@ export interface BoundSocket extends Row {
 	readonly file?: FoundFile;
 	/** The path by which we reach that file: as we would write it, or through the root of its process. */
 	readonly here?: string;
+	/**
+	 * Whether `file` is the one that it is bound to. `false`: the file of another socket, or none; it cannot be
+	 * reached by that path. Absent if that cannot be told, and for an abstract name.
+	 */
+	readonly isThere?: boolean;
 }
 
 export interface FoundFile {
@@ -30,16 +37,60 @@ export function boundSockets(): BoundSocket[] | undefined {
 	const own = namespaceOf('net');
 	const rows = new Map<string, {readonly row: Row; readonly namespace: string}>();
 	for (const [namespace, table] of tables(own)) {
-		for (const row of rowsOf(table)) rows.set(row.inode, {row, namespace});
+		for (const row of rowsOf(table)) rows.set(`${row.inode} ${row.path}`, {row, namespace});
 	}
 	if (rows.size === 0 && readProc('/proc/net/unix') === undefined) return undefined;
-	const owners = ownersOf(rows);
-	return [...rows.values()].map(({row, namespace}) => ({
-		...row,
-		pids: owners.get(row.inode) ?? [],
-		...(namespace === own ? {} : {networkNamespace: namespace}),
-		...whatLiesAt(row.path, owners.get(row.inode)?.[0]),
-	}));
+	const files = socketFiles();
+	const owners = ownersOf(new Set([...rows.values()].map(({row}) => row.inode)));
+	const sockets = [...rows.values()].map(({row, namespace}) => {
+		const pids = owners.get(row.inode) ?? [];
+		const made = files.get(row.inode);
+		const isAbstract = row.path.startsWith('@') && made === undefined;
+		return {
+			...row,
+			isAbstract,
+			pids,
+			...(namespace === own ? {} : {networkNamespace: namespace}),
+			...(isAbstract ? {} : whatLiesAt(row.path, pids[0], made)),
+		};
+	});
+	return told(sockets, files);
+}
+
+/** Each with `isThere`, if that can be told. */
+function told(sockets: readonly BoundSocket[], files: ReadonlyMap<string, bigint>): BoundSocket[] {
+	const atFile = grouped(sockets, ({file}) => (file === undefined ? '' : identity(file)));
+	const ofInode = grouped(sockets, ({inode}) => inode);
+	return sockets.map(socket => {
+		const {file, inode, isAbstract, pids} = socket;
+		if (isAbstract) return socket;
+		const made = files.get(inode);
+		const place = file?.isSocket ? file : undefined;
+		const isOfPlace = (of: string): boolean => place !== undefined && isInodeOf(files.get(of) ?? -1n, place);
+		if (isOfPlace(inode)) return {...socket, isThere: true};
+		const here = place === undefined ? [] : (atFile.get(identity(place)) ?? []);
+		const isAlone = here.length === 1 && made === undefined;
+		// Of a process that cannot be seen, and that may see other files than we do; or no socket, but a piece of a
+		// name with a newline in it.
+		if (pids.length === 0) return isAlone ? {...socket, isThere: true} : socket;
+		if ((ofInode.get(inode) ?? []).length > 1) return socket;
+		if (made !== undefined || here.some(rival => isOfPlace(rival.inode))) return {...socket, isThere: false};
+		return isAlone ? {...socket, isThere: true} : socket;
+	});
+}
+
+function grouped<Value>(values: readonly Value[], keyOf: (value: Value) => string): Map<string, Value[]> {
+	const groups = new Map<string, Value[]>();
+	for (const value of values) {
+		const group = groups.get(keyOf(value));
+		if (group === undefined) groups.set(keyOf(value), [value]);
+		else group.push(value);
+	}
+	return groups;
+}
+
+export function identity({dev, ino}: FoundFile): string {
+	return `${dev}:${ino}`;
 }
 
 /** Of one process in each network namespace; ours first, and only ours if we may not look into others. */
@@ -62,12 +113,12 @@ function* rowsOf(table: string): Generator<Row> {
 	}
 }
 
-function ownersOf(rows: ReadonlyMap<string, unknown>): Map<string, number[]> {
+function ownersOf(inodes: ReadonlySet<string>): Map<string, number[]> {
 	const owners = new Map<string, number[]>();
 	let inode = '';
 	const isOne = (target: string): boolean => {
 		inode = /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? '';
-		return rows.has(inode);
+		return inodes.has(inode);
 	};
 	for (const {pid} of descriptorsOf(allProcesses(), isOne)) {
 		const pids = owners.get(inode) ?? [];
@@ -76,19 +127,45 @@ function ownersOf(rows: ReadonlyMap<string, unknown>): Map<string, number[]> {
 	return owners;
 }
 
-/** A server may have changed its root or its directory since it bound: then our own view may still have it. */
-function whatLiesAt(path: string, pid: number | undefined): Pick<BoundSocket, 'file' | 'here'> {
-	if (path.startsWith('@')) return {};
+/**
+ * A server may have changed its root or its directory since it bound: then our own view may still have it. It may
+ * also have been renamed since.
+ */
+function whatLiesAt(
+	path: string,
+	pid: number | undefined,
+	made: bigint | undefined,
+): Pick<BoundSocket, 'file' | 'here'> {
 	const rooted = pid === undefined ? undefined : rootedFor(pid, path);
-	const seen = rooted === undefined ? undefined : fileAt(rooted);
-	const file = seen ?? (isAbsolute(path) ? fileAt(path) : undefined);
+	const seen = [rooted, isAbsolute(path) ? path : undefined].filter(each => each !== undefined);
+	const at = seen.find(each => fileAt(each) !== undefined) ?? seen[0];
+	if (at === undefined) return {};
+	const there = fileAt(at);
+	const renamed =
+		made === undefined || (there !== undefined && isInodeOf(made, there)) ? undefined : fileBeside(at, made);
+	const file = renamed?.file ?? there;
 	if (file === undefined) return {};
-	const absolute = isAbsolute(path) ? path : join(linkOf(`/proc/${pid}/cwd`) ?? '/', path);
-	return {file, here: rooted === undefined || leadsTo(absolute, file) ? absolute : rooted};
+	const rename = (spelled: string): string => (renamed === undefined ? spelled : join(dirname(spelled), renamed.name));
+	const absolute = rename(isAbsolute(path) ? path : join(linkOf(`/proc/${pid}/cwd`) ?? '/', path));
+	return {file, here: rooted === undefined || leadsTo(absolute, file) ? absolute : rename(rooted)};
+}
+
+/** The socket of that inode in the directory of that path. */
+function fileBeside(path: string, inode: bigint): {readonly name: string; readonly file: FoundFile} | undefined {
+	const directory = dirname(path);
+	try {
+		for (const entry of readdirSync(directory, {withFileTypes: true, encoding: 'buffer'})) {
+			const file = entry.isSocket() ? fileAt(Buffer.concat([Buffer.from(`${directory}/`), entry.name])) : undefined;
+			if (file !== undefined && isInodeOf(inode, file)) return {name: entry.name.toString(), file};
+		}
+	} catch {
+		// It may not be read.
+	}
+	return undefined;
 }
 
 /** What lies at a path, a symbolic link in its last part not followed. */
-export function fileAt(path: string): FoundFile | undefined {
+export function fileAt(path: string | Buffer): FoundFile | undefined {
 	try {
 		const found = lstatSync(path, {bigint: true});
 		return {dev: found.dev, ino: found.ino, isSocket: found.isSocket(), since: found.mtime};

@@ -1,11 +1,19 @@
 /**
  * `bindlock status`, `list`, `wait` and `reclaim`, on real sockets.
  */
-import {existsSync, mkdirSync, unlinkSync, writeFileSync} from 'node:fs';
+import {chmodSync, existsSync, mkdirSync, unlinkSync, writeFileSync} from 'node:fs';
 import {createServer, type Server} from 'node:net';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
-import {noNetworkNamespaces, noOtherUser, noPython, otherUid, python, testUnless} from '../helpers/abilities.js';
+import {
+	lacking,
+	noNetworkNamespaces,
+	noOtherUser,
+	noPython,
+	otherUid,
+	python,
+	testUnless,
+} from '../helpers/abilities.js';
 import {bindlock, jsonLines, kill, startBindlock, startLasting, statusOf} from '../helpers/command.js';
 import {startCommand, temporaryDirectory, until, withDeadline} from '../helpers/programs.js';
 import {makeStaleSync, serveNaively, startSocket} from '../helpers/sockets.js';
@@ -86,8 +94,10 @@ test('list shows bound sockets with their locks, and what is left in directories
 	t.deepEqual(states('sub/stale'), ['stale']);
 	t.deepEqual(states('foreign'), ['foreign']);
 	t.deepEqual(states('early'), ['held']);
-	t.deepEqual(states('masked').sort(), ['foreign', 'masked']);
-	t.deepEqual(states('gone'), ['masked']);
+	// Without ss it cannot be told who made the file.
+	const told = lacking('ss') === undefined;
+	t.deepEqual(states('masked').sort(), told ? ['foreign', 'masked'] : ['unknown', 'unknown']);
+	t.deepEqual(states('gone'), [told ? 'masked' : 'unknown']);
 	t.like(
 		rows.find(({address}) => address === path('early')),
 		{holder: {pid, label: 'blue'}, processes: []},
@@ -129,13 +139,82 @@ testUnless(noOtherUser())('list and status work for another user, who sees less'
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	const server = serveNaively(t, address);
-	const {status, stdout, stderr} = await bindlock(['list', '--json'], {uid: otherUid});
-	t.is(status, 0, stderr);
-	t.like(
-		(jsonLines(stdout) as Row[]).find(row => row.address === address),
-		{state: 'foreign', processes: []},
-	);
+	for (const [mode, state] of [
+		[0o755, 'foreign'],
+		[0o700, 'unknown'],
+	] as const) {
+		chmodSync(directory, mode);
+		const {status, stdout, stderr} = await bindlock(['list', '--json'], {uid: otherUid});
+		t.is(status, 0, stderr);
+		t.like(
+			(jsonLines(stdout) as Row[]).find(row => row.address === address),
+			{state, processes: []},
+		);
+	}
 	server.close();
+});
+
+/** Binds the later made of two sockets first, so that the other masks it; renames one; gives one a name of no characters. */
+const wayward = `
+import os, socket, sys
+os.chdir(sys.argv[1])
+reachable, masked, renamed, nameless = (socket.socket(socket.AF_UNIX) for _ in range(4))
+masked.bind('s')
+os.unlink('s')
+reachable.bind('s')
+renamed.bind('s.tmp')
+os.rename('s.tmp', 'renamed')
+nameless.bind(b'n\\xff')
+for each in reachable, renamed, nameless: each.listen(1)
+print('up', flush=True)
+sys.stdin.read()
+`;
+
+testUnless(noPython(), lacking('ss'))(
+	'list tells who made a socket file: not the newest socket, and under a new name',
+	async t => {
+		const directory = temporaryDirectory(t);
+		const program = startCommand(t, python, ['-c', wayward, directory]);
+		await program.expect('line');
+		const rows = (jsonLines((await bindlock(['list', '--json', directory])).stdout) as Row[])
+			.filter(({address}) => address.startsWith(directory) || address.startsWith('n'))
+			.map(({address, state, listening}) => [address.replace(directory, ''), state, listening]);
+		t.deepEqual(rows, [
+			['/renamed', 'foreign', true],
+			['/s', 'masked', false],
+			['/s', 'foreign', true],
+			['n\uFFFD', 'foreign', true],
+		]);
+		program.end();
+	},
+);
+
+testUnless(noPython())('list bears an abstract name of nothing but NULs', async t => {
+	const script = `import socket, sys
+s = socket.socket(socket.AF_UNIX); s.bind(bytes(5)); print('up', flush=True); sys.stdin.read()`;
+	const program = startCommand(t, python, ['-c', script]);
+	await program.expect('line');
+	const {status, stdout, stderr} = await bindlock(['list', '--json']);
+	t.is(status, 0, stderr);
+	t.true((jsonLines(stdout) as Row[]).some(({address, state}) => /^@+$/.test(address) && state === 'foreign'));
+	program.end();
+});
+
+testUnless(noPython())('list without ss calls nobody masked', async t => {
+	const directory = temporaryDirectory(t);
+	const program = startCommand(t, python, ['-c', wayward, directory]);
+	await program.expect('line');
+	const {stdout} = await bindlock(['list', '--json', directory], {env: {PATH: directory}});
+	const rows = (jsonLines(stdout) as Row[]).filter(({address}) => address.startsWith(directory));
+	t.deepEqual(
+		rows.map(({address, state}) => [address.replace(directory, ''), state]),
+		[
+			['/renamed', 'foreign'],
+			['/s', 'unknown'],
+			['/s', 'unknown'],
+		],
+	);
+	program.end();
 });
 
 test('list of a directory that is not there is 71', async t => {
