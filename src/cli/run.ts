@@ -7,7 +7,7 @@ import {describeHolder, printable} from '../errors.js';
 import {Loss} from '../lock.js';
 import {type AcquireOptions, checkAcquireOptions} from '../options.js';
 import {GroupWitness, hasTerminal} from '../system/group-signals.js';
-import {lockOf} from '../system/locks.js';
+import {clearRecord, lockOf} from '../system/locks.js';
 import {writeMessage} from '../system/output.js';
 import {type Started, startCommand} from '../system/spawn.js';
 import {takeAddress} from '../taking.js';
@@ -45,6 +45,7 @@ export default async function run([address = '', ...command]: readonly string[],
 	const status = await started.exited;
 	forward.stop();
 	if (left === undefined) taken.giveBack();
+	else clearRecord(left.lockPath, started.pid);
 	return status;
 }
 

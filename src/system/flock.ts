@@ -8,8 +8,11 @@ import {createRequire} from 'node:module';
 import {delimiter, join} from 'node:path';
 import {BindLockError, withoutStacks} from '../errors.js';
 
-/** `flock(LOCK_EX|LOCK_NB)`: whether we have the lock now. Throws an error with a `code` on trouble. */
-export type Flock = (descriptor: number) => boolean;
+/**
+ * `flock(LOCK_EX|LOCK_NB)`, or `LOCK_SH|LOCK_NB` if shared: whether we have the lock now. Throws an error with a
+ * `code` on trouble.
+ */
+export type Flock = (descriptor: number, shared?: boolean) => boolean;
 
 /** Forces one way: `BINDLOCK_FLOCK=addon` or `BINDLOCK_FLOCK=command`. */
 const variable = 'BINDLOCK_FLOCK';
@@ -67,13 +70,13 @@ function byAddon(): Flock {
 		throw new Error('fs-ext can be used by the main thread only');
 	}
 	const {flockSync} = createRequire(import.meta.url)('fs-ext') as {
-		flockSync(descriptor: number, flags: 'exnb'): void;
+		flockSync(descriptor: number, flags: 'exnb' | 'shnb'): void;
 	};
 	// That it is taken is told by an error, whose stack nobody reads.
-	return descriptor =>
+	return (descriptor, shared) =>
 		withoutStacks(() => {
 			try {
-				flockSync(descriptor, 'exnb');
+				flockSync(descriptor, shared ? 'shnb' : 'exnb');
 				return true;
 			} catch (error) {
 				if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return false;
@@ -85,8 +88,8 @@ function byAddon(): Flock {
 function byCommand(): Flock {
 	const command = findCommand('flock');
 	const {spawnSync} = process.getBuiltinModule('node:child_process');
-	return descriptor => {
-		const {status, signal, stderr, error} = spawnSync(command, ['-x', '-n', '3'], {
+	return (descriptor, shared) => {
+		const {status, signal, stderr, error} = spawnSync(command, [shared ? '-s' : '-x', '-n', '3'], {
 			stdio: ['ignore', 'ignore', 'pipe', descriptor],
 			encoding: 'utf8',
 			env: {...process.env, LC_ALL: 'C'},

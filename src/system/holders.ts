@@ -1,6 +1,7 @@
 /**
  * Who has the lock of a file, as the kernel knows it.
  */
+import {existsSync} from 'node:fs';
 import {hostname} from 'node:os';
 import {basename} from 'node:path';
 import type {Holder} from '../errors.js';
@@ -28,9 +29,26 @@ export function lockContention(file: FileStatus, lockPath: string, record: LockR
 	if (writers.some(lock => lock.sameDevice)) return contention('exclusive', holder);
 	const readers = locks.filter(lock => lock.mode === 'READ' && lock.sameDevice);
 	if (readers.length > 0) return contention('shared', confirmedHolder(file, lockPath, readers, 'READ'));
+	const hidden = seesAllLocks() ? undefined : confirmedIn(allProcesses(), file, lockPath, 'WRITE');
+	if (hidden !== undefined && !takesForOthers(hidden)) {
+		return contention('exclusive', withRecord(describeProcess(hidden), record));
+	}
 	const unseen = contention('unseen', holder);
-	return isElsewhere(record) ? {...unseen, kind: 'unseen', elsewhere: true} : unseen;
+	const elsewhere = isElsewhere(record) && (locks.length > 0 || !seesAllLocks());
+	return elsewhere ? {...unseen, kind: 'unseen', elsewhere} : unseen;
 }
+
+/**
+ * Whether /proc/locks shows every flock of this machine. In a pid namespace it leaves out those whose takers are
+ * processes of another one, or of none any more, such as a flock(1) that has exited and left the lock to its shell
+ * (`locks_translate_pid` in fs/locks.c).
+ */
+function seesAllLocks(): boolean {
+	return namespaceOf('pid') === initialPidNamespace && existsSync('/proc/locks');
+}
+
+/** `PROC_PID_INIT_INO` of linux/proc_ns.h */
+const initialPidNamespace = 'pid:[4026531836]';
 
 /** As the kernel calls exclusive and shared. */
 type Mode = 'WRITE' | 'READ';

@@ -1,9 +1,11 @@
 /**
- * Who has the lock of an address that is known to be bound, or whose lock file was found.
+ * For the command: who has the lock of an address that is known to be bound, or whose lock file was found; and what
+ * is left in the file by a holder that could not empty it itself.
  */
 import {basename} from 'node:path';
 import type {Holder} from '../errors.js';
 import {maxRecordBytes, parseRecord} from '../protocol/record.js';
+import {loadFlock} from './flock.js';
 import {lockContention} from './holders.js';
 import {NodeSystem} from './node.js';
 
@@ -29,5 +31,25 @@ export function lockOf(lockPath: string): Lock | undefined {
 	} catch {
 		// It may not be looked at.
 		return undefined;
+	}
+}
+
+/**
+ * Empties the record of a process that has ended, unless somebody has the lock: who is in another pid namespace has
+ * to believe a record. Under a shared lock, because a newcomer waits for one, and refuses nobody.
+ */
+export function clearRecord(lockPath: string, pid: number): void {
+	const system = new NodeSystem(basename(lockPath));
+	try {
+		const descriptor = system.openLockFile(lockPath, false, 0);
+		try {
+			if (!loadFlock(lockPath)(descriptor, true)) return;
+			const record = parseRecord(system.read(descriptor, maxRecordBytes));
+			if (record !== 'foreign' && record?.pid === pid) system.truncate(descriptor);
+		} finally {
+			system.close(descriptor);
+		}
+	} catch {
+		// Tidiness only, and its lock is gone.
 	}
 }

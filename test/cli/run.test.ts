@@ -68,6 +68,7 @@ test('the end of the command is the end of bindlock, with its status', async t =
 	kill(pid, 'SIGKILL');
 	t.deepEqual(await withDeadline(program.exited), {code: 128 + 9, signal: null});
 	t.like(await statusOf(address), {state: 'free'});
+	t.is(readFileSync(`${address}.lock`, 'utf8'), '', 'nor does any record say otherwise');
 });
 
 test('a process that the command leaves behind keeps the lock, as a daemon does', async t => {
@@ -77,6 +78,7 @@ test('a process that the command leaves behind keeps the lock, as a daemon does'
 	t.teardown(() => kill(pid, 'SIGKILL'));
 	t.is(status, 0);
 	t.like(await statusOf(address), {state: 'held', holder: {pid, verifiedBy: 'kernel'}});
+	t.not(readFileSync(`${address}.lock`, 'utf8'), '');
 	kill(pid, 'SIGKILL');
 	await gone(pid);
 	t.like(await statusOf(address), {state: 'free'});

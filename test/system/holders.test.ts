@@ -5,12 +5,13 @@ import {chownSync, readFileSync, statSync, writeFileSync} from 'node:fs';
 import {hostname} from 'node:os';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
-import {acquire, BindLockError, type Holder} from '../../src/index.js';
+import {acquire, BindLockError, type Holder, inspect} from '../../src/index.js';
 import type {Contention, FileStatus} from '../../src/protocol/calls.js';
 import {parseRecord} from '../../src/protocol/record.js';
 import {lockContention} from '../../src/system/holders.js';
 import {NodeSystem} from '../../src/system/node.js';
 import {noAddon, noFlockCommand, noOtherUser, noPidNamespaces, otherUid, testUnless} from '../helpers/abilities.js';
+import {cli, jsonLines, runToEnd} from '../helpers/command.js';
 import {checkLeaks} from '../helpers/leaks.js';
 import {type Program, start, startCommand, temporaryDirectory, until} from '../helpers/programs.js';
 import {giveBack, systemWith, takeWith} from '../helpers/protocol.js';
@@ -241,3 +242,38 @@ maybeNamespaced('a holder in a pid namespace below ours is confirmed, with the p
 	t.true(holder?.command.includes('holder.js acquire'), holder?.command);
 	t.true(readFileSync(`/proc/${holder?.pid}/cmdline`, 'latin1').includes(address));
 });
+
+maybeNamespaced(
+	'a lock whose taker is gone, which /proc/locks of a pid namespace hides: seen all the same',
+	async t => {
+		const address = join(temporaryDirectory(t), 's');
+		const script = 'exec 9>>"$0.lock" && flock -x 9 && "$@"';
+		const [program = '', ...before] = [...inNamespace, 'sh', '-c', script, address];
+		const args = [...before, process.execPath, cli, 'status', '--json', address];
+		const {stdout, stderr} = await runToEnd(program, args);
+		t.like(jsonLines(stdout)[0], {state: 'held', holder: {pid: 1, verifiedBy: 'kernel'}}, stderr);
+	},
+);
+
+maybeNamespaced(
+	'the record of a container that is gone: our kernel shows every lock, so nobody has this one',
+	async t => {
+		const address = join(temporaryDirectory(t), 's');
+		const program = start(t, 'holder', ['acquire', address], {before: inNamespace});
+		await program.expect('held');
+		await program.kill();
+		t.regex(readFileSync(`${address}.lock`, 'utf8'), /pidNamespace/);
+		await until(() => contentionOf(address).kind === 'unseen', 'the end of the lock');
+		t.false('elsewhere' in contentionOf(address));
+		t.is((await inspect(address)).state, 'free');
+		const other = await runToEnd('unshare', [
+			...inNamespace.slice(1),
+			process.execPath,
+			cli,
+			'status',
+			'--json',
+			address,
+		]);
+		t.like(jsonLines(other.stdout)[0], {state: 'held', holder: {verifiedBy: 'claim'}}, 'beside it that cannot be told');
+	},
+);
