@@ -50,10 +50,10 @@ function socketEntry(address: string, {since}: FoundFile, seen: Inspection | und
 	if (seen === undefined || seen.state === 'free') return undefined;
 	const {state, holder, reason, lockPath} = seen;
 	// It was found dead, and then not ours to remove.
-	const shown = state === 'blocked' && reason?.syscall === 'unlink' ? 'stale' : state;
+	const isDead = state === 'blocked' && reason?.syscall === 'unlink' && reason.cause === undefined;
 	return {
 		address,
-		state: shown,
+		state: isDead ? 'stale' : state,
 		processes: [],
 		holder,
 		since,

@@ -6,7 +6,6 @@ import {dirname} from 'node:path';
 import type {AbstractAddress, PathnameAddress} from '../address.js';
 import {asBindLockError, type BindLockError, type Holder} from '../errors.js';
 import {taken} from './abstract.js';
-import {refuseIfBound} from './bound.js';
 import {call, type FileStatus, type Protocol} from './calls.js';
 import {isDead, isOurs, refuseUnlessOurSocket, whilePinned} from './pathname.js';
 import {maxRecordBytes} from './record.js';
@@ -65,16 +64,30 @@ function* lookAtLock(address: PathnameAddress): Protocol<{readonly held: boolean
 }
 
 function* isStale(address: PathnameAddress, socket: FileStatus, uid: number): Protocol<boolean> {
-	if (socket.type === 'socket' && !isOurs(socket, uid)) {
-		// It may not be connected to, so only the table can tell.
-		yield* refuseIfBound(address, () => call('bound', address.path, socket));
-	} else if (socket.type === 'socket') {
-		const dead = yield* whilePinned(address, socket, pinned => isDead(address, socket, pinned));
-		if (dead !== true) return false;
-	}
-	refuseUnlessOurSocket(address, socket, uid);
+	if (socket.type !== 'socket') refuseUnlessOurSocket(address, socket, uid);
+	const dead = yield* whilePinned(address, socket, pinned => {
+		return isOurs(socket, uid) ? isDead(address, socket, pinned) : isOthersDead(address, socket, uid, pinned);
+	});
+	if (dead !== true) return false;
+	refuseUnlessOurSocket(address, socket, uid, 'dead');
 	yield* call('checkWritable', dirname(address.path));
 	return true;
+}
+
+/** Another user's socket may often not be connected to: then `acquire` would still refuse it for whose it is. */
+function* isOthersDead(
+	address: PathnameAddress,
+	socket: FileStatus,
+	uid: number,
+	pinned: number | undefined,
+): Protocol<boolean> {
+	try {
+		return yield* isDead(address, socket, pinned);
+	} catch (error) {
+		const reason = asBindLockError(address.given, error);
+		if (reason.syscall === 'connect') refuseUnlessOurSocket(address, socket, uid, reason);
+		throw reason;
+	}
 }
 
 function named(holder: Holder | undefined): {holder?: Holder} {

@@ -97,8 +97,17 @@ export function isOurs(found: FileStatus, uid: number): boolean {
 	return found.uid === uid || uid === 0;
 }
 
-/** What could be at an address instead of a socket, or whose socket, is not ours to remove. */
-export function refuseUnlessOurSocket(address: PathnameAddress, found: FileStatus, uid: number): void {
+/**
+ * What could be at an address instead of a socket, or whose socket, is not ours to remove.
+ *
+ * @param asked what became of asking whether it is dead, if that was asked: it is, or why that cannot be told
+ */
+export function refuseUnlessOurSocket(
+	address: PathnameAddress,
+	found: FileStatus,
+	uid: number,
+	asked?: 'dead' | BindLockError,
+): void {
 	if (found.type !== 'socket') {
 		const what = {file: 'a regular file', directory: 'a directory', symlink: 'a symbolic link', other: 'not a socket'};
 		throw new BindLockError(
@@ -107,9 +116,11 @@ export function refuseUnlessOurSocket(address: PathnameAddress, found: FileStatu
 		);
 	}
 	if (!isOurs(found, uid)) {
+		const remedy = 'that user or root has to remove it';
 		throw new BindLockError(
-			`Cannot reclaim the socket ${printable(address.path)}: it belongs to uid ${found.uid} and this process is uid ${uid}; that user or root has to remove it`,
-			{code: 'EPERM', address: address.given, syscall: 'unlink'},
+			`Cannot reclaim the socket ${printable(address.path)}: it belongs to uid ${found.uid} and this process is uid ${uid}; ` +
+				(asked === 'dead' ? `no server is bound to it, and ${remedy}` : `if no server is bound to it, ${remedy}`),
+			{code: 'EPERM', address: address.given, syscall: 'unlink', cause: asked === 'dead' ? undefined : asked},
 		);
 	}
 }

@@ -282,6 +282,34 @@ s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(5); print('up',
 	server.end();
 });
 
+testUnless(
+	noOtherUser(),
+	noNetworkNamespaces(),
+	noPython(),
+)("another user's server in another network namespace is not called stale, nor is its removal advised", async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	chmodSync(directory, 0o777);
+	const script = `import socket,sys
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(5); print('up', flush=True); sys.stdin.read()`;
+	const server = startCommand(t, python, ['-c', script, address], {before: ['unshare', '--net']});
+	await server.expect('line');
+	const seen = async (): Promise<unknown[]> => {
+		const {reason} = (await statusOf(address, {uid: otherUid})) as {reason?: {code: string; message: string}};
+		const {stdout} = await bindlock(['list', '--json', directory], {uid: otherUid});
+		const row = (jsonLines(stdout) as Row[]).find(each => each.address === address);
+		return [row?.state, reason?.code, /; no server is bound to it, and/.test(reason?.message ?? '')];
+	};
+	chmodSync(address, 0o777);
+	t.deepEqual(await seen(), ['foreign', undefined, false]);
+	chmodSync(address, 0o755);
+	t.deepEqual(await seen(), ['blocked', 'EPERM', false]);
+	await server.kill();
+	t.deepEqual(await seen(), ['blocked', 'EPERM', false], 'it may not be asked');
+	chmodSync(address, 0o777);
+	t.deepEqual(await seen(), ['stale', 'EPERM', true]);
+});
+
 test('wait: wrong command lines are 64', async t => {
 	for (const args of [['wait'], ['wait', 'a', 'b'], ['wait', 'a', '--for', 'x'], ['wait', 'a', '--timeout', 'x']]) {
 		t.is((await bindlock(args)).status, 64, args.join(' '));
