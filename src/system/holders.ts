@@ -7,7 +7,15 @@ import {basename} from 'node:path';
 import type {Holder} from '../errors.js';
 import type {Contention, FileStatus} from '../protocol/calls.js';
 import type {LockRecord} from '../protocol/record.js';
-import {allProcesses, describeProcess, descriptorsOf, leadsTo, namespaceOf, readProc} from './procfs.js';
+import {
+	allProcesses,
+	describeProcess,
+	descriptorsOf,
+	initialPidNamespace,
+	leadsTo,
+	namespaceOf,
+	readProc,
+} from './procfs.js';
 
 /**
  * Looks first where the record says: one descriptor of one process, so that the cost does not grow
@@ -46,9 +54,6 @@ export function lockContention(file: FileStatus, lockPath: string, record: LockR
 function seesAllLocks(): boolean {
 	return namespaceOf('pid') === initialPidNamespace && existsSync('/proc/locks');
 }
-
-/** `PROC_PID_INIT_INO` of linux/proc_ns.h */
-const initialPidNamespace = 'pid:[4026531836]';
 
 /** As the kernel calls exclusive and shared. */
 type Mode = 'WRITE' | 'READ';

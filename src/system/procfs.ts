@@ -126,6 +126,9 @@ export function namespaceOf(kind: 'net' | 'pid'): string {
 	return linkOrUndefined(`/proc/self/ns/${kind}`) ?? 'unknown';
 }
 
+/** What `namespaceOf('pid')` is outside of containers: `PROC_PID_INIT_INO` of linux/proc_ns.h. */
+export const initialPidNamespace = 'pid:[4026531836]';
+
 function namesIn(directory: string): string[] {
 	try {
 		return readdirSync(directory);

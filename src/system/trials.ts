@@ -6,7 +6,7 @@ import {join} from 'node:path';
 import {maxNameBytes} from '../address.js';
 import {codeOf} from '../errors.js';
 import {type Flock, loadFlock, queueingCommand} from './flock.js';
-import {readProc} from './procfs.js';
+import {initialPidNamespace, readProc} from './procfs.js';
 
 /** Which way flock(2) is called: as `loadFlock` would choose. */
 export function flockWay(): 'addon' | 'command' {
@@ -107,11 +107,11 @@ function canRead(directory: string): boolean {
 	}
 }
 
-/** Their inode numbers are constants of the kernel (`PROC_PID_INIT_INO`), but for that of the network, which is that of process 1 then. */
+/** That of the network has no constant inode number: it is that of process 1 then. */
 export function isInitialNamespace(kind: 'pid' | 'net'): boolean | undefined {
 	try {
 		const own = readlinkSync(`/proc/self/ns/${kind}`);
-		if (kind === 'pid') return own === 'pid:[4026531836]';
+		if (kind === 'pid') return own === initialPidNamespace;
 		return isInitialNamespace('pid') === true ? own === readlinkSync('/proc/1/ns/net') : undefined;
 	} catch {
 		return undefined;

@@ -6,13 +6,14 @@ import {linkSync, mkdirSync, readFileSync, renameSync} from 'node:fs';
 import {connect} from 'node:net';
 import {join} from 'node:path';
 import test from 'ava';
+import {acquire} from '../../src/index.js';
 import type {FileStatus} from '../../src/protocol/calls.js';
 import {NodeSystem} from '../../src/system/node.js';
 import {boundTo} from '../../src/system/sockets.js';
-import {noMounts, noPython, testUnless} from '../helpers/abilities.js';
+import {noMounts, noPython, python, testUnless} from '../helpers/abilities.js';
 import {makeStale} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
-import {notRoot, start, temporaryDirectory} from '../helpers/programs.js';
+import {notRoot, start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 import {serveNaively, startSocket} from '../helpers/sockets.js';
 
 checkLeaks();
@@ -109,3 +110,28 @@ function rowsOf(path: string): string[] {
 		.split('\n')
 		.filter(row => row.endsWith(` ${path}`));
 }
+
+testUnless(noPython())(
+	'a name that looks like a row of the table keeps a socket from being removed, and hides none',
+	async t => {
+		const directory = temporaryDirectory(t);
+		const [dead, alive] = [join(directory, 'd'), join(directory, 'a')];
+		await makeStale(dead);
+		const server = await startSocket(t, 'bound', alive);
+		const script = `import socket, sys
+names = [b'\\0' + str(i).encode() + b'\\n0: 00000002 00000000 %s 0001 %s 9 ' % row + path.encode()
+  for i, (row, path) in enumerate(zip([(b'00000000', b'01'), (b'00000000', b'03')], sys.argv[1:]))]
+sockets = [socket.socket(socket.AF_UNIX) for _ in names]
+for each, name in zip(sockets, names): each.bind(name)
+print('up', flush=True)
+sys.stdin.read()`;
+		const forger = startCommand(t, python, ['-c', script, dead, alive]);
+		await forger.expect('line');
+		t.like(boundAt(alive)?.holder, {pid: server.pid});
+		await t.throwsAsync(acquire(dead), {code: 'EADDRINUSE', message: /a process that cannot be seen from here/});
+		await forger.kill();
+		const lock = await acquire(dead);
+		t.true(lock.reclaimed);
+		await lock.release();
+	},
+);
