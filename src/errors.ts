@@ -175,9 +175,9 @@ const control: RegExp = /[\u0000-\u001f\u007f-\u009f]/;
 
 const everyControl = new RegExp(control, 'g');
 
-/** As JSON, which leaves DEL and the C1 controls raw. */
-function quoted(text: string): string {
-	return JSON.stringify(text).replace(/[\u007f-\u009f]/g, character => {
+/** JSON fit for a terminal: by itself it leaves DEL and the C1 controls raw. */
+export function quoted(value: string | object): string {
+	return JSON.stringify(value).replace(/[\u007f-\u009f]/g, character => {
 		return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 	});
 }

@@ -1,7 +1,7 @@
 /**
  * What goes wrong, as an exit status and a message.
  */
-import {BindLockError, codeOf} from '../errors.js';
+import {BindLockError, codeOf, quoted} from '../errors.js';
 import {writeMessage} from '../system/output.js';
 import {definitions} from './definitions.js';
 
@@ -16,7 +16,7 @@ export function report(error: unknown, json: boolean): number {
 	const {message} = error as Error;
 	const status = statusOf(error);
 	const holder = error instanceof BindLockError ? error.holder : undefined;
-	if (json) writeMessage(JSON.stringify({error: {code: codeOf(error), message, exit: status, holder}}));
+	if (json) writeMessage(quoted({error: {code: codeOf(error), message, exit: status, holder}}));
 	else writeMessage(`bindlock: ${message}`);
 	return status;
 }

@@ -3,7 +3,7 @@
  */
 import {constants} from 'node:os';
 import type {PathnameAddress} from '../address.js';
-import {describeHolder, printable} from '../errors.js';
+import {describeHolder, printable, quoted} from '../errors.js';
 import {Loss} from '../lock.js';
 import {type AcquireOptions, checkAcquireOptions} from '../options.js';
 import {GroupWitness, hasTerminal} from '../system/group-signals.js';
@@ -55,8 +55,11 @@ function acquireOptions(address: string, {wait, replace, label, json}: RunOption
 		replace: replace === undefined ? undefined : {signal: signalNamed(replace)},
 		label,
 		onWait: holder => {
-			if (json) writeMessage(JSON.stringify({waiting: {address, holder}}));
-			else writeMessage(`bindlock: waiting for ${address}: ${holder ? `held by ${describeHolder(holder)}` : 'held'}`);
+			if (json) writeMessage(quoted({waiting: {address, holder}}));
+			else
+				writeMessage(
+					`bindlock: waiting for ${printable(address)}: ${holder ? `held by ${describeHolder(holder)}` : 'held'}`,
+				);
 		},
 	};
 }
@@ -80,7 +83,7 @@ function cannotStart(file: string, code: string, {json}: RunOptions): number {
 				: [exit.notExecutable, `cannot be executed (${code})`];
 	const hint = /^\d+(ms|s|m|h|d)?$/.test(file) ? '; a value of --wait is written --wait=30s' : '';
 	const message = `${file}: ${why}${hint}`;
-	writeMessage(json ? JSON.stringify({error: {code, message, exit: status}}) : `bindlock: ${message}`);
+	writeMessage(json ? quoted({error: {code, message, exit: status}}) : `bindlock: ${message}`);
 	return status;
 }
 

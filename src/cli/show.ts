@@ -1,11 +1,11 @@
 /**
  * How things look: tables, colours, and the JSON of what the library tells.
  */
-import type {BindLockError, Holder} from '../errors.js';
+import {type BindLockError, type Holder, quoted} from '../errors.js';
 import {terminalColumns, wantsColor, writeData} from '../system/output.js';
 
 export function printJson(value: object): void {
-	writeData(`${JSON.stringify(value)}\n`);
+	writeData(`${quoted(value)}\n`);
 }
 
 export function reasonJson(reason: BindLockError | undefined): {code: string; message: string} | undefined {

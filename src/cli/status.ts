@@ -1,7 +1,7 @@
 /**
  * `bindlock status`: what is the state of these addresses?
  */
-import {describeHolder} from '../errors.js';
+import {describeHolder, quoted} from '../errors.js';
 import {type Inspection, inspect} from '../inspect.js';
 import {writeData} from '../system/output.js';
 import {addressArgument} from './addresses.js';
@@ -39,7 +39,7 @@ async function watch(addresses: readonly string[], {json = false}: StatusOptions
 		for (const address of addresses) {
 			const seen = await inspect(addressArgument(address));
 			if (answeredConnection(address, seen)) pauseMs = seldomMs;
-			const line = json ? JSON.stringify(toJson(address, seen)) : toText(address, seen, width(addresses));
+			const line = json ? quoted(toJson(address, seen)) : toText(address, seen, width(addresses));
 			if (shown.get(address) !== line) changed.push(line);
 			shown.set(address, line);
 		}

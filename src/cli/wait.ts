@@ -2,7 +2,7 @@
  * `bindlock wait`: returns when a server listens, or when the address is free.
  */
 import type {Address} from '../address.js';
-import {describeHolder, type Holder} from '../errors.js';
+import {describeHolder, type Holder, printable} from '../errors.js';
 import {inspect} from '../inspect.js';
 import {isListening} from '../system/listening.js';
 import {writeMessage} from '../system/output.js';
@@ -48,7 +48,7 @@ export default async function wait([address = '']: readonly string[], options: W
 	const {reached, why, holder} = seen;
 	const waitedMs = Math.round(performance.now() - began);
 	if (options.json) printJson({address, for: what, reached, waitedMs, holder: holderJson(holder)});
-	else if (!reached) writeMessage(`bindlock: ${address}: not ${what} after ${waitedMs} ms: ${why}`);
+	else if (!reached) writeMessage(`bindlock: ${printable(address)}: not ${what} after ${waitedMs} ms: ${why}`);
 	return reached ? exit.done : exit.taken;
 }
 

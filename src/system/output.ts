@@ -2,15 +2,16 @@
  * Standard output and standard error of the command.
  */
 import {writeSync} from 'node:fs';
-import {codeOf} from '../errors.js';
+import {codeOf, withoutControls} from '../errors.js';
 
 /**
- * A message. Not by `process.stderr`: that makes a pipe or terminal non-blocking, which the command
- * that `bindlock run` starts would inherit.
+ * A message, of which no control character but the newline reaches a terminal: paths in it are other users' text. Not
+ * by `process.stderr`: that makes a pipe or terminal non-blocking, which the command that `bindlock run` starts would
+ * inherit.
  */
 export function writeMessage(text: string): void {
 	try {
-		writeSync(2, `${text}\n`);
+		writeSync(2, `${text.split('\n').map(withoutControls).join('\n')}\n`);
 	} catch {
 		// A closed or full standard error: there is nowhere to say so.
 	}
