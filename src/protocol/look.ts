@@ -27,8 +27,10 @@ export function* look(address: PathnameAddress, uid: number): Protocol<Seen> {
 		if (lock.held) return {state: 'held', found, ...named(lock.holder)};
 		// A claim that nothing contradicts: the holder may be in a pid namespace that ours cannot see.
 		if (socket === undefined && lock.holder !== undefined) return {state: 'held', found, holder: lock.holder};
-		const stale = socket !== undefined && (yield* isStale(address, socket, uid));
-		return {state: stale ? 'stale' : 'free', found};
+		if (socket !== undefined) return {state: (yield* isStale(address, socket, uid)) ? 'stale' : 'free', found};
+		// A lock file that is there already could be locked all the same, but no socket could be bound.
+		yield* call('checkWritable', dirname(address.path));
+		return {state: 'free', found};
 	} catch (error) {
 		const reason = asBindLockError(address.given, error);
 		if (reason.code === 'EADDRINUSE') return {state: 'foreign', found, ...named(reason.holder)};

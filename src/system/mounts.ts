@@ -1,8 +1,8 @@
 /**
  * Which filesystem a directory is on.
  */
-import {realpathSync, statfsSync} from 'node:fs';
-import {readProc} from './procfs.js';
+import {closeSync, openSync, statfsSync} from 'node:fs';
+import {oPath, readProc} from './procfs.js';
 
 export interface Filesystem {
 	/** As the kernel names it: `ext4`, `nfs4`, `fuse.sshfs`, …; a number in hexadecimal if only that is known. */
@@ -13,25 +13,28 @@ export interface Filesystem {
 
 /** @throws what the system call says of a directory that is not there */
 export function filesystemOf(directory: string): Filesystem {
-	const real = realpathSync(directory);
-	const mounts = (readProc('/proc/self/mountinfo', true) ?? '').split('\n').map(parseMount);
-	let best: Filesystem & {readonly mountPoint: string} = {type: '', mountPoint: '', readOnly: false};
-	for (const mount of mounts) {
-		// Of several mounts at one place the last is on top.
-		if (mount !== undefined && contains(mount.mountPoint, real) && mount.mountPoint.length >= best.mountPoint.length)
-			best = mount;
-	}
-	if (best.mountPoint !== '') return best;
-	const magic = statfsSync(real).type;
+	const id = mountIdOf(directory);
+	const mounts = readProc('/proc/self/mountinfo', true) ?? '';
+	const line = mounts.split('\n').find(each => each.startsWith(`${id} `));
+	const mount = line === undefined ? undefined : parseMount(line);
+	if (mount !== undefined) return mount;
+	const magic = statfsSync(directory).type;
 	return {type: magics[magic] ?? `0x${magic.toString(16)}`, readOnly: false};
 }
 
-function contains(mountPoint: string, path: string): boolean {
-	return path === mountPoint || path.startsWith(mountPoint.endsWith('/') ? mountPoint : `${mountPoint}/`);
+/** Mounts may lie over each other, so that a path does not tell. */
+function mountIdOf(directory: string): string | undefined {
+	if (oPath === undefined) return undefined;
+	const descriptor = openSync(directory, oPath);
+	try {
+		return /^mnt_id:\s*(\d+)$/m.exec(readProc(`/proc/self/fdinfo/${descriptor}`) ?? '')?.[1];
+	} finally {
+		closeSync(descriptor);
+	}
 }
 
 /** `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw` (`proc_pid_mountinfo(5)`) */
-function parseMount(line: string): (Filesystem & {readonly mountPoint: string}) | undefined {
+function parseMount(line: string): Filesystem | undefined {
 	const [before = '', after = ''] = line.split(' - ');
 	const [, , , , mountPoint, options = ''] = before.split(' ');
 	const [type] = after.split(' ');

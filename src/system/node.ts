@@ -34,7 +34,7 @@ import {connectOnce} from './connect.js';
 import {loadFlock} from './flock.js';
 import {hasLock, lockContention} from './holders.js';
 import {awaitLockSocket, bindLockSocket, closeLockSocket} from './lock-socket.js';
-import {signalProcess} from './procfs.js';
+import {oPath, signalProcess} from './procfs.js';
 import {awaitFlock} from './queue.js';
 import {boundTo, boundToAbstract, hasLockSocket, lockSocketHolder} from './sockets.js';
 import {wakeable} from './timers.js';
@@ -91,7 +91,7 @@ export class NodeSystem implements System {
 	}
 
 	pin(path: string): number | undefined {
-		return oPath === undefined ? undefined : openSync(path, oPath);
+		return oPath === undefined ? undefined : openSync(path, oPath | constants.O_NOFOLLOW);
 	}
 
 	close(descriptor: number): void {
@@ -243,9 +243,6 @@ function isExact({dev, ino}: Stats): boolean {
  * somebody have put a device there, opening it has no effect that lasts.
  */
 const lockFileFlags = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
-
-/** `O_PATH|O_NOFOLLOW`: a reference to a file that opens nothing. Linux only, and not named by Node. */
-const oPath = process.platform === 'linux' ? 0o10000000 | constants.O_NOFOLLOW : undefined;
 
 function statusOf({dev, ino, mode, nlink, size, uid}: Stats | BigIntStats): FileStatus {
 	return {dev, ino, type: typeOf(Number(mode)), nlink: Number(nlink), size: Number(size), uid: Number(uid)};

@@ -32,6 +32,9 @@ export function readProc(path: string, whole = false, encoding: 'latin1' | 'utf8
 /** Larger than a page, so that short files take one read and the end. */
 const buffer = Buffer.allocUnsafeSlow(65_536);
 
+/** To open it is a reference to a file that opens nothing. Linux only, and not named by Node. */
+export const oPath: number | undefined = process.platform === 'linux' ? 0o10000000 : undefined;
+
 /** The process as a holder that the kernel has confirmed. */
 export function describeProcess(pid: number, since?: Date): Holder | undefined {
 	const command = readProc(`/proc/${pid}/cmdline`, false, 'utf8');

@@ -62,6 +62,8 @@ function* rowsBoundTo(path: string, socket: FileStatus): Generator<{row: Row; ow
 	const table = readProc('/proc/net/unix', true);
 	if (table === undefined) return;
 	for (const row of rowsNamed(table, basename(path))) {
+		// A name with a space in it, of which this is the end.
+		if (basename(row.path) !== basename(path)) continue;
 		const owners = [...descriptorsOf(allProcesses(), target => target === linkOf(row))];
 		if (isBoundHere(row, owners, path, socket)) yield {row, owners};
 	}

@@ -1,7 +1,7 @@
 /**
  * `bindlock doctor`, and what the command tells of itself: help, version, manual page, completions.
  */
-import {mkdirSync, readFileSync} from 'node:fs';
+import {mkdirSync, readdirSync, readFileSync, rmdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import test from 'ava';
@@ -56,6 +56,27 @@ testUnless(noMounts())('doctor names the filesystem', async t => {
 		jsonLines(refused.stdout).find(({check}) => check === 'filesystem'),
 		{level: 'problem'},
 	);
+});
+
+testUnless(noMounts())('doctor: of mounts that lie over each other, the one that can be seen', async t => {
+	const directory = temporaryDirectory(t);
+	const script = `mkdir "$0/x" && mount -t tmpfs none "$0/x" && mount -t ramfs none "$0" && mkdir "$0/x" && exec "$@"`;
+	const command = ['--mount', 'sh', '-c', script, directory, process.execPath, cli];
+	const {stdout, stderr} = await runToEnd('unshare', [...command, 'doctor', join(directory, 'x/s')]);
+	t.true(stdout.includes(`filesystem: ramfs at ${directory}`), stdout + stderr);
+});
+
+test('doctor of a directory that is too long for a socket leaves nothing behind, there or elsewhere', async t => {
+	const parent = temporaryDirectory(t);
+	for (const length of [100, 104, 105]) {
+		const directory = join(parent, 'd'.repeat(length - parent.length - 1));
+		mkdirSync(directory);
+		const {stdout} = await bindlock(['doctor', join(directory, 's')]);
+		t.regex(stdout, /bind there: not tried/, String(length));
+		t.deepEqual(readdirSync(directory), []);
+		rmdirSync(directory);
+		t.deepEqual(readdirSync(parent), []);
+	}
 });
 
 testUnless(noOtherUser())('doctor: another user may not write there', async t => {

@@ -228,6 +228,7 @@ maybeAsOther('blocked: for a user who may not write the directory, or open the l
 	writeFileSync(join(directory, 's.lock'), '', {mode: 0o600});
 	t.deepEqual(await seenByOther(t, directory), {event, state: 'blocked', found: 'nothing', code: 'EACCES'});
 	chownSync(join(directory, 's.lock'), otherUid, otherUid);
+	t.deepEqual(await seenByOther(t, directory), {event, state: 'blocked', found: 'nothing', code: 'EACCES'});
 	chownSync(directory, otherUid, otherUid);
 	t.deepEqual(await seenByOther(t, directory), {event, state: 'free', found: 'nothing'});
 	await makeStale(join(directory, 's'));

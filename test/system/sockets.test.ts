@@ -111,6 +111,13 @@ function rowsOf(path: string): string[] {
 		.filter(row => row.endsWith(` ${path}`));
 }
 
+testUnless(noPython())('a name that ends like ours, after a space, is another', async t => {
+	const directory = temporaryDirectory(t);
+	await makeStale(join(directory, 'end'));
+	await startSocket(t, 'bound', 'the end', {cwd: directory});
+	t.is(boundAt(join(directory, 'end')), undefined);
+});
+
 testUnless(noPython())(
 	'a name that looks like a row of the table keeps a socket from being removed, and hides none',
 	async t => {
