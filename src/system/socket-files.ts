@@ -26,8 +26,11 @@ export function socketFiles(): ReadonlyMap<string, bigint> {
 /** Its table is read before it prints, and printing takes no time. */
 const limits = {timeout: 5000, killSignal: 'SIGKILL', maxBuffer: 2 ** 28} as const;
 
-/** `u_str LISTEN 0 128 /run/app.sock 4711 * 0 <-> ino:131 dev:0/25`. */
-const row = / (\d+) +\* 0 +<-> ino:(\d+) dev:/g;
+/**
+ * `u_str LISTEN 0 128 /run/app.sock 4711 * 0 <-> ino:131 dev:0/25`: name and inode of the socket, and of the one that
+ * it is connected to; which directions are shut down; its file.
+ */
+const row = / (\d+) +\S+ +\d+ +[<-]-[->] ino:(\d+) dev:/g;
 
 /** Whether that number, of 32 bits, may be of this file. */
 export function isInodeOf(inode: bigint, file: {readonly ino: bigint}): boolean {

@@ -166,6 +166,12 @@ renamed.bind('s.tmp')
 os.rename('s.tmp', 'renamed')
 nameless.bind(b'n\\xff')
 for each in reachable, renamed, nameless: each.listen(1)
+renamed.shutdown(socket.SHUT_WR)
+peer, connected = (socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2))
+peer.bind('peer')
+connected.bind('c')
+connected.connect('peer')
+os.rename('c', 'connected')
 print('up', flush=True)
 sys.stdin.read()
 `;
@@ -180,6 +186,8 @@ testUnless(noPython(), lacking('ss'))(
 			.filter(({address}) => address.startsWith(directory) || address.startsWith('n'))
 			.map(({address, state, listening}) => [address.replace(directory, ''), state, listening]);
 		t.deepEqual(rows, [
+			['/connected', 'foreign', false],
+			['/peer', 'foreign', false],
 			['/renamed', 'foreign', true],
 			['/s', 'masked', false],
 			['/s', 'foreign', true],
@@ -209,6 +217,8 @@ testUnless(noPython())('list without ss calls nobody masked', async t => {
 	t.deepEqual(
 		rows.map(({address, state}) => [address.replace(directory, ''), state]),
 		[
+			['/connected', 'foreign'],
+			['/peer', 'foreign'],
 			['/renamed', 'foreign'],
 			['/s', 'unknown'],
 			['/s', 'unknown'],
