@@ -273,7 +273,8 @@ test('what was given to listen() is given again on healing', async t => {
 			});
 			unlinkSync(${JSON.stringify(address)});
 		});`;
-	t.is(await output(t, 'app.cjs', text, '--import', register), '777\n777\n');
+	// Node 20 lets everybody execute it, too.
+	t.regex(await output(t, 'app.cjs', text, '--import', register), /^(666|777)\n\1\n$/);
 });
 
 test('an expression for exclude that remembers where it was excludes every time', async t => {

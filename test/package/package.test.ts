@@ -136,7 +136,9 @@ test('what is installed beside it is what it loads, no more and no less', t => {
 	const loaded = new Set<string>();
 	for (const file of readdirSync(dist).filter(name => /\.c?js$/.test(name))) {
 		const code = readFileSync(join(dist, file), 'utf8');
-		const requests = code.matchAll(/(?:\bfrom|\bimport\(|\brequire\(|\)\()\s*"([a-z@][\w@./:-]*)"/g);
+		const requests = code.matchAll(
+			/(?:\bfrom|\bimport\(|\brequire\(|\bcreateRequire\)?\([\w.]+\)\()\s*"([a-z@][\w@./:-]*)"/g,
+		);
 		for (const [, name = ''] of requests) loaded.add(name);
 	}
 	const packages = [...loaded].filter(name => !isBuiltin(name));
