@@ -3,9 +3,9 @@
  * descriptors, and the lock among them.
  */
 import type {ChildProcess} from 'node:child_process';
-import {readdirSync, readlinkSync} from 'node:fs';
 import {constants} from 'node:os';
 import {codeOf} from '../errors.js';
+import {type Inherited, inheritedDescriptors} from './inherited.js';
 
 export interface Started {
 	readonly pid: number;
@@ -55,47 +55,6 @@ function stdioOf(descriptors: ReadonlyMap<number, number>): ('inherit' | 'ignore
 		stdio[number] = descriptor;
 	}
 	return stdio;
-}
-
-interface Inherited {
-	/** Descriptors that this process was started with. */
-	readonly open: readonly number[];
-	/** The number under which the command is to have the lock. */
-	readonly spare: number | undefined;
-}
-
-/**
- * The descriptors that this process was started with (`3<file`, a readiness pipe, `<(…)`). Node has
- * made them close-on-exec, so they have to be named. Those that Node opened itself are told by what
- * they are; a pipe of which both ends are here is one of them, too.
- *
- * The lock takes the number of one of Node's own. Above 9, because the single digits are all that a
- * POSIX shell script can redirect. Below 16, because up to there a Node server makes what it
- * inherits close-on-exec: it has the lock, and its own children do not. And one that is in use
- * here, or libuv might give it to the pipe by which it hears of a failed exec.
- */
-function inheritedDescriptors(): Inherited {
-	const targets = new Map<number, string>();
-	const seen = new Map<string, number>();
-	for (const name of readdirSync('/proc/self/fd')) {
-		try {
-			const target = readlinkSync(`/proc/self/fd/${name}`);
-			targets.set(Number(name), target);
-			seen.set(target, (seen.get(target) ?? 0) + 1);
-		} catch {
-			// The descriptor that read the directory.
-		}
-	}
-	const isOwn = (target: string): boolean =>
-		target.startsWith('anon_inode:') ||
-		target === '/dev/null' ||
-		(target.startsWith('pipe:') && seen.get(target) === 2);
-	const numbers = [...targets.keys()].filter(number => number > 2).sort((one, other) => one - other);
-	const own = numbers.filter(number => isOwn(targets.get(number) ?? ''));
-	return {
-		open: numbers.filter(number => !own.includes(number)),
-		spare: own.filter(number => number > 9 && number < 16).at(-1),
-	};
 }
 
 /** Looked up at the start, before this process opens anything of its own. */

@@ -257,18 +257,6 @@ test('@name is abstract, ./@name is a path', async t => {
 	t.false(existsSync(join(directory, `@bindlock-test-${process.pid}-at.lock`)));
 });
 
-test('descriptors that the shell gave are passed on', async t => {
-	const directory = temporaryDirectory(t);
-	const address = join(directory, 's');
-	writeFileSync(join(directory, 'three'), 'three');
-	const script = '"$0" "$1" run "$2" -- sh -c \'cat <&3 "$1"\' - <(echo substituted) 3<"$3"';
-	const parameters = [process.execPath, cli, address, join(directory, 'three')];
-	const {stdout, stderr} = await runToEnd('bash', ['-c', script, ...parameters]);
-	t.is(stdout, 'substituted\n', stderr);
-	const three = await runToEnd('bash', ['-c', '"$0" "$1" run "$2" -- cat /dev/fd/3 3<"$3"', ...parameters]);
-	t.is(three.stdout, 'three', three.stderr);
-});
-
 test('a closed standard output or error is not the end of it', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	for (const closing of ['>&-', '2>&-', '<&-', '>&- 2>&- <&-']) {
