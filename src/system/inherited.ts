@@ -3,8 +3,8 @@
  * that it starts is to get them. Node makes them close-on-exec, as its own are, so nothing but what
  * they are tells the ones from the others.
  */
-import {constants, readdirSync} from 'node:fs';
-import {linkOrUndefined, readProc} from './procfs.js';
+import {constants} from 'node:fs';
+import {linkOrUndefined, namesIn, readProc} from './procfs.js';
 
 export interface Inherited {
 	/** Descriptors that this process was started with, without the standard ones. */
@@ -37,8 +37,9 @@ interface Descriptor {
 	readonly target: string;
 }
 
+/** None if there is no /proc: a command that lacks some of them is better than none. */
 function openDescriptors(): Descriptor[] {
-	return readdirSync('/proc/self/fd')
+	return namesIn('/proc/self/fd')
 		.map(name => ({number: Number(name), target: linkOrUndefined(`/proc/self/fd/${name}`) ?? ''}))
 		.filter(({target}) => target !== '') // The one that read the directory is closed.
 		.sort((one, other) => one.number - other.number);

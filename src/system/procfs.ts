@@ -132,7 +132,7 @@ export function namespaceOf(kind: 'net' | 'pid'): string {
 /** What `namespaceOf('pid')` is outside of containers: `PROC_PID_INIT_INO` of linux/proc_ns.h. */
 export const initialPidNamespace = 'pid:[4026531836]';
 
-function namesIn(directory: string): string[] {
+export function namesIn(directory: string): string[] {
 	try {
 		return readdirSync(directory);
 	} catch (error) {

@@ -4,8 +4,8 @@
 import {readdirSync, readFileSync, readlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
-import {noPython, python, testUnless} from '../helpers/abilities.js';
-import {cli, kill, runToEnd} from '../helpers/command.js';
+import {noMounts, noPython, python, testUnless} from '../helpers/abilities.js';
+import {bindlock, cli, kill, runToEnd} from '../helpers/command.js';
 import {startCommand, temporaryDirectory, until} from '../helpers/programs.js';
 
 test('descriptors that the shell gave are passed on', async t => {
@@ -97,6 +97,17 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 testUnless(noPython())('descriptors without a name are passed on, if Node cannot have opened them', async t => {
 	await assertSame(t, python, ['-c', nameless], 'an eventfd and a timerfd');
+});
+
+testUnless(noMounts())('without /proc the command has its standard descriptors and the lock', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const before = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', '-'];
+	const script = 'echo out; echo error >&2; "$0" "$1" run "$2" -- true; echo $?';
+	const command = ['sh', '-c', script, process.execPath, cli, address];
+	const {status, stdout, stderr} = await bindlock(['run', address, '--', ...command], {before});
+	t.is(status, 0, stderr);
+	t.is(stdout, 'out\n75\n');
+	t.regex(stderr, /^error\nbindlock: listen EADDRINUSE: [^\n]*\n$/);
 });
 
 /** Says its pid in a line, and opens nothing any more. */
