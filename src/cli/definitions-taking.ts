@@ -11,7 +11,7 @@ export const run: CommandDefinition = {
 		'Takes the lock of ADDRESS, removes a socket file that no process is bound to, and starts COMMAND with the descriptor of the lock inherited. The kernel gives the lock back when COMMAND, and every process that has inherited the descriptor from it, has ended, however that happens; it makes no difference to the lock whether bindlock itself is still there.',
 		'Options stand before COMMAND. Everything after it is its own.',
 		'SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH and SIGCONT are passed on to COMMAND. With a controlling terminal, what the whole process group got (as by Ctrl-C) is not sent to it twice.',
-		'A command that closes the descriptors it inherits (sudo does, and some daemons do) loses the lock by that. bindlock warns if it sees this in the first second; use --close-fd then.',
+		'A command that closes the descriptors it inherits (sudo does, and some daemons do) loses the lock by that. bindlock warns if it sees this in the first half minute; use --close-fd then.',
 	],
 	arguments: [
 		{name: 'ADDRESS', kind: 'address', required: true, variadic: false},

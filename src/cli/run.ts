@@ -9,6 +9,7 @@ import {type AcquireOptions, checkAcquireOptions} from '../options.js';
 import {GroupWitness, hasTerminal} from '../system/group-signals.js';
 import {clearRecord, lockOf} from '../system/locks.js';
 import {writeMessage} from '../system/output.js';
+import {isRunning} from '../system/procfs.js';
 import {type Started, startCommand} from '../system/spawn.js';
 import {takeAddress} from '../taking.js';
 import {parseArgument} from './addresses.js';
@@ -135,7 +136,8 @@ function warnIfClosed({given, lockPath}: PathnameAddress, command: Started): voi
 		over = true;
 	});
 	const check = (): void => {
-		if (over || lockOf(lockPath) !== undefined) return;
+		// In this order: a command that is running after the lock was gone has lost it before its end.
+		if (over || lockOf(lockPath) !== undefined || !isRunning(command.pid)) return;
 		over = true;
 		writeMessage(
 			`bindlock: ${printable(given)}: the command has closed the descriptor of the lock and has no lock any more; use --close-fd`,

@@ -119,9 +119,26 @@ function startOf(pid: number): Date | undefined {
  * shows 100 a second to programs whatever its own clock (`proc_pid_stat(5)`).
  */
 function startTicks(pid: number): string | undefined {
+	return statusFields(pid)?.[19];
+}
+
+/**
+ * Whether the process is there, and not on its way out: then it has no descriptors any more, which
+ * it did not close itself.
+ */
+export function isRunning(pid: number): boolean {
+	const flags = Number(statusFields(pid)?.[6] ?? exiting);
+	return (flags & exiting) === 0;
+}
+
+/** `PF_EXITING` of linux/sched.h: set before the first descriptor is closed, and kept by a zombie. */
+const exiting = 0x4;
+
+/** The fields of /proc/<pid>/stat from the 3rd on: the name before them may have spaces and parentheses. */
+function statusFields(pid: number): string[] | undefined {
 	return readProc(`/proc/${pid}/stat`)
 		?.replace(/^.*\) /s, '')
-		.split(' ')[19];
+		.split(' ');
 }
 
 /** `net:[4026531840]`, or `'unknown'` without /proc. */

@@ -5,7 +5,7 @@ import {chmodSync, existsSync, readFileSync, readlinkSync, writeFileSync} from '
 import {createServer} from 'node:net';
 import {join} from 'node:path';
 import test from 'ava';
-import {noAddon, testUnless} from '../helpers/abilities.js';
+import {noAddon, noMounts, testUnless} from '../helpers/abilities.js';
 import {
 	bindlock,
 	cli,
@@ -234,6 +234,33 @@ test('a command that closes the descriptor is told of it', async t => {
 	t.teardown(() => kill(pid, 'SIGKILL'));
 	await until(() => program.stderr.includes('use --close-fd'), 'the warning');
 	t.like(await statusOf(address), {state: 'free'});
+});
+
+test('a command that has just ended is not said to have closed the descriptor', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const {program, pid} = await startLasting(t, [address]);
+	await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${pid}\n`), 'the record of the command');
+	// Stopped when both happen, bindlock comes to the look before it hears of the end.
+	program.signal('SIGSTOP');
+	await until(() => /^State:\s+T/m.test(readFileSync(`/proc/${program.pid}/status`, 'utf8')), 'the stop of bindlock');
+	const due = performance.now() + 1100;
+	kill(pid, 'SIGKILL');
+	await gone(pid);
+	await until(() => performance.now() > due, 'the time at which it looks');
+	program.signal('SIGCONT');
+	t.deepEqual(await withDeadline(program.exited), {code: 128 + 9, signal: null});
+	t.is(program.stderr, '');
+});
+
+testUnless(noMounts())('nor is one that cannot be looked at, without /proc', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const before = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', '-'];
+	const {program, pid} = await startLasting(t, [address], {before});
+	const due = performance.now() + 1500;
+	await until(() => performance.now() > due, 'the time at which it looks');
+	kill(pid, 'SIGKILL');
+	t.deepEqual(await withDeadline(program.exited), {code: 128 + 9, signal: null});
+	t.is(program.stderr, '');
 });
 
 test('an abstract name: the command inherits the lock, and bindlock answers for it as long as it lives', async t => {

@@ -4,10 +4,10 @@
 import {closeSync, openSync, symlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
-import {allProcesses, describeProcess, descriptorsOf, readProc} from '../../src/system/procfs.js';
+import {allProcesses, describeProcess, descriptorsOf, isRunning, readProc} from '../../src/system/procfs.js';
 import {noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
 import {checkLeaks} from '../helpers/leaks.js';
-import {startCommand, temporaryDirectory, until} from '../helpers/programs.js';
+import {deadlineMs, startCommand, temporaryDirectory, until} from '../helpers/programs.js';
 
 checkLeaks();
 
@@ -31,9 +31,22 @@ test.serial('a given time goes before that of the start', t => {
 test.serial('nobody: undefined, nothing or false, and no error', t => {
 	t.is(describeProcess(nobody), undefined);
 	t.is(describeProcess(-1), undefined);
+	t.false(isRunning(nobody));
 	t.is(readProc(`/proc/${nobody}/stat`), undefined);
 	t.deepEqual([...descriptorsOf([nobody, -1], () => true)], []);
 	t.false(allProcesses().includes(nobody));
+});
+
+test.serial('a process runs until it exits, and not until its parent hears of it', async t => {
+	const program = startCommand(t, 'sh', ['-c', 'echo on; read line']);
+	await program.expect('line');
+	t.true(isRunning(program.pid));
+	program.signal('SIGKILL');
+	const deadline = performance.now() + deadlineMs;
+	// Without a turn of the event loop, in which Node would ask for its status.
+	while (isRunning(program.pid) && performance.now() < deadline);
+	t.false(isRunning(program.pid));
+	t.not(readProc(`/proc/${program.pid}/stat`), undefined);
 });
 
 test.serial('a command line with spaces, newlines and other characters than ASCII', async t => {
