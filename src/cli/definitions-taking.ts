@@ -45,7 +45,7 @@ export const run: CommandDefinition = {
 	exits: {
 		'126': 'COMMAND was found and could not be executed',
 		'127': 'COMMAND was not found',
-		'128+n': 'COMMAND was ended by signal n',
+		'128+n': 'COMMAND was ended by signal n; 0 for a real-time signal (32 to 64), of which Node does not tell',
 		other: 'the exit status of COMMAND',
 	},
 	examples: [

@@ -11,7 +11,7 @@ export interface Started {
 	readonly pid: number;
 	/** The number under which it has the lock's descriptor. */
 	readonly lock: number | undefined;
-	/** Its status as a shell reports it: 128+n for signal n. */
+	/** Its status as a shell reports it: 128+n for signal n, but 0 for one that Node has no name for. */
 	readonly exited: Promise<number>;
 	/** Nothing happens if it is gone, or may not be signalled. */
 	signal(signal: NodeJS.Signals): void;
