@@ -30,7 +30,7 @@ import {
 	type System,
 } from '../protocol/calls.js';
 import {type LockRecord, maxRecordBytes} from '../protocol/record.js';
-import {connectOnce} from './connect.js';
+import {type Attempt, connectOnce, prepareConnect} from './connect.js';
 import {loadFlock} from './flock.js';
 import {hasLock, lockContention} from './holders.js';
 import {awaitLockSocket, bindLockSocket, closeLockSocket} from './lock-socket.js';
@@ -75,6 +75,7 @@ export class NodeSystem implements System {
 	readonly #address: string;
 	readonly #signal: AbortSignal | undefined;
 	readonly #own: number | undefined;
+	#attempt: Attempt | undefined;
 
 	/**
 	 * @param signal ends the calls that wait, by rejecting with its reason
@@ -173,7 +174,9 @@ export class NodeSystem implements System {
 	}
 
 	connect(path: string, pinned: number | undefined): Promise<string> {
-		return connectOnce(path, pinned, this.#signal);
+		const attempt = this.#attempt;
+		this.#attempt = undefined;
+		return connectOnce(path, pinned, this.#signal, attempt);
 	}
 
 	closeListener(listener: Listener): void {
@@ -197,6 +200,8 @@ export class NodeSystem implements System {
 	}
 
 	awaitFlock(descriptor: number, deadline: number): Promise<boolean> {
+		// Whoever has the lock after a crash has to ask whether the socket is dead before serving.
+		this.#attempt ??= prepareConnect();
 		return awaitFlock(descriptor, deadline, loadFlock(this.#address), this.#signal);
 	}
 

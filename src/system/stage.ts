@@ -3,7 +3,9 @@
  */
 import type {Server} from 'node:net';
 import type {Bound, Contention, FileStatus} from '../protocol/calls.js';
+import {queueingCommand} from './flock.js';
 import {NodeSystem, ownUid} from './node.js';
+import {awaitFlock} from './queue.js';
 
 /** Exists everywhere, and can be neither unlinked, renamed nor linked over. */
 export const root = '/';
@@ -17,9 +19,12 @@ const found = {dev: 0, ino: 0, nlink: 1, size: 1, uid: 0};
 /** Makes the system calls of a take-over where they have no effect, and answers as if they had. */
 export class Stage extends NodeSystem {
 	#tries = 0;
+	readonly #queues: boolean;
 
-	constructor() {
+	/** @param queues whether to start what waiting starts */
+	constructor(queues: boolean) {
 		super(root);
+		this.#queues = queues;
 	}
 
 	override openLockFile(): number {
@@ -51,8 +56,10 @@ export class Stage extends NodeSystem {
 		return {kind: 'exclusive'};
 	}
 
-	override async awaitFlock(): Promise<boolean> {
-		return true;
+	/** In a queue where `echo` is next at once, and says and does what a flock(1) does that is granted the lock. */
+	override async awaitFlock(descriptor: number, deadline: number): Promise<boolean> {
+		if (!this.#queues) return true;
+		return awaitFlock(descriptor, deadline, () => true, undefined, queueingCommand() && 'echo');
 	}
 
 	override link(): void {
