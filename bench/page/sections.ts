@@ -89,6 +89,12 @@ function take(result: Result): Section {
 			value => value >= 10,
 			value => `${short(value)} times`,
 		),
+		goal(
+			`a refusal that names its holder by the kernel’s word within 60 µs, on ${place}`,
+			medianOf(of(result, takeMetrics.refused, place), ours),
+			value => value <= 60,
+			value => `${short(value)} µs`,
+		),
 	]);
 	return {
 		title: 'Take and give back',
@@ -128,6 +134,12 @@ function takeover(result: Result): Section {
 				queued,
 				value => value < 4,
 				value => `${short(value)} ms`,
+			),
+			goal(
+				'within 1.5 times the C program',
+				ratio(queued, medianOf(result.measurements, blockedC)),
+				value => value <= 1.5,
+				value => `${short(value)} times`,
 			),
 		],
 		plots: [
@@ -180,6 +192,11 @@ function scale(result: Result): Section {
 	const curve = (metric: string, name: string, x: string, value: string): PlotDescription => {
 		return {name, title: `${metric}, by ${x}`, x, value, logarithmic: true, points: points(of(result, metric))};
 	};
+	const refusalBeside = (locks: number): number | undefined =>
+		medianOf(
+			of(result, scaleMetrics.refusal).filter(one => one.x === locks),
+			'bindlock',
+		);
 	const tableOf = (metric: string, x: string): string => {
 		const measurements = of(result, metric);
 		const steps = [...new Set(measurements.map(one => String(one.x)))];
@@ -190,6 +207,12 @@ function scale(result: Result): Section {
 		result,
 		text: [
 			'Addresses held by one process; a refusal, with its holder verified, while another process holds more and more other locks; and waiters on one address that queue by flock(1), whose holder is killed, and each of which gives the address back at once.',
+			goal(
+				'a refusal does not grow with the locks on the machine: at most 1.1 times as long beside 10,000 as beside one',
+				ratio(refusalBeside(10_000), refusalBeside(1)),
+				value => value <= 1.1,
+				value => `${short(value)} times`,
+			),
 		],
 		plots: [
 			curve(scaleMetrics.take, 'scale-addresses', 'addresses held by one process', 'µs to take one more'),
@@ -226,7 +249,16 @@ function startup(result: Result): Section {
 	return {
 		title: 'Start-up',
 		result,
-		text: ['Whole processes, and the first call in a process of its own.', sentences.join(' ')],
+		text: [
+			'Whole processes, and the first call in a process of its own.',
+			sentences.join(' '),
+			goal(
+				'an import under 5 ms',
+				difference(startMetrics.process, ours, bare),
+				value => value < 5,
+				value => `${short(value)} ms`,
+			),
+		],
 		plots: [startMetrics.process, startMetrics.listen, startMetrics.command].map((metric, index) => ({
 			name: `startup-${['process', 'listen', 'command'][index]}`,
 			title: metric,
