@@ -69,17 +69,25 @@ export class Tenures {
 
 /** Which of them have an exclusive flock of the file that is at this path. */
 export function lockHolders(lockPath: string, pids: readonly number[]): number[] {
-	return pids.filter(pid => {
-		try {
-			return readdirSync(`/proc/${pid}/fd`).some(
-				fd =>
-					readlinkSync(`/proc/${pid}/fd/${fd}`) === lockPath &&
-					/^lock:.*FLOCK +ADVISORY +WRITE/m.test(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8')),
-			);
-		} catch {
-			return false;
-		}
-	});
+	return pids.filter(pid => descriptorsOf(pid).some(fd => isLocked(pid, fd, lockPath)));
+}
+
+function descriptorsOf(pid: number): string[] {
+	try {
+		return readdirSync(`/proc/${pid}/fd`);
+	} catch {
+		return [];
+	}
+}
+
+/** One that was closed since says nothing about the others. */
+function isLocked(pid: number, fd: string, lockPath: string): boolean {
+	try {
+		if (readlinkSync(`/proc/${pid}/fd/${fd}`) !== lockPath) return false;
+		return /^lock:.*FLOCK +ADVISORY +WRITE/m.test(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'));
+	} catch {
+		return false;
+	}
 }
 
 /**
