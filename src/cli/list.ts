@@ -19,9 +19,7 @@ export default async function list(directories: readonly string[], {json}: {json
 		const more = unread.length > 1 ? ` (and ${unread.length - 1} more)` : '';
 		writeMessage(`bindlock: not everything could be read: ${unread[0]}${more}`);
 	}
-	const entries = [...(await boundEntries(sockets)), ...left].sort((one, other) =>
-		one.address < other.address ? -1 : 1,
-	);
+	const entries = [...(await boundEntries(sockets)), ...left].sort(byAddress);
 	if (json) for (const entry of entries) printJson(toJson(entry));
 	else if (entries.length > 0) writeData(table([heading, ...entries.map(toRow)], commandColumn));
 	return exit.done;
@@ -29,6 +27,12 @@ export default async function list(directories: readonly string[], {json}: {json
 
 const heading = ['STATE', 'PID', 'UID', 'AGE', 'LABEL', 'COMMAND', 'ADDRESS'] as const;
 const commandColumn = heading.indexOf('COMMAND');
+
+/** Of several at one address, first the one that clients reach: the kernel's table has them in no certain order. */
+function byAddress(one: Entry, other: Entry): number {
+	if (one.address !== other.address) return one.address < other.address ? -1 : 1;
+	return Number(one.state === 'masked') - Number(other.state === 'masked');
+}
 
 function toRow({address, state, processes, holder, since, reason}: Entry): string[] {
 	const shown: Holder | undefined = processes[0] ?? holder;

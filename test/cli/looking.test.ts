@@ -189,8 +189,8 @@ testUnless(noPython(), lacking('ss'))(
 			['/connected', 'foreign', false],
 			['/peer', 'foreign', false],
 			['/renamed', 'foreign', true],
-			['/s', 'masked', false],
 			['/s', 'foreign', true],
+			['/s', 'masked', false],
 			['n\uFFFD', 'foreign', true],
 		]);
 		program.end();
