@@ -82,6 +82,20 @@ for (const {title, obstacle, options, address: addressFor} of ways) {
 		t.is((await waiter.exited).code, 0);
 	});
 
+	only(`${title}: a wait that times out names the one that has the address by then`, async t => {
+		const address = addressFor(t);
+		const holder = await startHolder(t, address, options);
+		const waiters = [0, 1].map(() => start(t, 'waiter', [address, '{"waitMs":1500}'], options));
+		for (const waiter of waiters) await waiter.expect('waiting');
+		holder.send('release');
+		const [first, second] = (await Promise.all(waiters.map(waiter => waiter.next()))).sort((one, other) =>
+			one.event < other.event ? -1 : 1,
+		);
+		t.is(first?.event, 'held');
+		t.like(second, {event: 'refused', code: 'EADDRINUSE', holder: {pid: first?.['pid'], verifiedBy: 'kernel'}});
+		t.true(String(second?.['message']).includes(`pid ${first?.['pid']} `));
+	});
+
 	only(
 		`${title}: an aborted wait rejects with the reason, leaves no child and no lock, and the queue moves on`,
 		async t => {

@@ -5,7 +5,7 @@
 
 import type {PathnameAddress} from '../address.js';
 import {BindLockError, codeOf, printable} from '../errors.js';
-import {call, type FileStatus, type Protocol} from './calls.js';
+import {type Contention, call, type FileStatus, type Protocol} from './calls.js';
 import {type LockRecord, maxRecordBytes} from './record.js';
 import {cannotOpen, maxReplacements, refuseForeignContent, refuseUnlessLockFile, taken, unstable} from './refusals.js';
 import type {Patience, Queue, Waiting} from './waiting.js';
@@ -152,10 +152,18 @@ function* contend(
 			waitedMs += pauseMs;
 			pauseMs *= 2;
 		} else if (!(yield* waiting.for(contention.holder, queueOf(address, {descriptor, file})))) {
-			return taken(address, contention, waiting.waitedMs);
+			const refused = waiting.begun ? yield* lastLook(address, {descriptor, file}, contention) : contention;
+			return taken(address, refused, waiting.waitedMs);
 		}
 	} while (!(yield* call('flock', descriptor)));
 	return 'locked';
+}
+
+/** Who is in the way when the time is up: the lock may have passed to somebody ahead of us meanwhile. */
+function* lastLook(address: PathnameAddress, {descriptor, file}: HeldLock, before: Contention): Protocol<Contention> {
+	const record = yield* readRecord(address, descriptor, file);
+	const now = yield* call('contention', file, address.lockPath, record);
+	return now.holder === undefined ? before : now;
 }
 
 function queueOf(address: PathnameAddress, {descriptor, file}: HeldLock): Queue {
