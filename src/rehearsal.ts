@@ -10,6 +10,7 @@ import type {AcquireOptions} from './options.js';
 import {granted} from './protocol/refusals.js';
 import {Serving} from './serving.js';
 import {nobodysServer, root, Stage, visit} from './system/stage.js';
+import {isInotifyOpen} from './system/watcher.js';
 import {takePathname} from './taking.js';
 import {Watch} from './watch.js';
 
@@ -46,7 +47,8 @@ async function rehearseOnce(system: Stage): Promise<void> {
 	const address = parseAddress(`\0bindlock-rehearsal-${process.pid}-${process.hrtime.bigint()}`);
 	const lock = await new Serving(nobodysServer(), address, {exclusive: true}, taken, new Loss()).start(undefined);
 	try {
-		watch();
+		// Of inotifies each user has few.
+		if (isInotifyOpen()) watch();
 		await visit(address.bindPath);
 	} finally {
 		await lock.release();

@@ -2,11 +2,11 @@
  * Waiting for a holder, over both kinds of address and both ways of waiting for a flock.
  */
 import {spawn} from 'node:child_process';
-import {readFileSync, unlinkSync, writeFileSync} from 'node:fs';
+import {readdirSync, readFileSync, readlinkSync, unlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
 import {acquire, BindLockError} from '../src/index.js';
-import {noAddon, noFlockCommand, testUnless} from './helpers/abilities.js';
+import {noAddon, noFlockCommand, noPidNamespaces, testUnless} from './helpers/abilities.js';
 import {type Program, type StartOptions, start, startCommand, temporaryDirectory, until} from './helpers/programs.js';
 
 interface Way {
@@ -39,6 +39,14 @@ function descendants(pid: number): number[] {
 function readOrNothing(path: string): string {
 	try {
 		return readFileSync(path, 'utf8');
+	} catch {
+		return '';
+	}
+}
+
+function linkOrNothing(path: string): string {
+	try {
+		return readlinkSync(path);
 	} catch {
 		return '';
 	}
@@ -261,6 +269,47 @@ testUnless(noAddon(), noFlockCommand())('a wait with too few descriptors ends at
 	t.log(codes.join(' '));
 	t.deepEqual([...new Set(codes)], ['EMFILE', 'EADDRINUSE']);
 	t.true(codes.indexOf('EADDRINUSE') < 4, 'a lock that can be opened, and no child that can be started');
+});
+
+testUnless(noFlockCommand(), noPidNamespaces())(
+	'a process that orphans are given to, as the only one of a container, is left no child by its waits',
+	async t => {
+		const address = pathOf(t);
+		await startHolder(t, address);
+		const before = ['unshare', '--pid', '--fork', '--mount-proc'];
+		const waiter = start(t, 'waiter', [address, '{"waitMs":300}'], {before});
+		await waiter.expect('waiting');
+		t.is((await waiter.expect('refused'))['pid'], 1);
+		const [init = 0] = descendants(waiter.pid);
+		await until(() => descendants(init).length === 0, 'the end of all that it has started');
+		waiter.end();
+		await waiter.exited;
+	},
+);
+
+const permission = process.allowedNodeEnvironmentFlags.has('--permission')
+	? '--permission'
+	: '--experimental-permission';
+
+testUnless(noAddon())('a process that may not start others waits by trying', async t => {
+	const address = pathOf(t);
+	const holder = await startHolder(t, address);
+	const nodeOptions = [permission, '--allow-fs-read=*', '--allow-fs-write=*', '--allow-addons'];
+	const waiter = start(t, 'waiter', [address], {nodeOptions, env: {BINDLOCK_FLOCK: ''}});
+	t.like((await waiter.expect('waiting'))['holder'], {pid: holder.pid});
+	holder.send('release');
+	await waiter.expect('held');
+});
+
+testUnless(noFlockCommand())('a process that waits and will not watch anything takes no inotify for it', async t => {
+	const address = pathOf(t);
+	await startHolder(t, address);
+	const waiter = start(t, 'waiter', [address, '{"waitMs":300}']);
+	await waiter.expect('waiting');
+	await waiter.expect('refused');
+	const links = readdirSync(`/proc/${waiter.pid}/fd`).map(fd => linkOrNothing(`/proc/${waiter.pid}/fd/${fd}`));
+	t.true(links.length > 3);
+	t.false(links.some(link => link.includes('inotify')));
 });
 
 testUnless(noFlockCommand())('nobody wakes up while it waits in the queue of flock(1)', async t => {

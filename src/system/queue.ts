@@ -22,7 +22,7 @@ export function awaitFlock(
 ): Promise<boolean> {
 	return command === undefined
 		? tryNowAndThen(descriptor, deadline, flock, signal)
-		: queueUp(command, descriptor, deadline, signal);
+		: queueUp(command, descriptor, deadline, flock, signal);
 }
 
 /**
@@ -32,12 +32,18 @@ export function awaitFlock(
  * is made to say something before that, because its exit takes as long again.
  *
  * The shell is there so that flock(1) does not outlive us, however we die: it reads from a pipe
- * that we hold open, and when that ends it ends flock(1). Neither wakes up while waiting.
+ * that we hold open, and when that ends it ends its own process group, which is nobody's else (the
+ * pid of a flock(1) that has exited may be). It waits for flock(1), and again where our own signal
+ * interrupts that, because we may be the process that orphans are given to, and Node knows of none.
+ * Neither wakes up while waiting.
  */
-const script = '"$0" "$@" -x 3 </dev/null & exec >&- 3>&-; read -r _; kill -9 $!';
+const script = 'trap : TERM; "$0" "$@" -x 3 </dev/null & exec >&- 3>&-; read -r _; kill 0; until wait; do :; done';
 
 /** Not known to BusyBox, whose flock then exits at once and says nothing. */
 let verbose = ['--verbose'];
+
+/** One that has waited longer before it went knew its options. */
+const usageMs = 1000;
 
 /** A flock(1) that exits at once without the lock must not make us start one after the other. */
 const leastMs = 20;
@@ -46,17 +52,15 @@ async function queueUp(
 	command: string,
 	descriptor: number,
 	deadline: number,
+	flock: Flock,
 	signal: AbortSignal | undefined,
 ): Promise<boolean> {
 	signal?.throwIfAborted();
 	// Where no child can be started that is known sooner than any timer fires.
 	if (timeLeft(deadline) <= 0) return false;
 	const began = performance.now();
-	const child = process.getBuiltinModule('node:child_process').spawn('/bin/sh', ['-c', script, command, ...verbose], {
-		stdio: ['pipe', 'pipe', 'ignore', descriptor],
-		// A group of its own: to be ended as one, and no Ctrl-C of the terminal reaches it.
-		detached: true,
-	});
+	const child = start(command, descriptor);
+	if (child === undefined) return tryNowAndThen(descriptor, deadline, flock, signal);
 	let woken = false;
 	let said = false;
 	try {
@@ -76,7 +80,7 @@ async function queueUp(
 	}
 	const elapsed = performance.now() - began;
 	if (woken && !said) {
-		if (verbose.length > 0) verbose = [];
+		if (verbose.length > 0 && child.pid !== undefined && elapsed < usageMs) verbose = [];
 		else if (elapsed < leastMs) {
 			await wakeable(performance.now() + Math.min(leastMs - elapsed, timeLeft(deadline)), signal, () => {});
 		}
@@ -84,12 +88,26 @@ async function queueUp(
 	return woken;
 }
 
+/** `undefined` where none may be started: Node's permission model and seccomp filters can forbid it. */
+function start(command: string, descriptor: number): ChildProcess | undefined {
+	try {
+		return process.getBuiltinModule('node:child_process').spawn('/bin/sh', ['-c', script, command, ...verbose], {
+			stdio: ['pipe', 'pipe', 'ignore', descriptor],
+			// A group of its own: to be ended as one, and no Ctrl-C of the terminal reaches it.
+			detached: true,
+		});
+	} catch {
+		return undefined;
+	}
+}
+
 function end(child: ChildProcess): void {
 	child.stdin?.destroy();
 	child.stdout?.destroy();
 	child.unref();
 	try {
-		if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+		// Not killed: the shell has yet to wait for flock(1).
+		if (child.pid !== undefined) process.kill(-child.pid, 'SIGTERM');
 	} catch {
 		// Gone already.
 	}

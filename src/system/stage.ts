@@ -84,6 +84,7 @@ export function nobodysServer(): Server {
 	return process
 		.getBuiltinModule('node:net')
 		.createServer(connection => connection.destroy())
+		.on('error', () => {})
 		.unref();
 }
 

@@ -27,6 +27,11 @@ export function openInotify(): void {
 	}
 }
 
+/** Whether this process is going to watch files: then a watch costs it no inotify of its own. */
+export function isInotifyOpen(): boolean {
+	return opened;
+}
+
 /**
  * Calls `touched` after anything happens to the file (an unlink changes its link count, which
  * inotify reports at once, also while a descriptor keeps the file), and once after the watch is
