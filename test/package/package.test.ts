@@ -33,13 +33,16 @@ async function install(project: string, tarball: string, ...options: readonly st
 	await npm(project, 'install', '--prefer-offline', '--no-audit', '--no-fund', ...options, tarball);
 }
 
-/** With the headers of this Node, so that an addon fits it and nothing is downloaded. */
+/**
+ * With the headers of this Node, so that an addon fits it and nothing is downloaded; and with scripts, also where
+ * the user's settings have none: who packs needs them, and who installs without says so.
+ */
 async function npm(cwd: string, ...args: readonly string[]): Promise<Outcome> {
 	const prefix = dirname(dirname(process.execPath));
 	const headers = existsSync(join(prefix, 'include/node/node.h')) ? {npm_config_nodedir: prefix} : {};
 	const outcome = await runToEnd('npm', args, {
 		cwd,
-		env: {...headers, npm_config_loglevel: 'error'},
+		env: {...headers, npm_config_loglevel: 'error', npm_config_ignore_scripts: 'false'},
 		deadlineMs: 110_000,
 	});
 	if (outcome.status !== 0) throw new Error(`npm ${args.join(' ')}: ${outcome.stderr}`);
