@@ -40,18 +40,22 @@ export function reach(address: string): Promise<number | string> {
 	});
 }
 
-/** Which of these processes have an exclusive flock of the file, from their descriptors' fdinfo. */
+/** Which of these processes have an exclusive flock of the file. */
 export function flockHolders(path: string, pids: readonly number[]): number[] {
+	return pids.filter(pid => hasFlock(path, pid));
+}
+
+/** Whether the process has an exclusive flock of the file, from its descriptors' fdinfo. Throws if one of them is gone. */
+export function hasFlock(path: string, pid: number): boolean {
 	const {ino} = statSync(path);
 	const pattern = new RegExp(`FLOCK +ADVISORY +WRITE .*:${ino} `);
-	const holds = (pid: number, fd: string): boolean => {
+	return readdirSync(`/proc/${pid}/fd`).some(fd => {
 		try {
 			if (readlinkSync(`/proc/${pid}/fd/${fd}`) !== path) return false;
 			return pattern.test(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'));
 		} catch {
-			// The descriptor that read the directory, or one that is closed by now.
+			// The descriptor that read the directory, or one that is closed by now: it says nothing about the others.
 			return false;
 		}
-	};
-	return pids.filter(pid => readdirSync(`/proc/${pid}/fd`).some(fd => holds(pid, fd)));
+	});
 }

@@ -1,7 +1,7 @@
 /**
  * What a storm has seen, and whether it can be true: the detectors. They know nothing of each other.
  */
-import {readdirSync, readFileSync, readlinkSync} from 'node:fs';
+import {hasFlock} from '../helpers/detectors.js';
 
 /** From the moment that a process said it has the address, to the moment that it let it go or was killed. */
 export interface Tenure {
@@ -67,27 +67,15 @@ export class Tenures {
 	}
 }
 
-/** Which of them have an exclusive flock of the file that is at this path. */
+/** Which of them have an exclusive flock of the file that is at this path: nobody has, if it or the process is gone. */
 export function lockHolders(lockPath: string, pids: readonly number[]): number[] {
-	return pids.filter(pid => descriptorsOf(pid).some(fd => isLocked(pid, fd, lockPath)));
-}
-
-function descriptorsOf(pid: number): string[] {
-	try {
-		return readdirSync(`/proc/${pid}/fd`);
-	} catch {
-		return [];
-	}
-}
-
-/** One that was closed since says nothing about the others. */
-function isLocked(pid: number, fd: string, lockPath: string): boolean {
-	try {
-		if (readlinkSync(`/proc/${pid}/fd/${fd}`) !== lockPath) return false;
-		return /^lock:.*FLOCK +ADVISORY +WRITE/m.test(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'));
-	} catch {
-		return false;
-	}
+	return pids.filter(pid => {
+		try {
+			return hasFlock(lockPath, pid);
+		} catch {
+			return false;
+		}
+	});
 }
 
 /**
