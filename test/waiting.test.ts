@@ -2,12 +2,13 @@
  * Waiting for a holder, over both kinds of address and both ways of waiting for a flock.
  */
 import {spawn} from 'node:child_process';
-import {readdirSync, readFileSync, unlinkSync, writeFileSync} from 'node:fs';
+import {readdirSync, unlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
 import {acquire, BindLockError} from '../src/index.js';
 import {linkOrUndefined} from '../src/system/procfs.js';
 import {noAddon, noFlockCommand, noPidNamespaces, testUnless} from './helpers/abilities.js';
+import {descendants, isAlive, readOrNothing} from './helpers/processes.js';
 import {type Program, type StartOptions, start, startCommand, temporaryDirectory, until} from './helpers/programs.js';
 
 interface Way {
@@ -29,24 +30,6 @@ async function startHolder(t: ExecutionContext, address: string, options: StartO
 	const holder = start(t, 'holder', ['listen', address], options);
 	await holder.expect('held');
 	return holder;
-}
-
-/** The processes whose parent, or parent's parent, that is. */
-function descendants(pid: number): number[] {
-	const children = readOrNothing(`/proc/${pid}/task/${pid}/children`).trim().split(' ').filter(Boolean).map(Number);
-	return [...children, ...children.flatMap(descendants)];
-}
-
-function readOrNothing(path: string): string {
-	try {
-		return readFileSync(path, 'utf8');
-	} catch {
-		return '';
-	}
-}
-
-function isAlive(pid: number): boolean {
-	return !/^\d+ \(.*\) Z|^$/.test(readOrNothing(`/proc/${pid}/stat`));
 }
 
 for (const {title, obstacle, options, address: addressFor} of ways) {

@@ -7,7 +7,8 @@ import {fileURLToPath} from 'node:url';
 import test from 'ava';
 import {noPython, python, testUnless} from '../helpers/abilities.js';
 import {cli, startBindlock} from '../helpers/command.js';
-import {type Program, startCommand, temporaryDirectory, withDeadline} from '../helpers/programs.js';
+import {descendants, isAlive} from '../helpers/processes.js';
+import {type Program, startCommand, temporaryDirectory, until, withDeadline} from '../helpers/programs.js';
 
 const signalled = fileURLToPath(new URL('../fixtures/signalled.js', import.meta.url));
 
@@ -88,17 +89,7 @@ print('{"event": "end", "status": %d}' % (status >> 8 if os.WIFEXITED(status) el
 
 testUnless(noPython())('Ctrl-C on a terminal reaches the command once, and so does a kill', async t => {
 	const address = join(temporaryDirectory(t), 's');
-	const program = startCommand(t, python, [
-		'-c',
-		terminal,
-		process.execPath,
-		cli,
-		'run',
-		address,
-		'--',
-		process.execPath,
-		signalled,
-	]);
+	const program = startCommand(t, python, [...onTerminal(address), process.execPath, signalled]);
 	await ready(program);
 	// The witness starts after the command: it is there when it has answered for a signal.
 	for (const [order, signal] of [
@@ -119,22 +110,41 @@ testUnless(noPython())('Ctrl-C on a terminal reaches the command once, and so do
 
 testUnless(noPython())('Ctrl-C on a terminal ends a command that lets it, with 130', async t => {
 	const address = join(temporaryDirectory(t), 's');
-	const program = startCommand(t, python, [
-		'-c',
-		terminal,
-		process.execPath,
-		cli,
-		'run',
-		address,
-		'--',
-		'sh',
-		'-c',
-		'echo up; exec sleep 300',
-	]);
+	const program = startCommand(t, python, [...onTerminal(address), 'sh', '-c', 'echo up; exec sleep 300']);
 	await next(program, 'line');
 	program.send('type \\x03');
 	t.is((await next(program, 'end'))['status'], 130);
 });
+
+testUnless(noPython())('on a busy machine, too: the witness is asked, and waited for', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = startCommand(t, python, [...onTerminal(address), process.execPath, signalled]);
+	const {parent, pid} = await ready(program);
+	const others = (): number[] => descendants(parent).filter(child => child !== pid);
+	await until(() => others().length === 1, 'the witness');
+	const [witness = 0] = others();
+	// It answers nothing for longer than any fixed time to wait would be.
+	process.kill(witness, 'SIGSTOP');
+	program.send('type \\x03');
+	await next(program, 'SIGINT');
+	await new Promise(resolve => setTimeout(resolve, 300));
+	process.kill(witness, 'SIGCONT');
+	await settled(program);
+	program.send('kill SIGINT');
+	await next(program, 'SIGINT');
+	// One that never answers keeps nothing from the command.
+	process.kill(witness, 'SIGSTOP');
+	program.send('kill SIGTERM');
+	await next(program, 'SIGTERM');
+	process.kill(witness, 'SIGCONT');
+	program.send('type quit\\n');
+	t.is((await next(program, 'end'))['status'], 5);
+	await until(() => !isAlive(witness), 'the end of the witness');
+});
+
+function onTerminal(address: string): readonly string[] {
+	return ['-c', terminal, process.execPath, cli, 'run', address, '--'];
+}
 
 /** @returns the pid of bindlock, the parent */
 async function ready(program: Program): Promise<{readonly parent: number; readonly pid: number}> {

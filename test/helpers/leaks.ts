@@ -1,8 +1,9 @@
 /**
  * Every test ends with the descriptors and child processes it began with.
  */
-import {readdirSync, readFileSync, readlinkSync} from 'node:fs';
+import {readdirSync, readlinkSync} from 'node:fs';
 import test from 'ava';
+import {readOrNothing} from './processes.js';
 
 /** Closing is not always over at once: sockets and children take a turn of the event loop. */
 const patienceMs = 3000;
@@ -51,12 +52,4 @@ function children(): string[] {
 	const threads = readdirSync('/proc/self/task');
 	const pids = threads.flatMap(thread => readOrNothing(`/proc/self/task/${thread}/children`).trim().split(' '));
 	return pids.filter(pid => pid !== '').map(pid => `child ${pid}`);
-}
-
-function readOrNothing(path: string): string {
-	try {
-		return readFileSync(path, 'utf8');
-	} catch {
-		return '';
-	}
 }
