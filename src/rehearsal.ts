@@ -9,6 +9,7 @@ import {Loss} from './lock.js';
 import type {AcquireOptions} from './options.js';
 import {granted} from './protocol/refusals.js';
 import {Serving} from './serving.js';
+import {freeDescriptors} from './system/procfs.js';
 import {nobodysServer, root, Stage, visit} from './system/stage.js';
 import {isInotifyOpen} from './system/watcher.js';
 import {takePathname} from './taking.js';
@@ -37,7 +38,11 @@ const stage: PathnameAddress = {kind: 'pathname', given: root, path: root, bindP
 /** V8 compiles again what has run a few times. More rounds than this have shown no gain. */
 const rounds = 5;
 
+/** It has up to a dozen descriptors open at once, and must take the last from nobody. */
+const spareDescriptors = 64;
+
 async function rehearse(): Promise<void> {
+	if (freeDescriptors() < spareDescriptors) return;
 	for (let round = 0; round < rounds; round++) await rehearseOnce(new Stage(round === 0));
 }
 

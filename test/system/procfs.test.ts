@@ -1,10 +1,18 @@
 /**
  * Looking at processes: who they are and what they have open, without touching anything.
  */
+import {execFileSync} from 'node:child_process';
 import {closeSync, openSync, symlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
-import {allProcesses, describeProcess, descriptorsOf, isRunning, readProc} from '../../src/system/procfs.js';
+import {
+	allProcesses,
+	describeProcess,
+	descriptorsOf,
+	freeDescriptors,
+	isRunning,
+	readProc,
+} from '../../src/system/procfs.js';
 import {noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
 import {checkLeaks} from '../helpers/leaks.js';
 import {deadlineMs, startCommand, temporaryDirectory, until} from '../helpers/programs.js';
@@ -35,6 +43,25 @@ test.serial('nobody: undefined, nothing or false, and no error', t => {
 	t.is(readProc(`/proc/${nobody}/stat`), undefined);
 	t.deepEqual([...descriptorsOf([nobody, -1], () => true)], []);
 	t.false(allProcesses().includes(nobody));
+});
+
+test.serial('as many descriptors are free as can be opened', t => {
+	const free = freeDescriptors();
+	const opened = [0, 1, 2].map(() => openSync('/dev/null', 'r'));
+	t.is(freeDescriptors(), free - 3);
+	for (const descriptor of opened) closeSync(descriptor);
+	t.is(freeDescriptors(), free);
+	const module = new URL('../../src/system/procfs.js', import.meta.url);
+	const script = `import {openSync} from 'node:fs';
+		import {freeDescriptors} from ${JSON.stringify(module)};
+		const free = freeDescriptors();
+		let count = 0;
+		try { for (;; count++) openSync('/dev/null', 'r'); } catch {}
+		console.log(free, count);`;
+	const args = ['-c', 'ulimit -n 100 && exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', script];
+	const [counted, found] = execFileSync('sh', args, {encoding: 'utf8'}).trim().split(' ');
+	t.is(counted, found);
+	t.true(Number(counted) > 50, counted);
 });
 
 test.serial('a process runs until it exits, and not until its parent hears of it', async t => {
