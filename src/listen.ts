@@ -3,12 +3,13 @@
  */
 import type {Server} from 'node:net';
 import {parseAddress} from './address.js';
-import {BindLockError} from './errors.js';
+import {BindLockError, printable} from './errors.js';
 import {type BindLock, Loss} from './lock.js';
 import {checkListenOptions, type ListenOptions} from './options.js';
 import {rehearsing} from './rehearsal.js';
 import {Serving} from './serving.js';
 import {succeed} from './successor.js';
+import {holdPending, isPending} from './system/pending.js';
 import {openInotify} from './system/watcher.js';
 import {takeAddress} from './taking.js';
 
@@ -31,21 +32,61 @@ export async function listen(server: Server, address: string, options: ListenOpt
 	const checked = checkListenOptions(address, options);
 	refuseUnlessIdleServer(server, address);
 	const loss = new Loss();
-	const succession = await succeed(parsed, checked);
-	openInotify();
-	const taken = succession?.taken ?? (await takeAddress(parsed, rehearsing(checked), loss));
-	return new Serving(server, parsed, checked, taken, loss).start(succession);
+	const starting = new Starting(server, address, checked.signal);
+	try {
+		const succession = await succeed(parsed, checked);
+		openInotify();
+		const options = {...checked, signal: starting.signal};
+		const taken = succession?.taken ?? (await takeAddress(parsed, rehearsing(options), loss));
+		starting.end();
+		return await new Serving(server, parsed, checked, taken, loss).start(succession, starting.signal);
+	} finally {
+		starting.end();
+	}
+}
+
+/** From the call until the server is bound: its `close()` calls that off, as an abort does. */
+class Starting {
+	readonly #calledOff = new AbortController();
+	readonly #signal: AbortSignal | undefined;
+	readonly #settle: () => boolean;
+
+	constructor(server: Server, address: string, signal: AbortSignal | undefined) {
+		this.#signal = signal;
+		if (signal?.aborted) this.#abort();
+		signal?.addEventListener('abort', this.#abort);
+		this.#settle = holdPending(server, undefined, () => {
+			this.#calledOff.abort(
+				new BindLockError(`Cannot listen on ${printable(address)}: the server was closed`, {
+					code: 'ERR_SERVER_NOT_RUNNING',
+					address,
+				}),
+			);
+		});
+	}
+
+	/** Aborts by either. */
+	get signal(): AbortSignal {
+		return this.#calledOff.signal;
+	}
+
+	readonly #abort = (): void => this.#calledOff.abort(this.#signal?.reason);
+
+	end(): void {
+		this.#signal?.removeEventListener('abort', this.#abort);
+		this.#settle();
+	}
 }
 
 function refuseUnlessIdleServer(server: Server, address: string): void {
-	if (typeof server?.listen !== 'function' || typeof server.close !== 'function') {
+	if (!(server instanceof process.getBuiltinModule('node:net').Server)) {
 		throw new BindLockError('The server must be a net.Server, or one of its subclasses', {
 			code: 'ERR_INVALID_ARG_TYPE',
 			address,
 		});
 	}
-	if (server.listening) {
-		throw new BindLockError('The server listens already; give it to listen() before that', {
+	if (server.listening || isPending(server)) {
+		throw new BindLockError('The server listens already, or is about to; give it to listen() before that, and once', {
 			code: 'ERR_SERVER_ALREADY_LISTEN',
 			address,
 		});

@@ -75,14 +75,21 @@ export class Serving {
 		servers.set(this.#lock, this);
 	}
 
-	/** @param succession if there is a predecessor whose socket this is to be */
-	async start(succession: Succession | undefined): Promise<BindLock> {
+	/**
+	 * @param succession if there is a predecessor whose socket this is to be
+	 * @param calledOff may have been aborted since the address was taken
+	 */
+	async start(succession: Succession | undefined, calledOff?: AbortSignal): Promise<BindLock> {
+		this.#alone = succession === undefined;
+		this.#succession = succession;
 		try {
+			calledOff?.throwIfAborted();
 			if (succession === undefined) await this.#socket.bind();
 			else await this.#succeed(succession);
 		} catch (error) {
 			succession?.fail(error);
 			this.#lock.releaseNow();
+			calledOff?.throwIfAborted();
 			throw error instanceof BindLockError ? error : cannotBind(this.#address, error);
 		}
 		if (this.#alone) this.#startWatching();
@@ -102,8 +109,6 @@ export class Serving {
 
 	/** Serves beside the predecessor, until that has left. */
 	async #succeed(succession: Succession): Promise<void> {
-		this.#alone = false;
-		this.#succession = succession;
 		await this.#socket.adopt(succession.listener);
 		if (this.#address.kind === 'pathname' && !succession.isFile(this.#socket.file)) {
 			throw cannotSucceed(this.#address, 'its socket file is not the one that was handed over');

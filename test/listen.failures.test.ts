@@ -1,7 +1,7 @@
 /**
  * Where `listen` fails: nothing listens, nothing is left, and the lock is given back.
  */
-import {once} from 'node:events';
+import {EventEmitter, once} from 'node:events';
 import {chmodSync, existsSync, readFileSync, unlinkSync, writeFileSync} from 'node:fs';
 import {connect, createServer, Server} from 'node:net';
 import {join} from 'node:path';
@@ -29,7 +29,8 @@ test.serial('not a server, or one that listens already: refused before anything 
 	await once(listening, 'listening');
 	await makeStale(join(directory, 's'));
 	const before = contentOf(directory);
-	for (const server of [undefined, null, {}, 'server', () => {}, {listen() {}}]) {
+	const lookalike = Object.assign(new EventEmitter(), {listen() {}, close() {}});
+	for (const server of [undefined, null, {}, 'server', () => {}, {listen() {}}, lookalike]) {
 		const attempt = listen(server as unknown as Server, join(directory, 's'));
 		await t.throwsAsync(attempt, {instanceOf: BindLockError, code: 'ERR_INVALID_ARG_TYPE'});
 	}
@@ -53,7 +54,7 @@ test.serial('one server listened to twice at once: one of the two, and only its 
 	t.is(await ask(join(directory, 'a')), hello);
 	t.is((await inspect(join(directory, 'b'))).state, 'free');
 	server.close();
-	t.deepEqual(namesIn(directory), ['a.lock', 'b.lock']);
+	t.deepEqual(namesIn(directory), ['a.lock']);
 });
 
 /** A server, and what happens right before it binds. */
@@ -135,6 +136,34 @@ test.serial('the server is closed while it begins to listen: rejected, and nothi
 	t.deepEqual(namesIn(directory), ['s.lock']);
 	t.is(readFileSync(`${address}.lock`, 'utf8'), '');
 	t.is((await inspect(address)).state, 'free');
+});
+
+test.serial('the server is closed while the address is being taken: that is called off', async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	const holder = await acquire(address);
+	const moments: Record<string, (server: Server) => Promise<unknown>> = {
+		'right after the call': server => {
+			const attempt = listen(server, join(directory, 'free'));
+			server.close();
+			return attempt;
+		},
+		'in onWait': server => listen(server, address, {waitMs: 60_000, onWait: () => server.close()}),
+		'while it waits': server => {
+			return listen(server, address, {waitMs: 60_000, onWait: () => setImmediate(() => server.close())});
+		},
+	};
+	for (const [title, attempt] of Object.entries(moments)) {
+		const server = createServer();
+		const closed = once(server, 'close');
+		const refused = {instanceOf: BindLockError, code: 'ERR_SERVER_NOT_RUNNING'};
+		await t.throwsAsync(attempt(server), refused, title);
+		await closed;
+		t.false(server.listening, title);
+		t.false(Object.hasOwn(server, 'close'), title);
+	}
+	await holder.release();
+	t.deepEqual(namesIn(directory), ['s.lock']);
 });
 
 test.serial('a refused server can be used again', async t => {

@@ -172,6 +172,22 @@ test.serial('a server may serve two addresses one after the other', async t => {
 	t.deepEqual(namesIn(directory), ['a.lock', 'b.lock']);
 });
 
+for (const [name, {create}] of Object.entries(kinds)) {
+	// The event 'close' of the one before comes when the next listens already.
+	test.serial(`a server of ${name} listens again right after it has ended`, async t => {
+		const directory = temporaryDirectory(t);
+		const server = create({key: '', cert: ''});
+		const first = await listen(server, join(directory, 'a'));
+		await first.release();
+		await listen(server, join(directory, 'a'));
+		server.close();
+		const third = await listen(server, join(directory, 'b'));
+		t.true(third.held && server.listening);
+		t.deepEqual(namesIn(directory), ['a.lock', 'b', 'b.lock']);
+		await third.release();
+	});
+}
+
 test.serial('the socket file has the mode that Node alone would give it, or socketMode', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const umask = process.umask(0o077);

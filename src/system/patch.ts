@@ -3,6 +3,7 @@
  * behaviour for what happens before the bind.
  */
 import {type ListenOptions, Server} from 'node:net';
+import {isPending} from './pending.js';
 import {isBypassed} from './server.js';
 
 type Listen = (this: Server, ...args: unknown[]) => Server;
@@ -34,7 +35,7 @@ export function patchListen(before: BeforeListen): void {
 		const path = unixPathOf(args);
 		// A server that listens already is refused by Node.
 		if (path === undefined || this.listening) return original.apply(this, args);
-		if (pending.has(this)) {
+		if (isPending(this)) {
 			throw Object.assign(new Error('Listen method has been called more than once without closing.'), {
 				code: 'ERR_SERVER_ALREADY_LISTEN',
 			});
@@ -84,44 +85,6 @@ function detailsOf([first, ...rest]: readonly unknown[]): Omit<Listening, 'path'
 
 function isPipeName(text: string): boolean {
 	return !(Number(text) >= 0);
-}
-
-/** Servers that are to listen as soon as the address is theirs, and by which call. */
-const pending: WeakMap<Server, object> = new WeakMap();
-
-/**
- * Until the address is ours the server is neither listening nor idle: a `close()` calls it off, and is answered as for
- * a server that listens; so does the signal that was given to `listen`, as Node has it.
- *
- * @param called off by `close()`
- * @returns to be called when it has an end; `false` if it was called off before
- */
-export function holdPending(server: Server, signal: AbortSignal | undefined, calledOff: () => void): () => boolean {
-	const call = {};
-	pending.set(server, call);
-	const hadOwn = Object.hasOwn(server, 'close');
-	const close = server.close;
-	const abort = (): void => void server.close();
-	const restore = (): void => {
-		pending.delete(server);
-		signal?.removeEventListener('abort', abort);
-		if (hadOwn) server.close = close;
-		else delete (server as Partial<Server>).close;
-	};
-	server.close = callback => {
-		restore();
-		calledOff();
-		if (callback !== undefined) server.once('close', () => callback());
-		process.nextTick(() => server.emit('close'));
-		return server;
-	};
-	if (signal?.aborted) process.nextTick(() => pending.get(server) === call && abort());
-	signal?.addEventListener('abort', abort);
-	return () => {
-		const still = pending.get(server) === call;
-		if (still) restore();
-		return still;
-	};
 }
 
 /** What Node does when a bind fails: it tells of it when the caller had a chance to listen for that. */

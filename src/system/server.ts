@@ -63,13 +63,21 @@ function untilListening(server: Server, listen: () => void, bound: () => void): 
 			outcome();
 		};
 		const onListening = (): void => {
-			tellBound();
-			settle(resolve);
+			try {
+				tellBound();
+				settle(resolve);
+			} catch (error) {
+				onError(error as Error);
+			}
 		};
 		const onError = (error: Error): void => settle(() => reject(error));
-		const onClose = (): void =>
+		const onClose = (): void => {
+			// Of what it listened on before: that comes a tick after its end, or when the last connection ends.
+			if (server.listening) return;
 			settle(() => reject(Object.assign(new Error('the server was closed'), {code: 'ERR_SERVER_NOT_RUNNING'})));
-		server.once('listening', onListening).once('error', onError).once('close', onClose);
+		};
+		// Before listeners that may throw.
+		server.prependListener('listening', onListening).prependListener('error', onError).on('close', onClose);
 		try {
 			listen();
 			// A path is bound inside listen(); 'listening' comes a tick later.
