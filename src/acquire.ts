@@ -32,5 +32,6 @@ export async function acquire(address: string, options: AcquireOptions = {}): Pr
 	const taking = takeAddress(parsed, rehearsing(checked), loss);
 	const taken = taking instanceof Promise ? await taking : taking;
 	if (taken.keeper !== undefined) loss.watchWhenAsked(() => watchLock(parsed, taken.keeper, loss));
-	return new OwnLock(parsed, taken.reclaimed, loss, () => taken.giveBack());
+	const giveBack = (): void => taken.giveBack();
+	return new OwnLock(parsed, taken.reclaimed, loss, giveBack, taken.leaveAtExit?.bind(taken) ?? giveBack);
 }

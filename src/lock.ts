@@ -41,21 +41,23 @@ export class OwnLock implements BindLock {
 	readonly serves: boolean;
 	healed = 0;
 	readonly #giveBack: () => void;
+	readonly #leave: (() => void) | undefined;
 	readonly #loss: Loss;
 	#released = false;
 
 	/**
 	 * @param giveBack is called once
-	 * @param serves see {@link OwnLock.serves}
+	 * @param leave is called instead when this process ends and the server is not ours to close
 	 */
-	constructor(address: Address, reclaimed: boolean, loss: Loss, giveBack: () => void, serves = false) {
+	constructor(address: Address, reclaimed: boolean, loss: Loss, giveBack: () => void, leave?: () => void) {
 		this.key = keyOf(address);
-		this.serves = serves;
+		this.serves = leave === undefined;
 		this.address = address.given;
 		this.lockPath = address.kind === 'pathname' ? address.lockPath : undefined;
 		this.reclaimed = reclaimed;
 		this.#loss = loss;
 		this.#giveBack = giveBack;
+		this.#leave = leave;
 		releaseOnExit(this);
 	}
 
@@ -77,6 +79,12 @@ export class OwnLock implements BindLock {
 		locks.delete(this);
 		this.#loss.stopWatching();
 		this.#giveBack();
+	}
+
+	/** Any listener of `'exit'` may come after this. */
+	end(): void {
+		if (this.#leave === undefined) this.releaseNow();
+		else this.#leave();
 	}
 
 	[Symbol.asyncDispose](): Promise<void> {
@@ -102,15 +110,17 @@ export function isAcquiredHere(address: Address): boolean {
 let leaving = false;
 
 /**
- * A normal exit tidies up: the socket file of `listen`, if it is still ours, and the record. After
- * a signal without a handler nothing is done, and nothing needs to be. No signal handler is installed.
+ * A normal exit tidies up after `listen`: the socket file, if it is still ours, and the record. The server
+ * of `acquire` is bound until the very end: until then nobody else must get the lock, or one that has waited for
+ * it would find the server and be refused. After a signal without a handler nothing is done, and nothing needs to
+ * be. No signal handler is installed.
  */
 function releaseOnExit(lock: OwnLock): void {
 	locks.add(lock);
 	if (leaving) return;
 	leaving = true;
 	process.on('exit', () => {
-		for (const held of locks) held.releaseNow();
+		for (const held of locks) held.end();
 	});
 }
 

@@ -9,7 +9,16 @@ import type {Loss} from './lock.js';
 import type {AcquireOptions} from './options.js';
 import {takeAbstract} from './protocol/abstract.js';
 import type {Listener, LockSocket, System} from './protocol/calls.js';
-import {adoptLock, close, giveBackLock, type HeldLock, leaveLock, sameFile, writeRecord} from './protocol/lockfile.js';
+import {
+	adoptLock,
+	close,
+	giveBackLock,
+	type HeldLock,
+	leaveLock,
+	removeLockFile,
+	sameFile,
+	writeRecord,
+} from './protocol/lockfile.js';
 import {retake, type Taken, take} from './protocol/pathname.js';
 import {granted} from './protocol/refusals.js';
 import {isClusterWorker} from './system/cluster.js';
@@ -32,6 +41,8 @@ export interface TakenAddress {
 	 * @param heir has it under the number `fd`, and is named in the record; without, it does that itself
 	 */
 	leaveTo?(heir?: {readonly pid: number; readonly fd: number}): void;
+	/** Instead of `giveBack`, at the end of this process: the kernel ends the lock with it. A lease has to be given back. */
+	leaveAtExit?(): void;
 	/** Names this process in the record, once a lock that was inherited is ours alone. */
 	announce?(): void;
 	/** For a lock that can be lost without the kernel's telling: one with a lock file. */
@@ -152,6 +163,10 @@ class TakenPathname implements TakenAddress, LockKeeper {
 		runSync(leaveLock(this.#lock, record), this.#system);
 	}
 
+	leaveAtExit(): void {
+		if (this.#options.removeLockFile) runSync(removeLockFile(this.path, this.#lock), this.#system);
+	}
+
 	announce(): void {
 		const record = recordOf(this.#options, ownUid())(process.pid, this.#lock.descriptor);
 		runSync(writeRecord(this.#lock, record), this.#system);
@@ -194,6 +209,7 @@ function takenName(socket: LockSocket, system: NodeSystem): TakenAddress {
 		descriptor: lockDescriptorOf(socket),
 		lockSocket: listenerOfLock(socket),
 		leaveTo: () => system.closeLockSocket(socket),
+		leaveAtExit: () => {},
 	};
 }
 

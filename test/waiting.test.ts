@@ -52,6 +52,19 @@ for (const {title, obstacle, options, address: addressFor} of ways) {
 		},
 	);
 
+	only(`${title}: the lock of acquire() outlives its server in an exit, however long that takes`, async t => {
+		const address = addressFor(t);
+		const holder = start(t, 'holder', ['acquire', address], options);
+		await holder.expect('held');
+		holder.send('bind');
+		await holder.expect('listening');
+		const waiter = start(t, 'waiter', [address], options);
+		await waiter.expect('waiting');
+		holder.send('linger');
+		t.like(await waiter.expect('held'), {pid: waiter.pid});
+		await holder.exited;
+	});
+
 	only(`${title}: a wait that times out is EADDRINUSE with the holder and the time`, async t => {
 		const address = addressFor(t);
 		const holder = await startHolder(t, address, options);

@@ -12,12 +12,13 @@ import {type Queue, Waiting} from './waiting.js';
 
 /** Takes the name: afterwards nobody is bound to it, in either spelling, and nobody who cooperates will be. */
 export function* takeAbstract(address: AbstractAddress, claim: Claim): Protocol<LockSocket> {
-	const socket = yield* bindLock(address, claim);
+	const waiting = new Waiting(claim.patience);
+	const socket = yield* bindLock(address, claim, waiting);
 	let kept = false;
 	try {
 		// Node 20 pads the name to 108 bytes and Node 22 does not: two addresses to the kernel, one to
 		// the server's author (R12). A server may be bound to either without having the lock.
-		yield* refuseIfBound(address, () => call('boundAbstract', address.name));
+		yield* refuseIfBound(address, () => call('boundAbstract', address.name), waiting.begun);
 		kept = true;
 		return socket;
 	} finally {
@@ -25,8 +26,7 @@ export function* takeAbstract(address: AbstractAddress, claim: Claim): Protocol<
 	}
 }
 
-function* bindLock(address: AbstractAddress, claim: Claim): Protocol<LockSocket> {
-	const waiting = new Waiting(claim.patience);
+function* bindLock(address: AbstractAddress, claim: Claim, waiting: Waiting): Protocol<LockSocket> {
 	const queue: Queue = {
 		address: address.given,
 		wait: deadline => call('awaitLockSocket', address.lockName, deadline),

@@ -10,25 +10,29 @@ import {type Bound, call, type Protocol} from './calls.js';
  */
 export const dyingPatienceMs = 100;
 
+/** How long that moment can be where a process is known to have died, on a busy machine. */
+const deathPatienceMs = 1000;
+
 /**
  * Throws EADDRINUSE if `look` finds a process bound to the address.
  *
- * @param crashed the last holder did: a predecessor that handed its socket over to it needs a moment to notice, and
- * to close it
+ * @param crashed the last holder did, or has ended just now: it may have its sockets a moment longer than its lock, and
+ * a predecessor that handed its socket over to it needs a moment to notice, and to close it
  */
 export function* refuseIfBound(
 	address: {readonly given: string},
 	look: () => Protocol<Bound | undefined>,
 	crashed = false,
 ): Protocol<void> {
+	const patienceMs = crashed ? deathPatienceMs : dyingPatienceMs;
 	let waitedMs = 0;
 	for (let pauseMs = 1; ; pauseMs *= 2) {
 		const bound = yield* look();
 		if (bound === undefined) return;
-		if (bound.holder !== undefined && (!crashed || waitedMs >= dyingPatienceMs)) {
+		if (bound.holder !== undefined && (!crashed || waitedMs >= patienceMs)) {
 			throw addressInUse(address.given, {holder: bound.holder, why: 'bound without a lock by'});
 		}
-		if (waitedMs >= dyingPatienceMs) {
+		if (waitedMs >= patienceMs) {
 			throw addressInUse(address.given, {
 				why: 'a process that cannot be seen from here is bound to it, and takes no lock',
 			});

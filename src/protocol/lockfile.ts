@@ -31,17 +31,30 @@ export interface HeldLock {
 const readerPatienceMs = 100;
 
 /** Gives the lock back. The socket must be gone, or closed, before. */
-export function* giveBackLock(lockPath: string, lock: HeldLock, removeLockFile: boolean): Protocol<void> {
+export function* giveBackLock(lockPath: string, lock: HeldLock, remove: boolean): Protocol<void> {
 	try {
-		// Unlinked while still locked: a waiter who then locks the dead inode notices (see lockOpened).
-		if (removeLockFile && sameFile(yield* call('lstat', lockPath), lock.file)) yield* call('unlink', lockPath);
 		// An empty lock file says: left in good order. A record without a lock says: crashed.
-		else yield* call('truncate', lock.descriptor);
+		if (!remove || !(yield* removeLockFile(lockPath, lock))) yield* call('truncate', lock.descriptor);
 	} catch {
 		// Tidiness only; what matters is that the lock goes.
 	} finally {
 		yield* close(lock.descriptor);
 	}
+}
+
+/**
+ * Unlinked while still locked: a waiter who then locks the dead inode notices (see {@link lockOpened}).
+ *
+ * @returns `false` if another file is there, which is not ours to remove
+ */
+export function* removeLockFile(lockPath: string, lock: HeldLock): Protocol<boolean> {
+	try {
+		if (!sameFile(yield* call('lstat', lockPath), lock.file)) return false;
+		yield* call('unlink', lockPath);
+	} catch {
+		// Tidiness only.
+	}
+	return true;
 }
 
 /**

@@ -56,7 +56,7 @@ function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): P
 			if (file instanceof BindLockError) return file;
 			// From here on we have the lock, and whoever waits for this inode looks whether it is still there.
 			remove = created;
-			const reclaimed = reclaims && (yield* reclaim(address, claim.uid, file.size > 0));
+			const reclaimed = reclaims && (yield* reclaim(address, claim.uid, file.size > 0 || waiting.begun));
 			const lock = {descriptor, file};
 			yield* writeRecord(lock, claim.record(descriptor));
 			kept = true;
@@ -75,7 +75,7 @@ function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): P
 /**
  * Removes a socket file that no process is bound to. Only under the lock.
  *
- * @param crashed the last holder gave nothing back
+ * @param crashed the last holder gave nothing back, or has ended just now
  * @returns whether there was one
  */
 export function* reclaim(address: PathnameAddress, uid: number, crashed = false): Protocol<boolean> {
