@@ -33,8 +33,22 @@ export interface AbstractAddress {
 
 export type Address = PathnameAddress | AbstractAddress;
 
-/** Whether what is given to `bind` still leads to the path: a relative name may not, after a `chdir`. */
-export function leadsToItsPath({bindPath, path}: PathnameAddress): boolean {
+/**
+ * What is given to `bind` may be relative, and the working directory may have changed since: where it leads then we
+ * have no lock.
+ *
+ * @throws BindLockError `ERR_ADDRESS_SPELLING`
+ */
+export function refuseElsewhere(address: Address): void {
+	if (address.kind === 'abstract' || leadsToItsPath(address)) return;
+	throw refuse(
+		address.given,
+		'ERR_ADDRESS_SPELLING',
+		'it is relative, and the working directory has changed since; give an absolute path',
+	);
+}
+
+function leadsToItsPath({bindPath, path}: PathnameAddress): boolean {
 	try {
 		return absolute(bindPath, bindPath) === path;
 	} catch {

@@ -3,8 +3,8 @@
  * again, and closed so that nobody else's file goes.
  */
 import type {Server} from 'node:net';
-import {type Address, leadsToItsPath, type PathnameAddress} from './address.js';
-import {printable} from './errors.js';
+import {type Address, type PathnameAddress, refuseElsewhere} from './address.js';
+import {printable, show} from './errors.js';
 import type {ListenOptions} from './options.js';
 import type {FileStatus, Listener} from './protocol/calls.js';
 import {sameFile} from './protocol/lockfile.js';
@@ -69,8 +69,11 @@ export class ListeningSocket {
 		const {backlog, readableAll = false, writableAll = false, exclusive = false, socketMode} = this.#options;
 		const path = this.#address.bindPath;
 		const options = {path, readableAll, writableAll, exclusive, ...(backlog === undefined ? {} : {backlog})};
-		await bindServer(this.#server, options, () => this.#onBound());
-		if (socketMode !== undefined && this.#address.kind === 'pathname') setSocketMode(path, socketMode);
+		refuseElsewhere(this.#address);
+		await bindServer(this.#server, options, () => {
+			this.#onBound();
+			if (socketMode !== undefined && this.#address.kind === 'pathname') setSocketMode(path, socketMode);
+		});
 	}
 
 	/** The server has bound it by itself, just now. */
@@ -104,7 +107,14 @@ export class ListeningSocket {
 
 	/** Stops listening. */
 	close(): void {
-		if (this.#listening) this.#server.close();
+		if (!this.#listening) return;
+		try {
+			this.#server.close();
+		} catch (error) {
+			process.emitWarning(`close() of the server has thrown: ${show(error)}`, 'BindLockWarning');
+		}
+		// A close() of its own that waits for something: the socket has to go before the lock all the same.
+		if (this.#listening) stopListening(this.#server);
 	}
 
 	/**
@@ -141,10 +151,7 @@ export class ListeningSocket {
 
 	/** Under the lock, which was looked at just now: only a path that leads to nothing, or to a dead socket, is bound again. */
 	async rebind(address: PathnameAddress): Promise<void> {
-		// There we have no lock.
-		if (!leadsToItsPath(address)) {
-			throw new Error(`${printable(address.bindPath)} leads to another directory now`);
-		}
+		refuseElsewhere(address);
 		// Our own socket, which has lost its file, is bound to the path as well.
 		await run(reclaim(address, ownUid()), new NodeSystem(address.given, undefined, descriptorOf(this.listener)));
 		if (!this.#listening) return;

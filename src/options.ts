@@ -58,7 +58,10 @@ export interface ListenOptions extends AcquireOptions {
 	readonly readableAll?: boolean | undefined;
 	/** As for `server.listen()`: all users may write. Default: `false`. */
 	readonly writableAll?: boolean | undefined;
-	/** Mode of the socket file, set right after the bind. Default: what the umask leaves. */
+	/**
+	 * Mode of the socket file, set right after the bind. Default: what the umask leaves. Where it lacks `0o200`, only
+	 * root can find out after a crash that nobody serves there.
+	 */
 	readonly socketMode?: number | undefined;
 	/**
 	 * Make the lock file again, and bind the socket again, when somebody removes them (tmp cleaners

@@ -3,8 +3,8 @@
  * when it closes, with no change to its code. Loaded by `node --import bindlock/register`, or imported first.
  */
 
-import {type Address, keyOf, leadsToItsPath, parseAddress} from './address.js';
-import {BindLockError, printable} from './errors.js';
+import {type Address, keyOf, parseAddress, refuseElsewhere} from './address.js';
+import {BindLockError} from './errors.js';
 import {isAcquiredHere, Loss} from './lock.js';
 import {checkRegisterOptions, type RegisterOptions} from './options.js';
 import {optionsOfEnvironment} from './register-environment.js';
@@ -94,7 +94,12 @@ function takeAndListen(
 		takeAddress(address, rehearsing({...options, signal: calledOff.signal}), loss);
 	const taking = leaving.get(keyOf(address))?.then(take) ?? take();
 	const bind = (taken: TakenAddress): void => {
-		refuseElsewhere(address, taken);
+		try {
+			refuseElsewhere(address);
+		} catch (error) {
+			taken.giveBack();
+			throw error;
+		}
 		const serving = new Serving(server, address, {...options, ...binding}, taken, loss);
 		listenUnderLock(server, serving, listen);
 		loss.whenReported(reason => process.emitWarning(reason.message, 'BindLockWarning'));
@@ -163,16 +168,6 @@ function listenUnderLock(server: Server, serving: Serving, listen: () => void): 
 function addressBoundByNode(path: string): Address {
 	const address = parseAddress(asNodeReads(path));
 	return address.kind === 'pathname' ? {...address, bindPath: path} : address;
-}
-
-/** While we waited the working directory may have changed: where a relative name leads now we have no lock. */
-function refuseElsewhere(address: Address, taken: TakenAddress): void {
-	if (address.kind === 'abstract' || leadsToItsPath(address)) return;
-	taken.giveBack();
-	throw new BindLockError(
-		`Cannot use the address ${printable(address.given)}: it is relative, and the working directory has changed since; give an absolute path`,
-		{code: 'ERR_ADDRESS_SPELLING', address: address.given},
-	);
 }
 
 /** Node knows no `unix:`: to it that is the beginning of a relative path. */

@@ -131,7 +131,7 @@ export class Serving {
 		// Comes back here by way of the stopped server, with nothing left to close.
 		this.#socket.close();
 		this.#watch?.stop();
-		if (this.#alone) this.#taken.giveBack();
+		if (this.#alone) this.#taken.giveBack(this.#socket.file === undefined);
 		else this.#taken.leaveTo?.();
 		this.#releasedMeanwhile?.();
 		if (this.#alone) this.#succession?.over();

@@ -29,8 +29,12 @@ import {NodeSystem, ownUid, run, runSync} from './system/node.js';
 /** An address that is ours. */
 export interface TakenAddress {
 	readonly reclaimed: boolean;
-	/** Gives the lock back. To be called once, when the socket is closed. */
-	giveBack(): void;
+	/**
+	 * Gives the lock back. To be called once, when the socket is closed.
+	 *
+	 * @param unused nothing was ever bound: a lock file that was made for it goes, too
+	 */
+	giveBack(unused?: boolean): void;
 	/** Of the lock file, or of the abstract lock socket: a process that inherits it has the lock too. A lease has none. */
 	readonly descriptor?: number;
 	/** An abstract lock, to be shared with another process. */
@@ -125,14 +129,16 @@ class TakenPathname implements TakenAddress, LockKeeper {
 	readonly #options: AcquireOptions;
 	/** Without the signal of the taking: that may be aborted when the lock has long been ours. */
 	readonly #system: NodeSystem;
+	readonly #created: boolean;
 	#lock: HeldLock;
 	#retaking: AbortController | undefined;
 
-	constructor(address: PathnameAddress, options: AcquireOptions, {lock, reclaimed}: Taken) {
+	constructor(address: PathnameAddress, options: AcquireOptions, {lock, created, reclaimed}: Taken) {
 		this.reclaimed = reclaimed;
 		this.#address = address;
 		this.#options = options;
 		this.#system = new NodeSystem(address.given);
+		this.#created = created;
 		this.#lock = lock;
 	}
 
@@ -148,13 +154,13 @@ class TakenPathname implements TakenAddress, LockKeeper {
 		return this.#address.lockPath;
 	}
 
-	giveBack(): void {
+	giveBack(unused = false): void {
 		this.#retaking?.abort();
-		this.#giveBack(this.#lock);
+		this.#giveBack(this.#lock, unused && this.#created);
 	}
 
-	#giveBack(lock: HeldLock): void {
-		runSync(giveBackLock(this.path, lock, this.#options.removeLockFile ?? false), this.#system);
+	#giveBack(lock: HeldLock, remove = false): void {
+		runSync(giveBackLock(this.path, lock, remove || (this.#options.removeLockFile ?? false)), this.#system);
 	}
 
 	leaveTo(heir?: {readonly pid: number; readonly fd: number}): void {
@@ -221,7 +227,7 @@ function takenName(socket: LockSocket, system: NodeSystem): TakenAddress {
 export function inheritPathname(address: PathnameAddress, options: AcquireOptions, descriptor: number): TakenAddress {
 	loadFlock(address.given);
 	const lock = runSync(adoptLock(address, descriptor), new NodeSystem(address.given));
-	return new TakenPathname(address, options, {lock, reclaimed: false});
+	return new TakenPathname(address, options, {lock, created: false, reclaimed: false});
 }
 
 /** The same for an abstract address, whose lock is a listening socket. */

@@ -2,7 +2,7 @@
  * Where `listen` fails: nothing listens, nothing is left, and the lock is given back.
  */
 import {EventEmitter, once} from 'node:events';
-import {chmodSync, existsSync, readFileSync, unlinkSync, writeFileSync} from 'node:fs';
+import {chmodSync, existsSync, mkdirSync, readFileSync, unlinkSync, writeFileSync} from 'node:fs';
 import {connect, createServer, Server} from 'node:net';
 import {join} from 'node:path';
 import test from 'ava';
@@ -100,6 +100,10 @@ test.serial('listen() of the server throws: the lock is given back, and the erro
 	t.is(error?.cause, cause);
 	t.regex(error?.message ?? '', /Cannot listen on .*: not today/);
 	t.is((await inspect(join(directory, 's'))).state, 'free');
+	t.deepEqual(namesIn(directory), [], 'the lock file goes that was made for it');
+	writeFileSync(join(directory, 's.lock'), '');
+	await t.throwsAsync(listen(failing, join(directory, 's')), {code: 'UNKNOWN'});
+	t.deepEqual(namesIn(directory), ['s.lock'], 'and one that was there stays');
 });
 
 testUnless(noOtherUser())('a directory in which we may not bind: EACCES, and the lock is given back', async t => {
@@ -116,8 +120,14 @@ testUnless(noOtherUser())('a directory in which we may not bind: EACCES, and the
 
 test.serial('the mode cannot be set: nothing listens, and the lock is given back', async t => {
 	const address = join(temporaryDirectory(t), 's');
-	const server = createServer();
-	server.once('listening', () => unlinkSync(address));
+	class Unlinking extends Server {
+		override listen(...parameters: unknown[]): this {
+			super.listen(...(parameters as [object]));
+			unlinkSync(address);
+			return this;
+		}
+	}
+	const server = new Unlinking();
 	await t.throwsAsync(listen(server, address, {socketMode: 0o600}), {instanceOf: BindLockError, code: 'ENOENT'});
 	t.false(server.listening);
 	t.is((await inspect(address)).state, 'free');
@@ -164,6 +174,21 @@ test.serial('the server is closed while the address is being taken: that is call
 	}
 	await holder.release();
 	t.deepEqual(namesIn(directory), ['s.lock']);
+});
+
+test.serial('a relative name that leads elsewhere when its turn comes is not bound there', async t => {
+	const directory = temporaryDirectory(t);
+	const deep = join(directory, 'd'.repeat(60), 'e'.repeat(60));
+	const other = join(directory, 'other');
+	mkdirSync(deep, {recursive: true});
+	mkdirSync(other);
+	const program = start(t, 'mover', [deep, other]);
+	await program.expect('waiting');
+	const {code} = await program.expect('refused');
+	t.is(code, 'ERR_ADDRESS_SPELLING');
+	t.deepEqual(namesIn(other), []);
+	t.deepEqual(namesIn(deep), ['s.lock']);
+	program.end();
 });
 
 test.serial('a refused server can be used again', async t => {

@@ -6,7 +6,7 @@ import {lstatSync, mkdirSync, symlinkSync} from 'node:fs';
 import {createServer as createHttpServer, request} from 'node:http';
 import {connect as connectHttp2, createServer as createHttp2Server, createSecureServer} from 'node:http2';
 import {createServer as createHttpsServer, request as requestHttps} from 'node:https';
-import {connect, createServer, type Server, type Socket} from 'node:net';
+import {connect, createServer, Server, type Socket} from 'node:net';
 import {join} from 'node:path';
 import {connect as connectTls} from 'node:tls';
 import test from 'ava';
@@ -187,6 +187,29 @@ for (const [name, {create}] of Object.entries(kinds)) {
 		await third.release();
 	});
 }
+
+test.serial('release() stops listening, whatever close() of the server does', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const endings: Record<string, (server: Server) => Server> = {
+		throws: () => {
+			throw new Error('not today');
+		},
+		'waits for something': server => {
+			setImmediate(() => Server.prototype.close.call(server));
+			return server;
+		},
+	};
+	for (const [title, close] of Object.entries(endings)) {
+		const server = createServer();
+		server.close = () => close(server);
+		const lock = await listen(server, address);
+		const closed = once(server, 'close');
+		await lock.release();
+		t.false(server.listening, title);
+		t.is((await inspect(address)).state, 'free', title);
+		await closed;
+	}
+});
 
 test.serial('the socket file has the mode that Node alone would give it, or socketMode', async t => {
 	const address = join(temporaryDirectory(t), 's');

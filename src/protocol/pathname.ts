@@ -21,6 +21,8 @@ import {Waiting} from './waiting.js';
 
 export interface Taken {
 	readonly lock: HeldLock;
+	/** The lock file was not there before. */
+	readonly created: boolean;
 	/** A stale socket was removed. */
 	readonly reclaimed: boolean;
 }
@@ -60,7 +62,7 @@ function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): P
 			const lock = {descriptor, file};
 			yield* writeRecord(lock, claim.record(descriptor));
 			kept = true;
-			return {lock, reclaimed};
+			return {lock, created, reclaimed};
 		} catch (error) {
 			if ((error as NodeJS.ErrnoException | undefined)?.syscall !== 'flock') throw error;
 			if (created && neverLocks(error)) remove = true;
