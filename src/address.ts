@@ -83,7 +83,8 @@ export function parseAddress(given: string): Address {
 			address: show(given),
 		});
 	}
-	const written = withoutScheme(given);
+	// Half a surrogate pair is given to the kernel as U+FFFD, and shown by it as that.
+	const written = withoutScheme(given).toWellFormed();
 	return written.startsWith('\0') ? abstractAddress(given, written.slice(1)) : pathnameAddress(given, written);
 }
 

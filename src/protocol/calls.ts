@@ -29,6 +29,8 @@ export type Contention =
 /** A process bound to the address: `holder` is absent where we may not look into processes of others. */
 export interface Bound {
 	readonly holder?: Holder;
+	/** Whether connecting would tell if it is bound to this very file: not if it does not listen yet. */
+	readonly tells?: boolean;
 }
 
 /** A listening socket in this process; only the driver knows what it is. */

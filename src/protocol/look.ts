@@ -68,7 +68,7 @@ function* lookAtLock(address: PathnameAddress): Protocol<{readonly held: boolean
 function* isStale(address: PathnameAddress, socket: FileStatus, uid: number): Protocol<boolean> {
 	if (socket.type !== 'socket') refuseUnlessOurSocket(address, socket, uid);
 	const dead = yield* whilePinned(address, socket, pinned => {
-		return isOurs(socket, uid) ? isDead(address, socket, pinned) : isOthersDead(address, socket, uid, pinned);
+		return isOurs(socket, uid) ? isDead(address, socket, pinned, true) : isOthersDead(address, socket, uid, pinned);
 	});
 	if (dead !== true) return false;
 	refuseUnlessOurSocket(address, socket, uid, 'dead');
@@ -84,7 +84,7 @@ function* isOthersDead(
 	pinned: number | undefined,
 ): Protocol<boolean> {
 	try {
-		return yield* isDead(address, socket, pinned);
+		return yield* isDead(address, socket, pinned, false);
 	} catch (error) {
 		const reason = asBindLockError(address.given, error);
 		if (reason.syscall === 'connect') refuseUnlessOurSocket(address, socket, uid, reason);

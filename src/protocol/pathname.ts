@@ -84,6 +84,9 @@ export function* reclaim(address: PathnameAddress, uid: number, crashed = false)
 	for (let attempt = 0; attempt < maxReplacements; attempt++) {
 		const found = yield* call('lstat', address.path);
 		if (found === undefined) return false;
+		// Whose it is does not matter to whoever asks whether the address is in use.
+		if (found.type === 'socket' && !isOurs(found, uid))
+			yield* refuseIfBound(address, () => call('bound', address.path, found));
 		refuseUnlessOurSocket(address, found, uid);
 		const outcome = yield* unlinkIfDead(address, found, crashed);
 		if (outcome !== 'replaced') return outcome === 'unlinked';
@@ -138,7 +141,7 @@ function* unlinkIfDead(
 ): Protocol<'unlinked' | 'gone' | 'replaced'> {
 	return yield* whilePinned(address, found, function* (pinned) {
 		yield* letBindsFinish(address.path);
-		if (!(yield* isDead(address, found, pinned, crashed))) return 'replaced';
+		if (!(yield* isDead(address, found, pinned, true, crashed))) return 'replaced';
 		// A server that takes no lock may have unlinked it and bound anew while we asked. The pin
 		// keeps the inode's number from coming back. Between this look and the unlink nothing
 		// guards against such a server; the kernel has no unlink-if-inode.
@@ -182,17 +185,20 @@ export function* whilePinned<Result>(
 /**
  * Whether the pinned socket has no process bound to it. Throws if it has, or if that cannot be
  * told; `false` if it went away while we asked.
+ *
+ * @param ours of another user's it is not asked who may be bound to it
  */
 export function* isDead(
 	address: PathnameAddress,
 	found: FileStatus,
 	pinned: number | undefined,
+	ours: boolean,
 	crashed = false,
 ): Protocol<boolean> {
 	// Asked first, because a connection can disturb: a server that serves one and exits, or one
 	// that handles no errors. It also sees sockets that are bound and do not listen yet, which
 	// refuse connections as a dead one does (R4b).
-	yield* refuseIfBound(address, () => call('bound', address.path, found), crashed);
+	yield* refuseIfBound(address, () => call('bound', address.path, found), crashed, ours);
 	const answer = yield* call('connect', address.path, pinned);
 	if (answer === 'ECONNREFUSED') return true;
 	// Gone, or dying with our connection in its queue: look again.

@@ -19,13 +19,16 @@ import {allProcesses, describeProcess, descriptorsOf, leadsTo, linkOrUndefined, 
 export function boundTo(path: string, socket: FileStatus, own?: number): Bound | undefined {
 	const ownLink = own === undefined ? undefined : linkOrUndefined(`/proc/self/fd/${own}`);
 	let unnamed: Bound | undefined;
+	let tells = true;
 	for (const {row, owners} of rowsBoundTo(path, socket)) {
 		if (linkOf(row) === ownLink) continue;
 		// Nobody is named for a row that may be of another directory: in a moment its server listens.
 		const owner = owners.find(({pid}) => leadsTo(rootedFor(pid, row.path), socket));
 		const holder = owner === undefined ? undefined : describeProcess(owner.pid);
 		if (holder !== undefined) return {holder};
-		unnamed = {};
+		// One that may be seen, and cannot be placed, is not asked.
+		tells &&= owners.length === 0 && !isUntold(row);
+		unnamed = {tells};
 	}
 	return unnamed;
 }
@@ -137,20 +140,29 @@ function* processesFrom(first: number | undefined): Generator<number> {
 function isBoundHere(row: Row, owners: readonly {readonly pid: number}[], path: string, socket: FileStatus): boolean {
 	const seen = owners.map(({pid}) => rootedFor(pid, row.path));
 	if (seen.some(each => leadsTo(each, socket))) return true;
-	// If it listens, connecting tells. If it does not listen yet, nothing can tell, and what may be alive is not to be
-	// removed: where it may be the one.
-	const isUntold = row.type === 'stream' && !row.listening;
+	const untold = isUntold(row);
 	// Relative to a directory that its process has left, perhaps.
-	if (!isAbsolute(row.path)) return isUntold;
+	if (!isAbsolute(row.path)) return untold;
 	const isNamed = row.path === path || leadsTo(row.path, socket);
 	// Of a process that cannot be seen, and that may see the file under another path.
-	if (owners.length === 0) return isNamed || (isUntold && !existsSync(row.path));
-	// Its process has another root since it bound it.
-	return isNamed && isUntold && !seen.some(each => existsSync(each));
+	if (owners.length === 0) return isNamed || (untold && !existsSync(row.path));
+	// Its process has another root since it bound it, or its path has bytes that are not UTF-8, and leads nowhere for us.
+	return untold && !seen.some(each => existsSync(each)) && (isNamed || !existsSync(row.path));
+}
+
+/**
+ * If it listens, connecting tells. If it does not listen yet, nothing can tell, and what may be alive is not to be
+ * removed: where it may be the one.
+ */
+function isUntold({type, listening}: Row): boolean {
+	return type === 'stream' && !listening;
 }
 
 /** The path as that process sees it: under its root, which may be a container's, or its working directory. */
 export function rootedFor(pid: number, path: string): string {
+	// Names by which each process reaches its own, as long paths are bound through a directory's descriptor.
+	const own = /^\/(?:proc\/(?:thread-)?self|dev(?=\/fd\/))\/(.*)$/s.exec(path)?.[1];
+	if (own !== undefined) return `/proc/${pid}/${own}`;
 	return isAbsolute(path) ? `/proc/${pid}/root${path}` : `/proc/${pid}/cwd/${path}`;
 }
 

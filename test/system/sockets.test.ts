@@ -2,7 +2,7 @@
  * Who is bound to a socket file, by the kernel's table of sockets.
  */
 import {once} from 'node:events';
-import {linkSync, mkdirSync, readFileSync, renameSync} from 'node:fs';
+import {chmodSync, chownSync, linkSync, mkdirSync, readFileSync, renameSync} from 'node:fs';
 import {connect} from 'node:net';
 import {join} from 'node:path';
 import test from 'ava';
@@ -10,7 +10,7 @@ import {acquire} from '../../src/index.js';
 import type {FileStatus} from '../../src/protocol/calls.js';
 import {NodeSystem} from '../../src/system/node.js';
 import {boundTo} from '../../src/system/sockets.js';
-import {noMounts, noPython, python, testUnless} from '../helpers/abilities.js';
+import {noMounts, noOtherUser, noPython, otherUid, python, testUnless} from '../helpers/abilities.js';
 import {makeStale} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
 import {notRoot, start, startCommand, temporaryDirectory} from '../helpers/programs.js';
@@ -104,6 +104,71 @@ testUnless(noMounts())('a server in another mount namespace, by its own path the
 	await program.expect('listening');
 	t.like(boundAt(join(here, 'table'))?.holder, {pid: program.pid});
 });
+
+testUnless(noPython())('a server that has bound by a name that means another file to each process', async t => {
+	const directory = temporaryDirectory(t);
+	for (const path of ['/proc/self/cwd/table', '/proc/thread-self/cwd/table']) {
+		const program = await startSocket(t, 'bound', path, {cwd: directory});
+		t.like(boundAt(join(directory, 'table'))?.holder, {pid: program.pid}, path);
+		await t.throwsAsync(acquire(join(directory, 'table')), {code: 'EADDRINUSE'}, path);
+		await program.kill();
+		await (await acquire(join(directory, 'table'))).release();
+	}
+});
+
+testUnless(noPython())('a server that has bound in a directory whose name is not UTF-8', async t => {
+	const directory = temporaryDirectory(t);
+	const script = `import os, socket, sys
+os.mkdir(os.fsencode(sys.argv[1]) + b'/\\xff')
+os.symlink(b'\\xff', os.fsencode(sys.argv[1]) + b'/link')
+server = socket.socket(socket.AF_UNIX)
+server.bind(os.fsencode(sys.argv[1]) + b'/\\xff/table')
+print('up', flush=True)
+sys.stdin.read()`;
+	const program = startCommand(t, python, ['-c', script, directory]);
+	await program.expect('line');
+	const address = join(directory, 'link', 'table');
+	t.not(boundAt(address), undefined);
+	await t.throwsAsync(acquire(address), {code: 'EADDRINUSE'});
+	await program.kill();
+	const lock = await acquire(address);
+	t.true(lock.reclaimed);
+	await lock.release();
+});
+
+testUnless(noPython())('an address with half a surrogate pair is what the kernel makes of it', async t => {
+	const directory = temporaryDirectory(t);
+	await startSocket(t, 'bound', join(directory, 'x\ufffd'));
+	await t.throwsAsync(acquire(join(directory, 'x\ud800')), {code: 'EADDRINUSE'});
+});
+
+testUnless(noMounts(), noOtherUser())(
+	'a server of another user that sees another file at that path is in nobody’s way',
+	async t => {
+		const directory = temporaryDirectory(t);
+		const address = join(directory, 's');
+		await makeStale(address);
+		chmodSync(directory, 0o777);
+		chownSync(address, otherUid, otherUid);
+		const before = ['unshare', '--mount', 'sh', '-c', `mount -t tmpfs none '${directory}' && exec "$@"`, 'sh'];
+		const elsewhere = start(t, 'naive', [address], {before});
+		await elsewhere.expect('listening');
+		const program = start(t, 'holder', ['listen', address], {uid: otherUid});
+		t.like(await program.expect('held'), {reclaimed: true});
+	},
+);
+
+testUnless(noOtherUser())(
+	'a server of another user is in the way, and not a socket that may not be removed',
+	async t => {
+		const directory = temporaryDirectory(t);
+		const address = join(directory, 's');
+		serveNaively(t, address);
+		chmodSync(directory, 0o777);
+		const program = start(t, 'holder', ['listen', address], {uid: otherUid});
+		t.like(await program.expect('refused'), {code: 'EADDRINUSE', errno: -98});
+	},
+);
 
 function rowsOf(path: string): string[] {
 	return readFileSync('/proc/net/unix', 'utf8')
