@@ -47,11 +47,11 @@ export function retakePatience(): Patience {
 	return {...noPatience, began: performance.now(), waitMs: 1000};
 }
 
-export function patienceOf({waitMs = 0, onWait, replace}: AcquireOptions): Patience {
-	if (waitMs === 0 && replace === undefined) return noPatience;
+export function patienceOf({waitMs, onWait, replace}: AcquireOptions): Patience {
+	if (!waitMs && replace === undefined) return noPatience;
 	const began = performance.now();
-	if (replace === undefined) return {began, waitMs, onWait, replace};
-	const {signal = 'SIGTERM', timeoutMs = waitMs || 10_000, escalate = false} = replace;
+	if (replace === undefined) return {began, waitMs: waitMs ?? 0, onWait, replace};
+	const {signal = 'SIGTERM', timeoutMs = waitMs ?? 10_000, escalate = false} = replace;
 	return {began, waitMs: timeoutMs, onWait, replace: {signal, escalate}};
 }
 

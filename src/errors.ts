@@ -133,14 +133,17 @@ export function codeOf(thrown: unknown): string {
 /** What a system call threw that no step of the protocol has a better sentence for. */
 export function asBindLockError(address: string, thrown: unknown): BindLockError {
 	if (thrown instanceof BindLockError) return thrown;
-	const {message, syscall, path} = thrown as NodeJS.ErrnoException;
-	return new BindLockError(`Cannot use the address ${printable(address)}: ${withoutControls(String(message))}`, {
-		code: codeOf(thrown),
-		address,
-		syscall,
-		path,
-		cause: thrown,
-	});
+	const {message, syscall, path} = Object(thrown) as Partial<NodeJS.ErrnoException>;
+	return new BindLockError(
+		`Cannot use the address ${printable(address)}: ${withoutControls(String(message ?? show(thrown)))}`,
+		{
+			code: codeOf(thrown),
+			address,
+			syscall,
+			path,
+			cause: thrown,
+		},
+	);
 }
 
 /** `pid 12 (node server.js), uid 0, label "blue", since 2026-01-01T00:00:00.000Z`. */

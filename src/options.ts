@@ -11,7 +11,10 @@ export interface AcquireOptions {
 	 * at once. A server that takes no lock is not waited for.
 	 */
 	readonly waitMs?: number | undefined;
-	/** Called once, when a wait begins, with the holder; `undefined` if it cannot be seen from here. */
+	/**
+	 * Called once, when a wait begins, with the holder; `undefined` if it cannot be seen from here. With `replace` the
+	 * holder has been asked to go by then. What this throws ends the wait, and is the `cause` of its error.
+	 */
 	readonly onWait?: ((holder: Holder | undefined) => void) | undefined;
 	/** Ask the present holder to go, then wait for it. Default: `undefined`, wait only. */
 	readonly replace?: ReplaceOptions | undefined;
@@ -44,7 +47,7 @@ export interface AcquireOptions {
 export interface ReplaceOptions {
 	/** What the holder is sent, if the kernel confirms that it has the lock. Default: `'SIGTERM'`. */
 	readonly signal?: NodeJS.Signals | undefined;
-	/** How long it may take to go, in milliseconds. Default: `waitMs` if that is given, else 10,000. */
+	/** How long it may take to go, in milliseconds, whatever `waitMs` says. Default: `waitMs` if that is given, else 10,000. */
 	readonly timeoutMs?: number | undefined;
 	/** Send `SIGKILL` after that, and wait as long again, at least 5 seconds. Default: `false`: then it is EADDRINUSE. */
 	readonly escalate?: boolean | undefined;

@@ -76,6 +76,8 @@ test('what has no code, or is no error at all, is wrapped too', t => {
 		t.like(error, {code: 'UNKNOWN', cause: thrown});
 		t.is(error.errno, undefined);
 	}
+	t.regex(asBindLockError('/x', null).message, /: null$/);
+	t.regex(asBindLockError('/x', 'enough').message, /: "enough"$/);
 	t.is(codeOf(null), 'UNKNOWN');
 	t.is(codeOf('EIO'), 'UNKNOWN');
 	t.is(codeOf({code: 'EIO'}), 'EIO');

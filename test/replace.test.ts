@@ -1,12 +1,14 @@
 /**
  * Taking over on purpose: the holder is asked to go, and only the holder.
  */
-import {writeFileSync} from 'node:fs';
+import {once} from 'node:events';
+import {chmodSync, writeFileSync} from 'node:fs';
 import {request} from 'node:http';
+import {createServer} from 'node:net';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire} from '../src/index.js';
-import {noOtherUser, otherUid, testUnless} from './helpers/abilities.js';
+import {noOtherUser, noPidNamespaces, otherUid, testUnless} from './helpers/abilities.js';
 import {start, temporaryDirectory} from './helpers/programs.js';
 
 const kinds: Readonly<Record<string, (t: ExecutionContext) => {native: string; argument: string}>> = {
@@ -64,6 +66,28 @@ for (const [kind, addressOf] of Object.entries(kinds)) {
 		t.is(await get(native, '/'), `${old.pid}`);
 	});
 
+	test(`${kind}: without time to go it is asked all the same, and not waited for`, async t => {
+		const {argument} = addressOf(t);
+		for (const options of ['{"replace":{"timeoutMs":0}}', '{"waitMs":0,"replace":{}}']) {
+			const old = start(t, 'server', [argument, '{}', 'stubborn']);
+			await old.expect('held');
+			const refused = await start(t, 'server', [argument, options]).expect('refused');
+			t.like(refused, {code: 'EADDRINUSE', holder: {pid: old.pid}}, options);
+			await old.expect('terminated');
+			await old.kill();
+		}
+	});
+
+	testUnless(noPidNamespaces())(`${kind}: a pid of another namespace than ours is not signalled`, async t => {
+		const {argument} = addressOf(t);
+		const old = start(t, 'server', [argument, '{}', 'stubborn']);
+		await old.expect('held');
+		// Its /proc is that of outside: there each pid means another process than to kill(2).
+		const before = ['unshare', '--pid', '--fork'];
+		const refused = await start(t, 'server', [argument, '{"replace":{}}'], {before}).expect('refused');
+		t.like(refused, {code: 'ERR_HOLDER_UNVERIFIED', holder: {pid: old.pid, verifiedBy: 'claim'}});
+	});
+
 	test(`${kind}: with escalate it is killed`, async t => {
 		const {native, argument} = addressOf(t);
 		const old = start(t, 'server', [argument, '{}', 'stubborn']);
@@ -97,7 +121,6 @@ for (const [kind, addressOf] of Object.entries(kinds)) {
 			const old = start(t, 'server', [argument, options]);
 			await old.expect('held');
 			if (kind === 'pathname') {
-				const {chmodSync} = await import('node:fs');
 				chmodSync(`${argument}.lock`, 0o666);
 				chmodSync(join(argument, '..'), 0o777);
 			}
@@ -110,6 +133,34 @@ for (const [kind, addressOf] of Object.entries(kinds)) {
 		},
 	);
 }
+
+testUnless(noOtherUser())('a holder that does not let us look, but may be signalled, is', async t => {
+	const {native} = kinds['pathname']?.(t) ?? {native: ''};
+	chmodSync(join(native, '..'), 0o777);
+	const options = {uid: otherUid};
+	// Having changed its user it is not "dumpable", and shows nobody but root what it has open.
+	const holder = start(t, 'holder', ['acquire', native], {env: {OTHER_UID: String(otherUid)}});
+	await holder.expect('held');
+	chmodSync(`${native}.lock`, 0o666);
+	holder.send('setuid');
+	await holder.expect('setuid');
+	const successor = start(t, 'waiter', [native, '{"replace":{"timeoutMs":10000}}'], options);
+	t.like(await successor.expect('waiting'), {holder: {pid: holder.pid}});
+	await successor.expect('held');
+	t.is((await holder.exited).signal, 'SIGTERM');
+});
+
+test('who has occupied an abstract name without being bindlock is not asked to go', async t => {
+	const {native} = kinds['abstract']?.(t) ?? {native: ''};
+	const squatter = createServer(socket => socket.on('error', () => {}).end('hello\n'));
+	squatter.listen(`${native}.lock`.padEnd(108, '\0'));
+	await once(squatter, 'listening');
+	await t.throwsAsync(acquire(native, {replace: {}}), {
+		code: 'ERR_HOLDER_UNVERIFIED',
+		message: /occupied, not by bindlock/,
+	});
+	squatter.close();
+});
 
 test('a record that names another process does not direct the signal: the kernel names the holder', async t => {
 	const {native} = kinds['pathname']?.(t) ?? {native: ''};

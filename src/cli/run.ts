@@ -52,7 +52,7 @@ export default async function run([address = '', ...command]: readonly string[],
 
 function acquireOptions(address: string, {wait, replace, label, json}: RunOptions): AcquireOptions {
 	return {
-		waitMs: wait === undefined ? 0 : parseDuration('wait', wait),
+		waitMs: wait === undefined ? undefined : parseDuration('wait', wait),
 		replace: replace === undefined ? undefined : {signal: signalNamed(replace)},
 		label,
 		onWait: holder => {

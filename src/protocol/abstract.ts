@@ -4,11 +4,11 @@
  * is a second name, `<name>.lock`, bound for the life of the holder.
  */
 import type {AbstractAddress} from '../address.js';
-import {addressInUse, type BindLockError} from '../errors.js';
+import {addressInUse, type BindLockError, describeHolder} from '../errors.js';
 import {dyingPatienceMs, refuseIfBound} from './bound.js';
 import {call, type LockSocket, type LockSocketHolder, type Protocol} from './calls.js';
 import type {Claim} from './lockfile.js';
-import {type Queue, Waiting} from './waiting.js';
+import {cannotReplace, type Queue, Waiting} from './waiting.js';
 
 /** Takes the name: afterwards nobody is bound to it, in either spelling, and nobody who cooperates will be. */
 export function* takeAbstract(address: AbstractAddress, claim: Claim): Protocol<LockSocket> {
@@ -44,11 +44,19 @@ function* bindLock(address: AbstractAddress, claim: Claim, waiting: Waiting): Pr
 			yield* call('pause', pauseMs);
 			waitedMs += pauseMs;
 			pauseMs *= 2;
+		} else if (by?.bindlock === false && claim.patience.replace !== undefined) {
+			throw cannotReplace(address.given, 'ERR_HOLDER_UNVERIFIED', `${occupied} ${who(by)}`, by.holder);
 		} else if (!(yield* waiting.for(by?.holder, queue))) {
 			if (waiting.begun) by = yield* call('lockSocketHolder', address.lockName);
 			throw taken(address, by, waiting.waitedMs);
 		}
 	}
+}
+
+const occupied = 'its lock name is occupied, not by bindlock but by';
+
+function who({holder}: LockSocketHolder): string {
+	return holder === undefined ? 'a process that cannot be seen from here' : describeHolder(holder);
 }
 
 /** Anybody may bind an abstract name: one who does not answer as bindlock does is not a holder but a squatter. */
@@ -57,7 +65,7 @@ export function taken(address: AbstractAddress, by: LockSocketHolder | undefined
 		by?.holder === undefined
 			? 'its lock is held by a process that cannot be seen from here'
 			: by.bindlock === false
-				? 'its lock name is occupied, not by bindlock but by'
+				? occupied
 				: 'held by';
 	return addressInUse(address.given, {holder: by?.holder, why, waitedMs});
 }

@@ -59,8 +59,8 @@ export class Waiting {
 
 	/** Waits for the holder to go. `false`: it is still there and the time is up. */
 	*for(holder: Holder | undefined, queue: Queue): Protocol<boolean> {
-		if (this.#patience.waitMs <= 0) return false;
 		const {replace, onWait} = this.#patience;
+		if (this.#patience.waitMs <= 0 && replace === undefined) return false;
 		if (!this.#begun) {
 			this.#begun = true;
 			// Only the holder that was there when we came: its successors have the same right as we.
@@ -71,7 +71,7 @@ export class Waiting {
 		if (!replace?.escalate || this.#escalated || this.#asked === undefined) return false;
 		this.#escalated = true;
 		this.#deadline = performance.now() + Math.max(this.#patience.waitMs, dyingMs);
-		if (!(yield* queue.signal(this.#asked, 'SIGKILL'))) return false;
+		if (!(yield* sendSignal(this.#asked, 'SIGKILL', queue))) return false;
 		return yield* queue.wait(this.#deadline);
 	}
 
@@ -93,20 +93,26 @@ export class Waiting {
 				holder,
 			);
 		}
-		try {
-			if (yield* queue.signal(holder, signal)) this.#asked = holder;
-		} catch (error) {
-			throw cannotReplace(
-				queue.address,
-				codeOf(error),
-				`${describeHolder(holder)} may not be signalled by this user`,
-				holder,
-				error,
-			);
-		}
+		if (yield* sendSignal(holder, signal, queue)) this.#asked = holder;
 	}
 }
 
-function cannotReplace(address: string, code: string, why: string, holder?: Holder, cause?: unknown): BindLockError {
+function* sendSignal(holder: Holder, signal: NodeJS.Signals, queue: Queue): Protocol<boolean> {
+	try {
+		return yield* queue.signal(holder, signal);
+	} catch (error) {
+		if (codeOf(error) !== 'EPERM') throw error;
+		const why = `${describeHolder(holder)} may not be signalled by this user`;
+		throw cannotReplace(queue.address, 'EPERM', why, holder, error);
+	}
+}
+
+export function cannotReplace(
+	address: string,
+	code: string,
+	why: string,
+	holder?: Holder,
+	cause?: unknown,
+): BindLockError {
 	return new BindLockError(`Cannot replace the holder: ${why}`, {code, address, syscall: 'kill', holder, cause});
 }

@@ -9,9 +9,11 @@ import type {Contention, FileStatus} from '../protocol/calls.js';
 import type {LockRecord} from '../protocol/record.js';
 import {
 	allProcesses,
+	confirmation,
 	describeProcess,
 	descriptorsOf,
 	initialPidNamespace,
+	isHidden,
 	leadsTo,
 	namespaceOf,
 	readProc,
@@ -106,7 +108,9 @@ function hasFlock(pid: number, fd: number, file: FileStatus, mode: Mode): boolea
 
 /** Whether a process has an exclusive flock of this file by any of its descriptors, now. */
 export function hasLock(pid: number, file: FileStatus, lockPath: string): boolean {
-	return confirmedIn([pid], file, lockPath, 'WRITE') !== undefined;
+	if (confirmedIn([pid], file, lockPath, 'WRITE') !== undefined) return true;
+	const took = (lock: Lock): boolean => lock.mode === 'WRITE' && lock.sameDevice && lock.pid === pid;
+	return isHidden(pid) && locksOf(file).some(took);
 }
 
 /** Who took it, if that process still has it; else whoever has the descriptor now. */
@@ -149,7 +153,7 @@ export function claimedHolder(record: LockRecord | undefined, locks: readonly Lo
 		command: record.command ?? seen?.command ?? '',
 		since: sinceOf(record),
 		// We may not look into that process, but /proc/locks has the same pid.
-		verifiedBy: locks.some(lock => lock.sameDevice && lock.pid === record.pid) ? 'kernel' : 'claim',
+		verifiedBy: locks.some(lock => lock.sameDevice && lock.pid === record.pid) ? confirmation() : 'claim',
 		...(host === undefined ? {} : {host}),
 	};
 	return withRecord(claim, record);

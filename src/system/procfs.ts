@@ -2,7 +2,7 @@
  * What /proc tells about processes: who they are, and what they have open. Everything here is a
  * look; nothing is touched. A process that is gone, or that we may not look into, is `undefined`.
  */
-import {closeSync, openSync, readdirSync, readlinkSync, readSync, statSync} from 'node:fs';
+import {accessSync, closeSync, constants, openSync, readdirSync, readlinkSync, readSync, statSync} from 'node:fs';
 import {codeOf, type Holder} from '../errors.js';
 import type {FileStatus} from '../protocol/calls.js';
 
@@ -45,8 +45,26 @@ export function describeProcess(pid: number, since?: Date): Holder | undefined {
 		uid,
 		command: command.replace(/\0+$/, '').replaceAll('\0', ' '),
 		since: since ?? startOf(pid),
-		verifiedBy: 'kernel',
+		verifiedBy: confirmation(),
 	};
+}
+
+/** What /proc says of a pid confirms nothing where it means pids of another namespace, as after `unshare --pid` alone. */
+export function confirmation(): Holder['verifiedBy'] {
+	ownPids ??= linkOrUndefined('/proc/self') === String(process.pid);
+	return ownPids ? 'kernel' : 'claim';
+}
+
+let ownPids: boolean | undefined;
+
+/** Whether the process does not let us look what it has open, as one that has changed its user. */
+export function isHidden(pid: number): boolean {
+	try {
+		accessSync(`/proc/${pid}/fd`, constants.R_OK);
+		return false;
+	} catch (error) {
+		return codeOf(error) === 'EACCES';
+	}
 }
 
 /**
