@@ -105,7 +105,7 @@ export function cannotFlock(address: PathnameAddress, cause: unknown): BindLockE
 		neverLocks(cause) || code === 'ENOLCK'
 			? "this filesystem does not do flock here; backend: 'lease' works without, with a weaker guarantee"
 			: 'flock failed';
-	const said = code === 'ERR_FLOCK_COMMAND' ? withoutControls((cause as Error).message) : code;
+	const said = ['ERR_FLOCK_COMMAND', 'UNKNOWN'].includes(code) ? withoutControls((cause as Error).message) : code;
 	return cannotLock(address, code, `${why} (${said})`, {syscall: 'flock', cause});
 }
 

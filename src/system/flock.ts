@@ -3,9 +3,9 @@
  * flock(1) of util-linux or BusyBox on our inherited descriptor. The lock belongs to the open file
  * description, so it stays with us when that child exits.
  */
-import {accessSync, constants} from 'node:fs';
+import {accessSync, constants, statSync} from 'node:fs';
 import {createRequire} from 'node:module';
-import {delimiter, join} from 'node:path';
+import {delimiter, resolve} from 'node:path';
 import {BindLockError, withoutStacks} from '../errors.js';
 
 /**
@@ -52,7 +52,7 @@ function load(address: string, forced: string | undefined): Flock {
 		try {
 			return way();
 		} catch (error) {
-			reasons.push((error as Error).message.split('\n', 1)[0] ?? '');
+			reasons.push(String((error as Error | undefined)?.message ?? error).split('\n', 1)[0] ?? '');
 		}
 	}
 	throw new BindLockError(
@@ -72,6 +72,7 @@ function byAddon(): Flock {
 	const {flockSync} = createRequire(import.meta.url)('fs-ext') as {
 		flockSync(descriptor: number, flags: 'exnb' | 'shnb'): void;
 	};
+	if (typeof flockSync !== 'function') throw new Error('fs-ext has no flockSync');
 	// That it is taken is told by an error, whose stack nobody reads.
 	return (descriptor, shared) =>
 		withoutStacks(() => {
@@ -98,11 +99,15 @@ function byCommand(): Flock {
 		if (error !== undefined) throw failed(error);
 		// Both flocks exit with 1 and say nothing when it is taken. Anything else is trouble, and
 		// must not pass for "taken".
-		if (status === 1 && stderr === '') return false;
-		const failure = new Error(`flock(1) failed: ${stderr.trim() || signal || `status ${status}`}`);
-		throw failed(Object.assign(failure, {code: codeFromMessage(stderr)}));
+		const said = stderr.replace(preloadTrouble, '').trim();
+		if (status === 1 && said === '') return false;
+		const failure = new Error(`flock(1) failed: ${said || signal || `status ${status}`}`);
+		throw failed(Object.assign(failure, {code: codeFromMessage(said)}));
 	};
 }
+
+/** The dynamic linker of glibc says this of an `LD_PRELOAD` that it cannot load, in each process, and goes on. */
+const preloadTrouble = /^ERROR: ld\.so: object .* ignored\.$/gm;
 
 /** By whichever way: the protocol tells it by that from the errors of other calls. */
 function failed(error: Error): Error {
@@ -119,10 +124,11 @@ function codeFromMessage(message: string): string {
 
 function findCommand(name: string): string {
 	for (const directory of (process.env['PATH'] ?? '/usr/bin:/bin').split(delimiter)) {
-		const path = join(directory || '.', name);
+		// Absolute: the working directory may change.
+		const path = resolve(directory, name);
 		try {
 			accessSync(path, constants.X_OK);
-			return path;
+			if (statSync(path).isFile()) return path;
 		} catch {}
 	}
 	throw new Error(`${name}: not found in PATH`);

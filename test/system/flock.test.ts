@@ -1,9 +1,10 @@
 /**
  * The two ways to flock: the addon and the command. Each does the job, and trouble is never "taken".
  */
-import {chmodSync, readFileSync, writeFileSync} from 'node:fs';
+import {chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
+import {queueingCommand} from '../../src/system/flock.js';
 import {noAddon, noFlockCommand, testUnless} from '../helpers/abilities.js';
 import {flockHolders, makeStale} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
@@ -106,6 +107,55 @@ test.serial('BINDLOCK_FLOCK with a value that is no way: ERR_FLOCK_UNAVAILABLE, 
 	const {code, message} = await refusedUntouched(t, {BINDLOCK_FLOCK: 'nonsense'});
 	t.is(code, 'ERR_FLOCK_UNAVAILABLE');
 	t.regex(String(message), /BINDLOCK_FLOCK is nonsense/);
+});
+
+const brokenAddons: Readonly<Record<string, string>> = {
+	'that exports nothing': 'return {}',
+	'that throws what is no error': 'throw null',
+	'that is of another version of Node': "throw new Error('was compiled against a different Node.js version')",
+};
+
+for (const [title, body] of Object.entries(brokenAddons)) {
+	testUnless(noFlockCommand())(`an addon ${title}: the command does the work`, async t => {
+		const directory = temporaryDirectory(t);
+		const hook = join(directory, 'hook.cjs');
+		writeFileSync(
+			hook,
+			`const Module = require('node:module');
+			const {_load} = Module;
+			Module._load = function (name, ...rest) {
+				if (name === 'fs-ext') { ${body} }
+				return _load.call(this, name, ...rest);
+			};`,
+		);
+		const options = {nodeOptions: ['--require', hook], env: {BINDLOCK_FLOCK: ''}};
+		const holder = start(t, 'holder', ['acquire', join(directory, 's')], options);
+		await holder.expect('held');
+		t.deepEqual(flockHolders(join(directory, 's.lock'), [holder.pid]), [holder.pid]);
+		const alone = {...options, env: {BINDLOCK_FLOCK: 'addon'}};
+		const refused = await start(t, 'holder', ['acquire', join(directory, 'other')], alone).expect('refused');
+		t.is(refused['code'], 'ERR_FLOCK_UNAVAILABLE');
+	});
+}
+
+testUnless(noFlockCommand())('an LD_PRELOAD that cannot be loaded does not hide that the lock is taken', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const options = {env: {BINDLOCK_FLOCK: 'command', LD_PRELOAD: '/nowhere/at-all.so'}};
+	const holder = start(t, 'holder', ['acquire', address], options);
+	await holder.expect('held');
+	const refused = await start(t, 'holder', ['acquire', address], options).expect('refused');
+	t.like(refused, {code: 'EADDRINUSE', holder: {pid: holder.pid}});
+});
+
+testUnless(noFlockCommand())('flock(1) is an executable file, and found again after a chdir', async t => {
+	const directory = temporaryDirectory(t);
+	mkdirSync(join(directory, 'first', 'flock'), {recursive: true});
+	mkdirSync(join(directory, 'second'));
+	symlinkSync(queueingCommand() as string, join(directory, 'second', 'flock'));
+	const env = {BINDLOCK_FLOCK: 'command', PATH: 'first:second'};
+	const program = start(t, 'mover', [directory, '/'], {env, cwd: directory});
+	await program.expect('waiting');
+	t.is((await program.expect('held'))['code'], undefined);
 });
 
 /** A PATH that has a flock(1) of our own first. */
