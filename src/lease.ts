@@ -8,7 +8,9 @@ import type {PathnameAddress} from './address.js';
 import {addressInUse, BindLockError, codeOf, printable} from './errors.js';
 import type {AcquireOptions} from './options.js';
 import {reclaim} from './protocol/pathname.js';
+import {openRemedies} from './protocol/refusals.js';
 import type {Patience} from './protocol/waiting.js';
+import {leaseDirectory} from './system/lease-directory.js';
 import {NodeSystem, ownUid, run} from './system/node.js';
 import {timeLeft} from './system/timers.js';
 import type {TakenAddress} from './taking.js';
@@ -34,11 +36,14 @@ export async function takeLease(
 		);
 	const system = new NodeSystem(address.given, options.signal);
 	const {default: lockfile} = await import('proper-lockfile');
-	const lock = {lockfilePath: address.lockPath, realpath: false, stale: staleMs};
+	const lock = {lockfilePath: address.lockPath, realpath: false, stale: staleMs, fs: leaseDirectory()};
 	let held = false;
 	const take = async (): Promise<void> => {
 		refuseOtherBackend(address, system);
+		lock.fs = leaseDirectory();
 		const onCompromised = (cause: Error): void => {
+			// A look that was under way when it was given back.
+			if (!held) return;
 			held = false;
 			compromised(
 				cannotLease(
@@ -101,9 +106,10 @@ async function waitFor(take: () => Promise<void>, patience: Patience, signal: Ab
 		randomize: true,
 		maxRetryTime: timeLeft(patience.began + patience.waitMs),
 		shouldRetry: ({error}) => codeOf(error) === 'ELOCKED',
-		onFailedAttempt() {
-			if (!told) patience.onWait?.(undefined);
+		onFailedAttempt({error}) {
+			if (told || codeOf(error) !== 'ELOCKED') return;
 			told = true;
+			patience.onWait?.(undefined);
 		},
 		...(signal === undefined ? {} : {signal}),
 	});
@@ -116,7 +122,7 @@ function refusal(address: PathnameAddress, patience: Patience, cause: unknown): 
 		const waitedMs = patience.waitMs > 0 ? Math.round(performance.now() - patience.began) : undefined;
 		return addressInUse(address.given, {why: 'somebody has a lease of it, and renews it', waitedMs, cause});
 	}
-	return cannotLease(address, code, code, cause);
+	return cannotLease(address, code, openRemedies[code] ?? code, cause);
 }
 
 function cannotLease(address: PathnameAddress, code: string, why: string, cause?: unknown): BindLockError {

@@ -73,6 +73,8 @@ export class Watch {
 	}
 
 	async #look(): Promise<void> {
+		// A lease is lost by its own account: then the address may be somebody else's.
+		if (this.#kept.loss.happened) this.stop();
 		if (this.#healing || this.#stopped || !this.#gone().any) return;
 		this.#healing = true;
 		try {

@@ -1,7 +1,7 @@
 /**
  * The lease backend: what it promises, and that it and flock refuse each other.
  */
-import {existsSync, mkdirSync, readdirSync, rmdirSync, statSync, utimesSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync, utimesSync, writeFileSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {join} from 'node:path';
 import test from 'ava';
@@ -87,6 +87,50 @@ test('a lost lease aborts the signal and crashes nobody', async t => {
 	t.like(lock.signal.reason, {code: 'ERR_LEASE_COMPROMISED', name: 'BindLockError'});
 	t.false(lock.held);
 	await lock.release();
+});
+
+test('a lease that was robbed is not given back: it is the robber’s', async t => {
+	const path = join(temporaryDirectory(t), 's');
+	const lock = await acquire(path, {backend: 'lease'});
+	rmdirSync(`${path}.lock`);
+	mkdirSync(`${path}.lock`);
+	await lock.release();
+	t.true(existsSync(`${path}.lock`));
+	await t.throwsAsync(acquire(path, {backend: 'lease'}), {code: 'EADDRINUSE'});
+});
+
+test('a holder that exits does not give back what it was robbed of', async t => {
+	const path = join(temporaryDirectory(t), 's');
+	const holder = start(t, 'holder', ['acquire', path, '{"backend":"lease"}']);
+	await holder.expect('held');
+	rmdirSync(`${path}.lock`);
+	mkdirSync(`${path}.lock`);
+	holder.send('exit');
+	await holder.exited;
+	t.true(existsSync(`${path}.lock`));
+});
+
+test('a server that has lost its lease binds nothing again', async t => {
+	const path = join(temporaryDirectory(t), 's');
+	const server = createServer();
+	const lock = await listen(server, path, {backend: 'lease'});
+	rmdirSync(`${path}.lock`);
+	await withDeadline(new Promise(resolve => lock.signal.addEventListener('abort', resolve)));
+	unlinkSync(path);
+	// Longer than it would take.
+	await new Promise(resolve => setTimeout(resolve, 500));
+	t.false(existsSync(path));
+	t.is(lock.healed, 0);
+	server.close();
+});
+
+test('onWait is told only where there is somebody to wait for', async t => {
+	const path = join(temporaryDirectory(t), 'no', 's');
+	const onWait = (): void => t.fail();
+	await t.throwsAsync(acquire(path, {backend: 'lease', waitMs: 200, onWait}), {
+		code: 'ENOENT',
+		message: /create the directory/,
+	});
 });
 
 test('a wait that is aborted while the lease is being taken leaves none', async t => {

@@ -61,13 +61,15 @@ export function neverLocks(error: unknown): boolean {
 	return ['EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EINVAL'].includes(codeOf(error));
 }
 
-const openRemedies: Readonly<Record<string, string>> = {
+/** What to do where the lock file, or the directory of a lease, cannot be opened or made. */
+export const openRemedies: Readonly<Record<string, string>> = {
 	EISDIR:
 		'it is a directory: something else locks this address with a directory (proper-lockfile does, and so backend: "lease"); use the same, or remove it when nobody does',
 	ELOOP: 'it is a symbolic link, which is never followed; remove it or choose another address',
 	ENXIO: 'it is a socket or a device, not a lock file; remove it or choose another address',
 	ENOENT: 'its directory does not exist; create the directory first',
 	ENOTDIR: 'a part of the path is not a directory',
+	ENOTEMPTY: 'it is a directory with something in it, so it is of something else; choose another address',
 	EACCES: 'this user may not open or create it; give the user write permission to the directory and to the lock file',
 	EPERM: 'this user may not open or create it',
 	EROFS: 'the filesystem is read-only; choose an address on one that can be written',
