@@ -3,7 +3,7 @@
  */
 import {resolve} from 'node:path';
 import {BindLockError, printable, show} from './errors.js';
-import {asKernelFinds} from './system/directory.js';
+import {asKernelFinds, isSameDirectory} from './system/directory.js';
 
 /** A socket with a file. */
 export interface PathnameAddress {
@@ -108,6 +108,10 @@ function pathnameAddress(given: string, written: string): PathnameAddress {
 		throw refuse(given, 'ERR_ADDRESS_SPELLING', 'it names a directory; give the name of the socket file in it');
 	}
 	const path = absolute(given, written);
+	// What stands for bytes that are not UTF-8; or a name that nobody has to resolve.
+	if (path !== written && path.includes('\ufffd') && !isSameDirectory(path, written)) {
+		throw refuse(given, 'ERR_ADDRESS_SPELLING', 'it leads through a directory whose name is not UTF-8');
+	}
 	const fits = Buffer.byteLength(path) <= maxNameBytes;
 	return {kind: 'pathname', given, path, bindPath: fits ? path : written, lockPath: `${path}.lock`};
 }

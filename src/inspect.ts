@@ -12,7 +12,7 @@ export interface Inspection {
 	/**
 	 * `'free'`: nothing is there. `'stale'`: a socket that no process is bound to; `acquire` removes it.
 	 * `'held'`: somebody has the lock. `'foreign'`: a server that takes no lock is bound there.
-	 * `'blocked'`: `acquire` would refuse it; see `reason`.
+	 * `'blocked'`: it could not be taken, or not be bound; see `reason`.
 	 */
 	readonly state: 'free' | 'stale' | 'held' | 'foreign' | 'blocked';
 	/** As it was given. */
@@ -25,13 +25,13 @@ export interface Inspection {
 	readonly found: 'nothing' | 'socket' | 'file' | 'directory' | 'symlink' | 'other';
 	/** Who has the lock, or is bound there; absent if that cannot be seen from here. */
 	readonly holder?: Holder;
-	/** Why it is blocked: the error that `acquire` would give. */
+	/** Why it is blocked: what `acquire` would fail with, or the bind after it. */
 	readonly reason?: BindLockError;
 }
 
 /**
  * Tells free, stale, held, foreign and blocked apart. It never locks, so it can make no `acquire`
- * fail, and it connects only to a socket file to which, by /proc, no process is bound.
+ * fail, and it connects only to a socket file to which, by /proc, no process is bound that can be seen.
  *
  * @throws BindLockError for an address that cannot be one
  */

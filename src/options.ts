@@ -2,6 +2,18 @@
  * The options, checked before the first system call.
  */
 import {constants} from 'node:os';
+import {
+	boolean,
+	type Check,
+	duration,
+	invalid,
+	mode,
+	outOfRange,
+	type Problem,
+	strings,
+	wholeNumber,
+	wrongType,
+} from './checks.js';
 import {BindLockError, type Holder, show} from './errors.js';
 
 /** Options of {@link acquire}. */
@@ -114,13 +126,6 @@ export function checkListenOptions(address: string, options: unknown): ListenOpt
 	return check<ListenOptions>(address, options, listenChecks);
 }
 
-type Check = (value: unknown) => Problem | undefined;
-
-interface Problem {
-	readonly code: 'ERR_INVALID_ARG_TYPE' | 'ERR_INVALID_ARG_VALUE' | 'ERR_OUT_OF_RANGE';
-	readonly expected: string;
-}
-
 const acquireChecks: Readonly<Record<keyof AcquireOptions, Check>> = {
 	waitMs: duration,
 	onWait: value => (typeof value === 'function' ? undefined : wrongType('a function')),
@@ -186,9 +191,18 @@ function check<Options>(address: string, options: unknown, checks: Readonly<Reco
 	if (typeof options !== 'object' || options === null) {
 		throw refuse(address, 'ERR_INVALID_ARG_TYPE', `The options must be an object; got ${show(options)}`);
 	}
-	const problem = firstProblem(options, checks);
+	const own = ownOptions(options, Object.keys(checks));
+	const problem = firstProblem(own, checks);
 	if (problem !== undefined) throw refuse(address, problem.code, `The option ${problem.expected}`);
-	return options as Options;
+	return own as Options;
+}
+
+/** As they are now, whatever becomes of the object; with those that it has from its class. */
+function ownOptions(options: object, names: readonly string[]): object {
+	const prototype: unknown = Object.getPrototypeOf(options);
+	if (prototype === Object.prototype || prototype === null) return {...options};
+	const inherited = names.filter(name => name in options);
+	return {...Object.fromEntries(inherited.map(name => [name, Reflect.get(options, name)])), ...options};
 }
 
 /** With the option's name, and what was got instead. */
@@ -204,7 +218,7 @@ function firstProblem(options: object, checks: Readonly<Record<string, Check>>):
 		}
 		const problem = checkOne(value);
 		if (problem === undefined) continue;
-		const inside = typeof value === 'object' && Object.hasOwn(nested, name);
+		const inside = typeof value === 'object' && value !== null && Object.hasOwn(nested, name);
 		return {
 			code: problem.code,
 			expected: inside ? `${name}: ${problem.expected}` : `${name} must be ${problem.expected}; got ${show(value)}`,
@@ -215,43 +229,6 @@ function firstProblem(options: object, checks: Readonly<Record<string, Check>>):
 
 /** Options that are objects, whose own check says which of its members is wrong. */
 const nested: Readonly<Record<string, true>> = {replace: true};
-
-function duration(value: unknown): Problem | undefined {
-	if (typeof value !== 'number') return wrongType('a number of milliseconds');
-	return value >= 0 ? undefined : outOfRange('a number of milliseconds, 0 or more');
-}
-
-function strings(value: unknown): Problem | undefined {
-	return Array.isArray(value) && value.every(one => typeof one === 'string')
-		? undefined
-		: wrongType('an array of strings');
-}
-
-function boolean(value: unknown): Problem | undefined {
-	return typeof value === 'boolean' ? undefined : wrongType('a boolean');
-}
-
-function mode(value: unknown): Problem | undefined {
-	return wholeNumber(value, 0, 0o777);
-}
-
-function wholeNumber(value: unknown, least: number, most: number): Problem | undefined {
-	if (typeof value !== 'number') return wrongType('a number');
-	const fits = Number.isInteger(value) && value >= least && value <= most;
-	return fits ? undefined : outOfRange(`a whole number from ${least} to ${most}`);
-}
-
-function wrongType(expected: string): Problem {
-	return {code: 'ERR_INVALID_ARG_TYPE', expected};
-}
-
-function invalid(expected: string): Problem {
-	return {code: 'ERR_INVALID_ARG_VALUE', expected};
-}
-
-function outOfRange(expected: string): Problem {
-	return {code: 'ERR_OUT_OF_RANGE', expected};
-}
 
 function refuse(address: string, code: string, message: string): BindLockError {
 	return new BindLockError(message, {code, address});

@@ -4,7 +4,7 @@
  */
 
 import {type Address, keyOf, parseAddress, refuseElsewhere} from './address.js';
-import {BindLockError} from './errors.js';
+import {addressInUse, BindLockError} from './errors.js';
 import {isAcquiredHere, Loss} from './lock.js';
 import {checkRegisterOptions, type RegisterOptions} from './options.js';
 import {optionsOfEnvironment} from './register-environment.js';
@@ -66,7 +66,7 @@ function lockAndListen(
 		listen();
 		return;
 	}
-	const failExplained = (error: unknown): void => fail(explained(error));
+	const failExplained = (error: unknown): void => fail(explained(path, error));
 	try {
 		const address = addressBoundByNode(path);
 		// By `acquire`, for this very server.
@@ -175,8 +175,12 @@ function asNodeReads(path: string): string {
 	return path.startsWith('unix') && path.includes(':') ? `./${path}` : path;
 }
 
-/** The primary of a cluster passes only a number on to its workers. */
-function explained(error: unknown): unknown {
+/** As Node would say it, in code and number. */
+function explained(path: string, error: unknown): unknown {
+	if (error instanceof BindLockError && error.code === 'ERR_HOLDER_SELF') {
+		return addressInUse(path, {holder: error.holder, why: 'held by', cause: error});
+	}
+	// The primary of a cluster passes only a number on to its workers.
 	if (error instanceof BindLockError && error.errno === undefined && bindsForWorkers()) {
 		return Object.assign(error, {errno: invalidArgument});
 	}

@@ -1,7 +1,7 @@
 /**
  * What an address may look like, and what each spelling means.
  */
-import {mkdirSync, rmdirSync} from 'node:fs';
+import {mkdirSync, rmdirSync, symlinkSync} from 'node:fs';
 import {join, resolve} from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
@@ -182,6 +182,20 @@ test.serial('a relative path from a directory that was removed: ENOENT, as an er
 	rmdirSync(directory);
 	t.like(refusal('s'), {code: 'ENOENT', address: 's'});
 	t.is(pathname('/s').path, '/s');
+});
+
+test.serial('a relative path from a directory whose name is not UTF-8 is not that of its namesake', t => {
+	const here = process.cwd();
+	t.teardown(() => process.chdir(here));
+	const parent = temporaryDirectory(t);
+	const directory = Buffer.concat([Buffer.from(`${parent}/`), Buffer.from([0xff])]);
+	mkdirSync(directory);
+	mkdirSync(join(parent, '\ufffd'));
+	symlinkSync(Buffer.from([0xff]), join(parent, 'link'));
+	process.chdir(join(parent, 'link'));
+	t.like(refusal('s'), {code: 'ERR_ADDRESS_SPELLING', address: 's'});
+	process.chdir(join(parent, '\ufffd'));
+	t.is(pathname('s').path, join(parent, '\ufffd', 's'));
 });
 
 const notStrings: Readonly<Record<string, unknown>> = {

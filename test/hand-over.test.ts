@@ -319,9 +319,11 @@ test.serial('a worker thread cannot hand over', async t => {
 		await handOver(lock, 'nothing.js').catch(({code}) => parentPort.postMessage([code, lock.held]));
 		await lock.release();`;
 	const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(text)}`));
+	// It may end before its message is read.
+	const exited = once(worker, 'exit');
 	const [message] = await once(worker, 'message');
 	t.deepEqual(message, ['ERR_WORKER_UNSUPPORTED_OPERATION', true]);
-	await once(worker, 'exit');
+	await exited;
 });
 
 for (const end of ['ends', 'closes, and answers its last client'] as const) {

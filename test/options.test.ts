@@ -5,6 +5,7 @@ import {createServer} from 'node:net';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {type AcquireOptions, acquire, BindLockError, type ListenOptions, listen} from '../src/index.js';
+import {checkAcquireOptions} from '../src/options.js';
 import {makeStale} from './helpers/detectors.js';
 import {checkLeaks} from './helpers/leaks.js';
 import {temporaryDirectory} from './helpers/programs.js';
@@ -155,6 +156,38 @@ test.serial('the options of listen are none of acquire', async t => {
 	for (const options of [{backlog: 1}, {readableAll: true}, {writableAll: true}, {socketMode: 0o600}]) {
 		t.is((await refuses(t, [byAcquire], options, 'ERR_INVALID_ARG_VALUE')).length, 1);
 	}
+});
+
+test.serial(
+	'options of a class, or of a prototype, are checked and used; what becomes of them later is not',
+	async t => {
+		class Settings {
+			get label(): unknown {
+				return this.#label;
+			}
+			readonly #label: unknown;
+			constructor(label: unknown) {
+				this.#label = label;
+			}
+		}
+		const wrong: object[] = [new Settings(5), Object.create({label: 5})];
+		for (const options of wrong) {
+			t.throws(() => checkAcquireOptions('/x', options), {
+				code: 'ERR_INVALID_ARG_TYPE',
+				message: /label must be a string/,
+			});
+		}
+		t.is(checkAcquireOptions('/x', new Settings('blue')).label, 'blue');
+		const options = {removeLockFile: false};
+		const checked = checkAcquireOptions('/x', options);
+		options.removeLockFile = true;
+		t.false(checked.removeLockFile);
+	},
+);
+
+test.serial('an option that is an object says so where it is null', t => {
+	const message = /The option replace must be an object; got null/;
+	t.throws(() => checkAcquireOptions('/x', {replace: null}), {code: 'ERR_INVALID_ARG_TYPE', message});
 });
 
 test.serial('options that are no object are refused', async t => {

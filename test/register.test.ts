@@ -136,6 +136,20 @@ test('BINDLOCK_REPLACE asks the old one to go; BINDLOCK_EXCLUDE leaves addresses
 	t.like(await inspect(address), {holder: {pid: second.pid, label: 'blue'}});
 });
 
+test('with BINDLOCK_REPLACE a second server of one process is refused as Node would refuse it', async t => {
+	const script = `const {createServer} = require('node:net');
+		const [first, second] = [createServer(), createServer()];
+		second.on('error', ({code, errno, syscall}) => {
+			console.log(code, errno, syscall);
+			first.close();
+		});
+		first.listen(process.argv[1], () => second.listen(process.argv[1]));`;
+	const env = {...process.env, BINDLOCK_REPLACE: '1'};
+	const address = join(temporaryDirectory(t), 's');
+	const {stdout} = await run(process.execPath, ['--import', register, '-e', script, address], {env});
+	t.is(stdout, 'EADDRINUSE -98 listen\n');
+});
+
 for (const [name, value] of Object.entries({
 	BINDLOCK_WAIT_MS: 'soon',
 	BINDLOCK_REPLACE: 'TERM',

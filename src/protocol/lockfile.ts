@@ -28,7 +28,7 @@ export interface HeldLock {
 }
 
 /** Readers test a lock for microseconds; a shared lock that outlasts this is refused as one. */
-const readerPatienceMs = 100;
+export const readerPatienceMs = 100;
 
 /** Gives the lock back. The socket must be gone, or closed, before. */
 export function* giveBackLock(lockPath: string, lock: HeldLock, remove: boolean): Protocol<void> {

@@ -5,11 +5,12 @@
 import {dirname} from 'node:path';
 import type {AbstractAddress, PathnameAddress} from '../address.js';
 import {asBindLockError, type BindLockError, type Holder} from '../errors.js';
-import {taken} from './abstract.js';
+import {taken as nameTaken} from './abstract.js';
 import {call, type FileStatus, type Protocol} from './calls.js';
+import {readerPatienceMs} from './lockfile.js';
 import {isDead, isOurs, refuseUnlessOurSocket, whilePinned} from './pathname.js';
 import {maxRecordBytes} from './record.js';
-import {refuseForeignContent, refuseUnlessLockFile} from './refusals.js';
+import {maxReplacements, refuseForeignContent, refuseUnlessLockFile, taken, unstable} from './refusals.js';
 
 export interface Seen {
 	readonly state: 'free' | 'stale' | 'held' | 'foreign' | 'blocked';
@@ -19,22 +20,36 @@ export interface Seen {
 }
 
 export function* look(address: PathnameAddress, uid: number): Protocol<Seen> {
+	for (let attempt = 1; ; attempt++) {
+		const seen = yield* lookOnce(address, uid);
+		if (seen !== 'changed') return seen;
+		if (attempt === maxReplacements) return {state: 'blocked', found: 'nothing', reason: unstable(address)};
+	}
+}
+
+/** `'changed'`: what was there went away while we looked at it. */
+function* lookOnce(address: PathnameAddress, uid: number): Protocol<Seen | 'changed'> {
 	let found: Seen['found'] = 'nothing';
+	let lock: Look | undefined;
 	try {
 		const socket = yield* call('lstat', address.path);
 		found = socket?.type ?? 'nothing';
-		const lock = yield* lookAtLock(address);
+		lock = yield* lookAtLock(address);
 		if (lock.held) return {state: 'held', found, ...named(lock.holder)};
+		if (lock.reason !== undefined) return {state: 'blocked', found, ...named(lock.holder), reason: lock.reason};
 		// A claim that nothing contradicts: the holder may be in a pid namespace that ours cannot see.
 		if (socket === undefined && lock.holder !== undefined) return {state: 'held', found, holder: lock.holder};
-		if (socket !== undefined) return {state: (yield* isStale(address, socket, uid)) ? 'stale' : 'free', found};
+		if (socket !== undefined) return (yield* isStale(address, socket, uid)) ? {state: 'stale', found} : 'changed';
 		// A lock file that is there already could be locked all the same, but no socket could be bound.
 		yield* call('checkWritable', dirname(address.path));
 		return {state: 'free', found};
 	} catch (error) {
 		const reason = asBindLockError(address.given, error);
-		if (reason.code === 'EADDRINUSE') return {state: 'foreign', found, ...named(reason.holder)};
-		return {state: 'blocked', found, reason};
+		if (reason.code === 'ENOENT' && reason.path === address.lockPath) return 'changed';
+		if (reason.code !== 'EADDRINUSE') return {state: 'blocked', found, reason};
+		// Its server answers, and nobody is seen to be bound.
+		if (reason.holder === undefined && lock?.holder !== undefined) return {state: 'held', found, holder: lock.holder};
+		return {state: 'foreign', found, ...named(reason.holder)};
 	}
 }
 
@@ -43,26 +58,44 @@ export function* lookAtName(address: AbstractAddress): Protocol<Seen> {
 	const by = yield* call('lockSocketHolder', address.lockName);
 	const bound = yield* call('boundAbstract', address.name);
 	const found = bound === undefined ? 'nothing' : 'socket';
-	if (by?.bindlock === false) return {state: 'blocked', found, ...named(by.holder), reason: taken(address, by)};
+	if (by?.bindlock === false) return {state: 'blocked', found, ...named(by.holder), reason: nameTaken(address, by)};
 	if (by !== undefined) return {state: 'held', found, ...named(by.holder)};
 	return bound === undefined ? {state: 'free', found} : {state: 'foreign', found, ...named(bound.holder)};
 }
 
-function* lookAtLock(address: PathnameAddress): Protocol<{readonly held: boolean; readonly holder?: Holder}> {
-	const file = yield* call('lstat', address.lockPath);
-	if (file === undefined) {
-		yield* call('checkWritable', dirname(address.path));
-		return {held: false};
+interface Look {
+	readonly held: boolean;
+	readonly holder?: Holder;
+	/** Why it could not be taken. */
+	readonly reason?: BindLockError;
+}
+
+function* lookAtLock(address: PathnameAddress): Protocol<Look> {
+	let waitedMs = 0;
+	for (let pauseMs = 1; ; pauseMs *= 2) {
+		const file = yield* call('lstat', address.lockPath);
+		if (file === undefined) {
+			yield* call('checkWritable', dirname(address.path));
+			return {held: false};
+		}
+		refuseUnlessLockFile(address, file);
+		const content = file.size > maxRecordBytes ? undefined : yield* call('peek', address.lockPath, maxRecordBytes);
+		const record = refuseForeignContent(address, file, content);
+		const contention = yield* call('contention', file, address.lockPath, record);
+		const {kind, holder} = contention;
+		if (kind === 'exclusive') return {held: true, ...named(holder)};
+		yield* call('checkWritable', address.lockPath);
+		if (kind === 'unseen') {
+			// The kernel would show a lock of this pid namespace.
+			return {held: false, ...named(contention.elsewhere ? holder : undefined)};
+		}
+		if (waitedMs >= readerPatienceMs) {
+			return {held: false, ...named(holder), reason: taken(address, contention, undefined)};
+		}
+		// A reader that tests the lock has it for a moment.
+		yield* call('pause', pauseMs);
+		waitedMs += pauseMs;
 	}
-	refuseUnlessLockFile(address, file);
-	const content = file.size > maxRecordBytes ? undefined : yield* call('peek', address.lockPath, maxRecordBytes);
-	const record = refuseForeignContent(address, file, content);
-	const contention = yield* call('contention', file, address.lockPath, record);
-	const {kind, holder} = contention;
-	if (kind !== 'exclusive') yield* call('checkWritable', address.lockPath);
-	// The kernel would show a lock of this pid namespace.
-	const believed = kind === 'exclusive' || (kind === 'unseen' && contention.elsewhere);
-	return {held: kind === 'exclusive', ...named(believed ? holder : undefined)};
 }
 
 function* isStale(address: PathnameAddress, socket: FileStatus, uid: number): Protocol<boolean> {

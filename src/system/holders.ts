@@ -4,7 +4,7 @@
 import {existsSync} from 'node:fs';
 import {hostname} from 'node:os';
 import {basename} from 'node:path';
-import type {Holder} from '../errors.js';
+import {codeOf, type Holder} from '../errors.js';
 import type {Contention, FileStatus} from '../protocol/calls.js';
 import type {LockRecord} from '../protocol/record.js';
 import {
@@ -44,7 +44,9 @@ export function lockContention(file: FileStatus, lockPath: string, record: LockR
 		return contention('exclusive', withRecord(describeProcess(hidden), record));
 	}
 	const unseen = contention('unseen', holder);
-	const elsewhere = isElsewhere(record) && (locks.length > 0 || !seesAllLocks());
+	const elsewhere = showsNothing()
+		? holder !== undefined
+		: isElsewhere(record) && (locks.length > 0 || !seesAllLocks());
 	return elsewhere ? {...unseen, kind: 'unseen', elsewhere} : unseen;
 }
 
@@ -146,7 +148,7 @@ export function claimedHolder(record: LockRecord | undefined, locks: readonly Lo
 	const elsewhere = isElsewhere(record);
 	const host = record.host === undefined || record.host === hostname() ? undefined : record.host;
 	const seen = elsewhere ? undefined : describeProcess(record.pid, sinceOf(record));
-	if (!elsewhere && seen === undefined) return undefined;
+	if (!elsewhere && seen === undefined && !(showsNothing() && exists(record.pid))) return undefined;
 	const claim: Holder = {
 		pid: record.pid,
 		uid: record.uid ?? seen?.uid ?? -1,
@@ -159,9 +161,23 @@ export function claimedHolder(record: LockRecord | undefined, locks: readonly Lo
 	return withRecord(claim, record);
 }
 
+/** Whether there is no /proc here, as on macOS: then nothing contradicts the record of a process that lives. */
+function showsNothing(): boolean {
+	return namespaceOf('pid') === 'unknown';
+}
+
+function exists(pid: number): boolean {
+	try {
+		process.kill(pid, 0);
+		return true;
+	} catch (error) {
+		return codeOf(error) === 'EPERM';
+	}
+}
+
 /** Whether the record's pid is of another pid namespace: a container that shares the directory. */
 function isElsewhere(record: LockRecord | undefined): boolean {
-	return record?.pidNamespace !== undefined && record.pidNamespace !== namespaceOf('pid');
+	return record?.pidNamespace !== undefined && record.pidNamespace !== namespaceOf('pid') && !showsNothing();
 }
 
 /** What only the record knows, if it is the record of this holder. */

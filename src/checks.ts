@@ -1,0 +1,47 @@
+/**
+ * What a value of an option may be.
+ */
+
+export type Check = (value: unknown) => Problem | undefined;
+
+export interface Problem {
+	readonly code: 'ERR_INVALID_ARG_TYPE' | 'ERR_INVALID_ARG_VALUE' | 'ERR_OUT_OF_RANGE';
+	readonly expected: string;
+}
+
+export function duration(value: unknown): Problem | undefined {
+	if (typeof value !== 'number') return wrongType('a number of milliseconds');
+	return value >= 0 ? undefined : outOfRange('a number of milliseconds, 0 or more');
+}
+
+export function strings(value: unknown): Problem | undefined {
+	return Array.isArray(value) && value.every(one => typeof one === 'string')
+		? undefined
+		: wrongType('an array of strings');
+}
+
+export function boolean(value: unknown): Problem | undefined {
+	return typeof value === 'boolean' ? undefined : wrongType('a boolean');
+}
+
+export function mode(value: unknown): Problem | undefined {
+	return wholeNumber(value, 0, 0o777);
+}
+
+export function wholeNumber(value: unknown, least: number, most: number): Problem | undefined {
+	if (typeof value !== 'number') return wrongType('a number');
+	const fits = Number.isInteger(value) && value >= least && value <= most;
+	return fits ? undefined : outOfRange(`a whole number from ${least} to ${most}`);
+}
+
+export function wrongType(expected: string): Problem {
+	return {code: 'ERR_INVALID_ARG_TYPE', expected};
+}
+
+export function invalid(expected: string): Problem {
+	return {code: 'ERR_INVALID_ARG_VALUE', expected};
+}
+
+export function outOfRange(expected: string): Problem {
+	return {code: 'ERR_OUT_OF_RANGE', expected};
+}
