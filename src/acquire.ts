@@ -3,7 +3,7 @@
  */
 import {parseAddress} from './address.js';
 import {type BindLock, Loss, OwnLock} from './lock.js';
-import {type AcquireOptions, checkAcquireOptions} from './options.js';
+import {type AcquireOptions, checkAcquireOptions, noOptions} from './options.js';
 import {rehearsing} from './rehearsal.js';
 import {takeAddress} from './taking.js';
 import {watchLock} from './watch.js';
@@ -25,13 +25,12 @@ import {watchLock} from './watch.js';
  * await lock.release(); // after app.close()
  * ```
  */
-export async function acquire(address: string, options: AcquireOptions = {}): Promise<BindLock> {
+export async function acquire(address: string, options: AcquireOptions = noOptions): Promise<BindLock> {
 	const parsed = parseAddress(address);
 	const checked = checkAcquireOptions(address, options);
 	const loss = new Loss();
 	const taking = takeAddress(parsed, rehearsing(checked), loss);
 	const taken = taking instanceof Promise ? await taking : taking;
 	if (taken.keeper !== undefined) loss.watchWhenAsked(() => watchLock(parsed, taken.keeper, loss));
-	const giveBack = (): void => taken.giveBack();
-	return new OwnLock(parsed, taken.reclaimed, loss, giveBack, taken.leaveAtExit?.bind(taken) ?? giveBack);
+	return new OwnLock(parsed, taken.reclaimed, loss, taken, false);
 }

@@ -30,6 +30,14 @@ export interface BindLock extends AsyncDisposable {
 	release(): Promise<void>;
 }
 
+/** What becomes of what was taken. */
+interface Given {
+	/** Is called once. */
+	giveBack(): void;
+	/** Is called instead when this process ends and the server is not ours to close. */
+	leaveAtExit?(): void;
+}
+
 /** The lock in this process. */
 export class OwnLock implements BindLock {
 	/** See {@link keyOf}. */
@@ -40,24 +48,19 @@ export class OwnLock implements BindLock {
 	/** Whether its server is bound by us, or by `register`. */
 	readonly serves: boolean;
 	healed = 0;
-	readonly #giveBack: () => void;
-	readonly #leave: (() => void) | undefined;
+	readonly #taken: Given;
 	readonly #loss: Loss;
 	#released = false;
 
-	/**
-	 * @param giveBack is called once
-	 * @param leave is called instead when this process ends and the server is not ours to close
-	 */
-	constructor(address: Address, reclaimed: boolean, loss: Loss, giveBack: () => void, leave?: () => void) {
+	/** @param serves see {@link OwnLock.serves} */
+	constructor(address: Address, reclaimed: boolean, loss: Loss, taken: Given, serves: boolean) {
 		this.key = keyOf(address);
-		this.serves = leave === undefined;
+		this.serves = serves;
 		this.address = address.given;
 		this.lockPath = address.kind === 'pathname' ? address.lockPath : undefined;
 		this.reclaimed = reclaimed;
 		this.#loss = loss;
-		this.#giveBack = giveBack;
-		this.#leave = leave;
+		this.#taken = taken;
 		releaseOnExit(this);
 	}
 
@@ -78,13 +81,13 @@ export class OwnLock implements BindLock {
 		this.#released = true;
 		locks.delete(this);
 		this.#loss.stopWatching();
-		this.#giveBack();
+		this.#taken.giveBack();
 	}
 
 	/** Any listener of `'exit'` may come after this. */
 	end(): void {
-		if (this.#leave === undefined) this.releaseNow();
-		else this.#leave();
+		if (this.serves || this.#taken.leaveAtExit === undefined) this.releaseNow();
+		else this.#taken.leaveAtExit();
 	}
 
 	[Symbol.asyncDispose](): Promise<void> {

@@ -116,8 +116,12 @@ export function checkHandOverOptions(address: string, options: unknown): HandOve
 	return check<HandOverOptions>(address, options, handOverChecks);
 }
 
+/** Needs no check. */
+export const noOptions: AcquireOptions = Object.freeze({});
+
 /** @throws BindLockError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG_VALUE` */
 export function checkAcquireOptions(address: string, options: unknown): AcquireOptions {
+	if (options === noOptions) return noOptions;
 	return check<AcquireOptions>(address, options, acquireChecks);
 }
 

@@ -70,7 +70,7 @@ export class Serving {
 		this.#options = options;
 		this.#taken = taken;
 		this.#loss = loss;
-		this.#lock = new OwnLock(address, taken.reclaimed, loss, () => this.#giveBack());
+		this.#lock = new OwnLock(address, taken.reclaimed, loss, {giveBack: () => this.#giveBack()}, true);
 		this.#socket = new ListeningSocket(server, address, options, () => this.#lock.releaseNow());
 		servers.set(this.#lock, this);
 	}
