@@ -3,13 +3,14 @@
  */
 import type {Server} from 'node:net';
 import {parseAddress} from './address.js';
-import {BindLockError, printable} from './errors.js';
+import {BindLockError} from './errors.js';
 import {type BindLock, Loss} from './lock.js';
 import {checkListenOptions, type ListenOptions} from './options.js';
 import {rehearsing} from './rehearsal.js';
 import {Serving} from './serving.js';
+import {Starting} from './starting.js';
 import {succeed} from './successor.js';
-import {holdPending, isPending} from './system/pending.js';
+import {isPending} from './system/pending.js';
 import {openInotify} from './system/watcher.js';
 import {takeAddress} from './taking.js';
 
@@ -42,39 +43,6 @@ export async function listen(server: Server, address: string, options: ListenOpt
 		return await new Serving(server, parsed, checked, taken, loss).start(succession, starting.signal);
 	} finally {
 		starting.end();
-	}
-}
-
-/** From the call until the server is bound: its `close()` calls that off, as an abort does. */
-class Starting {
-	readonly #calledOff = new AbortController();
-	readonly #signal: AbortSignal | undefined;
-	readonly #settle: () => boolean;
-
-	constructor(server: Server, address: string, signal: AbortSignal | undefined) {
-		this.#signal = signal;
-		if (signal?.aborted) this.#abort();
-		signal?.addEventListener('abort', this.#abort);
-		this.#settle = holdPending(server, undefined, () => {
-			this.#calledOff.abort(
-				new BindLockError(`Cannot listen on ${printable(address)}: the server was closed`, {
-					code: 'ERR_SERVER_NOT_RUNNING',
-					address,
-				}),
-			);
-		});
-	}
-
-	/** Aborts by either. */
-	get signal(): AbortSignal {
-		return this.#calledOff.signal;
-	}
-
-	readonly #abort = (): void => this.#calledOff.abort(this.#signal?.reason);
-
-	end(): void {
-		this.#signal?.removeEventListener('abort', this.#abort);
-		this.#settle();
 	}
 }
 

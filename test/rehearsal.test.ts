@@ -13,8 +13,8 @@ import {start, temporaryDirectory, until} from './helpers/programs.js';
 
 checkLeaks();
 
-/** Five rounds with a client each, and with a probe, which Node publishes from 22 on. */
-const rehearsed = thisNode < 22 ? 5 : 10;
+/** Seven rounds with a client each, and with a probe, which Node publishes from 22 on. */
+const rehearsed = thisNode < 22 ? 7 : 14;
 
 test.serial('the first wait of a process rehearses, and leaves nothing behind', async t => {
 	const directory = temporaryDirectory(t);

@@ -20,11 +20,13 @@ const found = {dev: 0, ino: 0, nlink: 1, size: 1, uid: 0};
 export class Stage extends NodeSystem {
 	#tries = 0;
 	readonly #queues: boolean;
+	readonly #signal: AbortSignal;
 
 	/** @param queues whether to start what waiting starts */
-	constructor(queues: boolean) {
-		super(root);
+	constructor(queues: boolean, signal: AbortSignal) {
+		super(root, signal);
 		this.#queues = queues;
+		this.#signal = signal;
 	}
 
 	override openLockFile(): number {
@@ -59,7 +61,7 @@ export class Stage extends NodeSystem {
 	/** In a queue where `echo` is next at once, and says and does what a flock(1) does that is granted the lock. */
 	override async awaitFlock(descriptor: number, deadline: number): Promise<boolean> {
 		if (!this.#queues) return true;
-		return awaitFlock(descriptor, deadline, () => true, undefined, queueingCommand() && 'echo');
+		return awaitFlock(descriptor, deadline, () => true, this.#signal, queueingCommand() && 'echo');
 	}
 
 	override link(): void {

@@ -26,7 +26,7 @@ test.serial('a take that waits and reclaims succeeds there, and nothing has chan
 	const descriptors = countDescriptors();
 	let waits = 0;
 	const patience = {began: performance.now(), waitMs: 1000, onWait: () => void waits++, replace: undefined};
-	const stage = new Stage(true);
+	const stage = new Stage(true, new AbortController().signal);
 	const {lock} = granted(await run(take(pathname(address), {...claim, patience}), stage));
 	t.is(waits, 1);
 	// The shell of the queue is ended a moment later.
