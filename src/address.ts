@@ -112,7 +112,8 @@ function pathnameAddress(given: string, written: string): PathnameAddress {
 	if (path !== written && path.includes('\ufffd') && !isSameDirectory(path, written)) {
 		throw refuse(given, 'ERR_ADDRESS_SPELLING', 'it leads through a directory whose name is not UTF-8');
 	}
-	const fits = Buffer.byteLength(path) <= maxNameBytes;
+	// What was written has been measured.
+	const fits = path === written || Buffer.byteLength(path) <= maxNameBytes;
 	return {kind: 'pathname', given, path, bindPath: fits ? path : written, lockPath: `${path}.lock`};
 }
 
