@@ -3,17 +3,13 @@
  */
 import {
 	accessSync,
-	type BigIntStats,
 	closeSync,
 	constants,
-	fstatSync,
 	ftruncateSync,
 	linkSync,
-	lstatSync,
 	openSync,
 	readSync,
 	renameSync,
-	type Stats,
 	unlinkSync,
 	writeSync,
 } from 'node:fs';
@@ -31,6 +27,7 @@ import {
 } from '../protocol/calls.js';
 import {type LockRecord, maxRecordBytes} from '../protocol/record.js';
 import {type Attempt, connectOnce, prepareConnect} from './connect.js';
+import {statusOfDescriptor, statusOfPath} from './file-status.js';
 import {loadFlock} from './flock.js';
 import {hasLock, lockContention} from './holders.js';
 import {awaitLockSocket, bindLockSocket, closeLockSocket} from './lock-socket.js';
@@ -100,15 +97,11 @@ export class NodeSystem implements System {
 	}
 
 	fstat(descriptor: number): FileStatus {
-		const found = fstatSync(descriptor);
-		return forgotten(statusOf(isExact(found) ? found : fstatSync(descriptor, {bigint: true})));
+		return statusOfDescriptor(descriptor);
 	}
 
 	lstat(path: string): FileStatus | undefined {
-		const found = lstatSync(path, ifFound);
-		if (found === undefined) return undefined;
-		const exactly = isExact(found) ? found : lstatSync(path, {bigint: true, throwIfNoEntry: false});
-		return exactly && forgotten(statusOf(exactly));
+		return statusOfPath(path);
 	}
 
 	read(descriptor: number, length: number): string {
@@ -226,44 +219,8 @@ export class NodeSystem implements System {
 /** For records, which are shorter: a call that uses it is done with it when it returns. */
 const buffer = Buffer.allocUnsafeSlow(maxRecordBytes);
 
-const ifFound = {throwIfNoEntry: false} as const;
-
-/**
- * Node keeps the numbers of the last stat where its `realpathSync` then looks whether it was at a socket
- * (lib/fs.js, `statValues`) and, if so, resolves no further: so an `import()` of a CommonJS package that is
- * reached by a symbolic link was an empty module (measured on Node 22.23). Another stat makes it forget.
- */
-function forgotten(status: FileStatus): FileStatus {
-	if (status.type === 'socket' || status.type === 'other') lstatSync('/');
-	return status;
-}
-
-/** Numbers of up to 53 bits are exact, and cheaper to get than bigints; few filesystems use more for an inode. */
-function isExact({dev, ino}: Stats): boolean {
-	return ino <= Number.MAX_SAFE_INTEGER && dev <= Number.MAX_SAFE_INTEGER;
-}
-
 /**
  * Node adds `O_CLOEXEC`. `O_NONBLOCK` and `O_NOCTTY` mean nothing to a regular file; should
  * somebody have put a device there, opening it has no effect that lasts.
  */
 const lockFileFlags = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
-
-function statusOf({dev, ino, mode, nlink, size, uid}: Stats | BigIntStats): FileStatus {
-	return {dev, ino, type: typeOf(Number(mode)), nlink: Number(nlink), size: Number(size), uid: Number(uid)};
-}
-
-function typeOf(mode: number): FileStatus['type'] {
-	switch (mode & constants.S_IFMT) {
-		case constants.S_IFREG:
-			return 'file';
-		case constants.S_IFDIR:
-			return 'directory';
-		case constants.S_IFSOCK:
-			return 'socket';
-		case constants.S_IFLNK:
-			return 'symlink';
-		default:
-			return 'other';
-	}
-}
