@@ -40,7 +40,6 @@ export async function takeLease(
 	let held = false;
 	const take = async (): Promise<void> => {
 		refuseOtherBackend(address, system);
-		lock.fs = leaseDirectory();
 		const onCompromised = (cause: Error): void => {
 			// A look that was under way when it was given back.
 			if (!held) return;

@@ -2,7 +2,7 @@
  * What a process does for the first time takes milliseconds, because its JavaScript is compiled then. So one that
  * waits for an address plays meanwhile what it will do when the address is its own: with the same code, on a
  * machine where nothing can be changed. It then takes over the faster (measured, from the grant of the lock to the
- * listening server: 3.4 ms, 1.2 ms after one rehearsal, and 1.0 ms after seven).
+ * listening server: 3.4 ms, 1.2 ms after one rehearsal, and 1.0 ms after a few).
  */
 import {type PathnameAddress, parseAddress} from './address.js';
 import {Loss} from './lock.js';
@@ -36,7 +36,7 @@ export function rehearsing<Options extends AcquireOptions>(options: Options): Op
 
 const stage: PathnameAddress = {kind: 'pathname', given: root, path: root, bindPath: root, lockPath: root};
 
-/** V8 compiles again what has run a few times. More rounds than this have shown no gain. */
+/** V8 compiles again what has run a few times, in batches: with some more or fewer rounds one comes in the take-over. */
 const rounds = 7;
 
 /** It has up to a dozen descriptors open at once, and must take the last from nobody. */

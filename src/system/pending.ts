@@ -14,7 +14,7 @@ export function isPending(server: Server): boolean {
  * Until the address is ours the server is neither listening nor idle: a `close()` calls it off, and is answered as for
  * a server that listens; so does the signal that was given to `listen`, as Node has it.
  *
- * @param called off by `close()`
+ * @param calledOff is called by `close()`
  * @returns to be called when it has an end; `false` if it was called off before
  */
 export function holdPending(server: Server, signal: AbortSignal | undefined, calledOff: () => void): () => boolean {
