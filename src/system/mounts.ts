@@ -1,11 +1,67 @@
 /**
- * Which filesystem a directory is on.
+ * The mounts of a process, as /proc/<pid>/mountinfo lists them (`proc_pid_mountinfo(5)`): that is read without touching
+ * any of the filesystems, so it cannot hang where one of them does.
  */
 import {closeSync, openSync, statfsSync} from 'node:fs';
 import {oPath, readProc} from './procfs.js';
 
+export interface Mount {
+	readonly id: string;
+	/**
+	 * `major:minor` of the superblock, as the kernel's own tables name it (/proc/locks, `ss -e`). On btrfs and some
+	 * stacked filesystems `stat` gives programs another number.
+	 */
+	readonly device: string;
+	/** Under the root of the process. */
+	readonly mountPoint: string;
+	/** Of this mount: `ro`, `noatime`, … */
+	readonly options: readonly string[];
+	/** As the kernel names it: `ext4`, `nfs4`, `fuse.sshfs`, … */
+	readonly type: string;
+	/** Of the superblock: for an overlay its layers. */
+	readonly superOptions: readonly string[];
+}
+
+/** In the order in which they were mounted; empty without /proc. */
+export function mountsOf(pid: number | 'self'): readonly Mount[] {
+	const text = readProc(`/proc/${pid}/mountinfo`, true) ?? '';
+	return text.split('\n').flatMap(line => parseMount(line) ?? []);
+}
+
+/** The mount that a descriptor was opened on. Mounts may lie over each other, so that a path does not tell. */
+export function mountOfDescriptor(descriptor: number): Mount | undefined {
+	const id = mountIdOf(descriptor);
+	return mountsOf('self').find(mount => mount.id === id);
+}
+
+export function mountIdOf(descriptor: number): string | undefined {
+	return /^mnt_id:\s*(\d+)$/m.exec(readProc(`/proc/self/fdinfo/${descriptor}`) ?? '')?.[1];
+}
+
+/** `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw` */
+function parseMount(line: string): Mount | undefined {
+	const [before = '', after = ''] = line.split(' - ');
+	const [id, , device, , mountPoint, options = ''] = before.split(' ');
+	const [type, , superOptions = ''] = after.split(' ');
+	if (id === undefined || device === undefined || mountPoint === undefined || type === undefined) return undefined;
+	return {
+		id,
+		device,
+		mountPoint: unescaped(mountPoint),
+		options: options.split(','),
+		type,
+		superOptions: superOptions.split(',').map(unescaped),
+	};
+}
+
+/** The kernel writes space, tab, newline and backslash as three octal digits; names are bytes. */
+function unescaped(text: string): string {
+	const bytes = text.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+	return Buffer.from(bytes, 'latin1').toString();
+}
+
 export interface Filesystem {
-	/** As the kernel names it: `ext4`, `nfs4`, `fuse.sshfs`, …; a number in hexadecimal if only that is known. */
+	/** As {@link Mount.type}; a number in hexadecimal if only that is known. */
 	readonly type: string;
 	readonly mountPoint?: string;
 	readonly readOnly: boolean;
@@ -13,40 +69,22 @@ export interface Filesystem {
 
 /** @throws what the system call says of a directory that is not there */
 export function filesystemOf(directory: string): Filesystem {
-	const id = mountIdOf(directory);
-	const mounts = readProc('/proc/self/mountinfo', true) ?? '';
-	const line = mounts.split('\n').find(each => each.startsWith(`${id} `));
-	const mount = line === undefined ? undefined : parseMount(line);
-	if (mount !== undefined) return mount;
+	const mount = mountOfDirectory(directory);
+	if (mount !== undefined) {
+		return {type: mount.type, mountPoint: mount.mountPoint, readOnly: mount.options.includes('ro')};
+	}
 	const magic = statfsSync(directory).type;
 	return {type: magics[magic] ?? `0x${magic.toString(16)}`, readOnly: false};
 }
 
-/** Mounts may lie over each other, so that a path does not tell. */
-function mountIdOf(directory: string): string | undefined {
+function mountOfDirectory(directory: string): Mount | undefined {
 	if (oPath === undefined) return undefined;
 	const descriptor = openSync(directory, oPath);
 	try {
-		return /^mnt_id:\s*(\d+)$/m.exec(readProc(`/proc/self/fdinfo/${descriptor}`) ?? '')?.[1];
+		return mountOfDescriptor(descriptor);
 	} finally {
 		closeSync(descriptor);
 	}
-}
-
-/** `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw` (`proc_pid_mountinfo(5)`) */
-function parseMount(line: string): Filesystem | undefined {
-	const [before = '', after = ''] = line.split(' - ');
-	const [, , , , mountPoint, options = ''] = before.split(' ');
-	const [type] = after.split(' ');
-	if (mountPoint === undefined || type === undefined) return undefined;
-	const readable = mountPoint.replace(/\\(\d{3})/g, (_, octal: string) =>
-		String.fromCharCode(Number.parseInt(octal, 8)),
-	);
-	return {
-		type,
-		mountPoint: Buffer.from(readable, 'latin1').toString(),
-		readOnly: options.split(',').includes('ro'),
-	};
 }
 
 /** `statfs(2)` */
