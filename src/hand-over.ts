@@ -50,7 +50,7 @@ export async function handOver(
 		throw cannotHandOver(offers[0], error as Error);
 	}
 	for (const offer of offers) {
-		offer.accept(successor);
+		offer.accept();
 		successor.send({bindlock: 'handOver', step: 'yours', key: offer.key} satisfies Message, ignoreError);
 	}
 	letGo(successor);

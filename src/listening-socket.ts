@@ -9,22 +9,20 @@ import type {ListenOptions} from './options.js';
 import type {FileStatus, Listener} from './protocol/calls.js';
 import {sameFile} from './protocol/lockfile.js';
 import {reclaim} from './protocol/pathname.js';
-import {stopServing, stopServingInherited} from './protocol/serving.js';
+import {stopServing, stopServingByLibuv} from './protocol/serving.js';
+import {type BoundSocket, bindApart, changeMode, closeUnused, listenerOn} from './system/bind.js';
+import {isClusterWorker} from './system/cluster.js';
 import {NodeSystem, ownUid, run, runSync} from './system/node.js';
 import {
 	adoptListener,
 	bindServer,
-	type Connection,
-	deliver,
 	descriptorOf,
 	detachListener,
 	interceptClose,
 	listenerOf,
-	retireListener,
-	setSocketMode,
+	listenOnDescriptor,
 	stopListening,
 } from './system/server.js';
-import {isOursAlone} from './system/sockets.js';
 
 export class ListeningSocket {
 	readonly #server: Server;
@@ -34,13 +32,12 @@ export class ListeningSocket {
 	readonly #system: NodeSystem;
 	#file: FileStatus | undefined;
 	#listening = false;
-	/** libuv unlinks the path only of a socket that it has bound, not of one that was handed over. */
-	#inherited = false;
+	/** libuv has bound the path by the listening handle itself, and will unlink it (see `bindApart`). */
+	#libuvUnlinks = false;
 	/** Another process serves on it: then only our own descriptor is ours to close. */
 	#shared = false;
-	#left = false;
-	/** What to do with connections that are accepted after that. */
-	#pass: (connection: Connection) => void = connection => connection.close();
+	/** Aborted when the socket is about to be closed: calls off what is right only as long as it is ours. */
+	readonly #ended = new AbortController();
 
 	/** @param stopped is called when the server has stopped listening, whoever did that */
 	constructor(server: Server, address: Address, options: ListenOptions, stopped: () => void) {
@@ -66,27 +63,70 @@ export class ListeningSocket {
 	}
 
 	async bind(): Promise<void> {
-		const {backlog, readableAll = false, writableAll = false, exclusive = false, socketMode} = this.#options;
-		const path = this.#address.bindPath;
-		const options = {path, readableAll, writableAll, exclusive, ...(backlog === undefined ? {} : {backlog})};
-		refuseElsewhere(this.#address);
-		await bindServer(this.#server, options, () => {
-			this.#onBound();
-			if (socketMode !== undefined && this.#address.kind === 'pathname') setSocketMode(path, socketMode);
-		});
+		const {backlog = 511, exclusive = false} = this.#options;
+		const bound = this.bindApart();
+		if (bound !== undefined) {
+			await this.#listenOn(bound);
+			return;
+		}
+		const began = Date.now();
+		await bindServer(this.#server, {path: this.#address.bindPath, exclusive, backlog}, () => this.attach(began));
 	}
 
-	/** The server has bound it by itself, just now. */
-	attach(): void {
-		this.#onBound();
+	/**
+	 * Binds, apart from the server, which does not listen yet.
+	 *
+	 * @returns `undefined` if the server has to bind by itself: an abstract address, or where `bindApart` cannot
+	 */
+	bindApart(): BoundSocket | undefined {
+		const address = this.#address;
+		refuseElsewhere(address);
+		if (address.kind === 'abstract') return undefined;
+		const began = Date.now();
+		const bound = bindApart(address.bindPath);
+		if (bound === undefined) return undefined;
+		try {
+			this.#file = this.#system.lstat(address.bindPath);
+			this.#changeMode(began);
+		} catch (error) {
+			// What lies there may not be what was bound.
+			this.#file = undefined;
+			this.abandon(bound);
+			throw error;
+		}
+		return bound;
+	}
+
+	/** The server does not listen on what `bindApart` has bound. */
+	abandon(bound: BoundSocket): void {
+		this.#closeListener({close: () => closeUnused(bound)});
+		this.#file = undefined;
+	}
+
+	/** The server listens on what `bindApart` has bound. */
+	attachApart(): void {
+		this.#onListening();
+	}
+
+	/**
+	 * The server has bound by itself, just now.
+	 *
+	 * @param began `Date.now()` before that
+	 */
+	attach(began: number): void {
+		this.#libuvUnlinks = this.#address.kind === 'pathname';
+		if (this.#libuvUnlinks) this.#file = this.#system.lstat(this.#address.bindPath);
+		this.#onListening();
+		this.#changeMode(began);
 	}
 
 	/** Listens on a socket beside the process that has bound it. */
 	async adopt(listener: Listener): Promise<void> {
 		this.#shared = true;
-		this.#inherited = true;
+		if (this.#address.kind === 'pathname') this.#file = this.#system.lstat(this.#address.bindPath);
 		const {backlog = 511} = this.#options;
-		await adoptListener(this.#server, listener, {path: this.#address.bindPath, backlog}, () => this.#onBound());
+		const options = {path: this.#address.bindPath, backlog};
+		await adoptListener(this.#server, listener, options, () => this.#onListening());
 	}
 
 	/** That process does not listen on it any more. */
@@ -94,15 +134,26 @@ export class ListeningSocket {
 		this.#shared = false;
 	}
 
-	/** A connection that a predecessor has accepted: served, or passed on if we have left it to a successor ourselves. */
-	deliver(connection: Connection): void {
-		if (this.#left) this.#pass(connection);
-		else this.serve(connection);
+	async #listenOn(bound: BoundSocket): Promise<void> {
+		const {backlog = 511} = this.#options;
+		const options = {path: this.#address.bindPath, backlog};
+		const onListening = (): void => this.#onListening();
+		try {
+			// In a worker of a cluster Node would ask the primary for that descriptor.
+			if (isClusterWorker()) await adoptListener(this.#server, listenerOn(bound), options, onListening);
+			else await listenOnDescriptor(this.#server, bound.descriptor, options, onListening);
+		} catch (error) {
+			if (!this.#listening) this.abandon(bound);
+			throw error;
+		}
 	}
 
-	/** Serves a connection, also when we do not listen any more. */
-	serve(connection: Connection): void {
-		deliver(this.#server, connection);
+	/** As `server.listen()` does it with the options of Node, and then by ours. */
+	#changeMode(began: number): void {
+		const {readableAll, writableAll, socketMode} = this.#options;
+		if (this.#address.kind === 'abstract' || !(readableAll || writableAll || socketMode !== undefined)) return;
+		const added = (readableAll ? 0o444 : 0) | (writableAll ? 0o222 : 0);
+		changeMode(this.#address.bindPath, began, mode => socketMode ?? mode | added);
 	}
 
 	/** Stops listening. */
@@ -117,26 +168,10 @@ export class ListeningSocket {
 		if (this.#listening) stopListening(this.#server);
 	}
 
-	/**
-	 * Stops listening, and leaves the socket to another process.
-	 *
-	 * @param pass is given the connections that are accepted nevertheless
-	 * @returns to be called when that process serves no more
-	 */
-	leave(pass: (connection: Connection) => void): () => void {
-		const {listener} = this;
-		const retired = !this.#inherited && this.#address.kind === 'pathname';
+	/** Stops listening, and leaves the socket to another process. */
+	leave(): void {
 		this.#shared = true;
-		this.#left = true;
-		this.#pass = pass;
 		stopListening(this.#server);
-		let open = retired;
-		return () => {
-			// Unless that has a successor, too, the socket would look like a server, whatever lies at its path since.
-			if (!open || listener === undefined || !isOursAlone(descriptorOf(listener))) return;
-			open = false;
-			this.#closeListener(listener);
-		};
 	}
 
 	/** Whether the file that we bound is still at the path. */
@@ -149,41 +184,40 @@ export class ListeningSocket {
 		}
 	}
 
-	/** Under the lock, which was looked at just now: only a path that leads to nothing, or to a dead socket, is bound again. */
+	/**
+	 * Under the lock: only a path that leads to nothing, or to a dead socket, is bound again. Called off by the end of
+	 * this socket.
+	 */
 	async rebind(address: PathnameAddress): Promise<void> {
 		refuseElsewhere(address);
+		const {signal} = this.#ended;
 		// Our own socket, which has lost its file, is bound to the path as well.
-		await run(reclaim(address, ownUid()), new NodeSystem(address.given, undefined, descriptorOf(this.listener)));
-		if (!this.#listening) return;
+		await run(reclaim(address, ownUid()), new NodeSystem(address.given, signal, descriptorOf(this.listener)));
+		signal.throwIfAborted();
 		const listener = detachListener(this.#server);
 		// The primary of a cluster has taken it away from its server, which would not know what to do with connections.
 		if (listener === undefined) throw new Error('the listening socket belongs to a cluster');
 		this.#closeListener(listener);
-		this.#inherited = false;
+		this.#libuvUnlinks = false;
 		this.#listening = false;
 		await this.bind();
 	}
 
-	#onBound(): void {
+	#onListening(): void {
 		this.#listening = true;
-		if (this.#address.kind === 'pathname') this.#file = this.#system.lstat(this.#address.bindPath);
 		interceptClose(this.#server, listener => this.#stop(listener));
 	}
 
 	/** The socket is about to be closed, by whomever: the socket first, the lock last. */
 	#stop(listener: Listener): void {
 		this.#listening = false;
+		this.#ended.abort();
 		try {
-			if (this.#shared) this.#leaveListener(listener);
+			if (this.#shared) this.#system.closeListener(listener);
 			else this.#closeListener(listener);
 		} finally {
 			this.#stopped();
 		}
-	}
-
-	#leaveListener(listener: Listener): void {
-		if (this.#inherited || this.#address.kind === 'abstract') this.#system.closeListener(listener);
-		else retireListener(this.#server, this.#pass);
 	}
 
 	#closeListener(listener: Listener): void {
@@ -191,7 +225,7 @@ export class ListeningSocket {
 			this.#system.closeListener(listener);
 			return;
 		}
-		const stop = this.#inherited ? stopServingInherited : stopServing;
+		const stop = this.#libuvUnlinks ? stopServingByLibuv : stopServing;
 		const left = runSync(stop(this.#address, listener, this.#file), this.#system);
 		if (left === undefined) return;
 		process.emitWarning(

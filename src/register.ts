@@ -3,15 +3,16 @@
  * when it closes, with no change to its code. Loaded by `node --import bindlock/register`, or imported first.
  */
 
-import {type Address, keyOf, parseAddress, refuseElsewhere} from './address.js';
+import {type Address, keyOf, parseAddress} from './address.js';
 import {addressInUse, BindLockError} from './errors.js';
 import {isAcquiredHere, Loss} from './lock.js';
 import {checkRegisterOptions, type RegisterOptions} from './options.js';
 import {optionsOfEnvironment} from './register-environment.js';
 import {rehearsing} from './rehearsal.js';
 import {Serving} from './serving.js';
+import type {BoundSocket} from './system/bind.js';
 import {bindsForWorkers, isClusterWorker} from './system/cluster.js';
-import {type Listening, patchListen} from './system/patch.js';
+import {type Listen, type Listening, patchListen} from './system/patch.js';
 import {holdPending} from './system/pending.js';
 import type {Server} from './system/server.js';
 import {openInotify} from './system/watcher.js';
@@ -55,7 +56,7 @@ function lockAndListen(
 	server: Server,
 	listening: Listening,
 	{exclude, ...options}: RegisterOptions,
-	listen: () => void,
+	listen: Listen,
 	fail: (error: unknown) => void,
 ): void {
 	const {path} = listening;
@@ -84,7 +85,7 @@ function takeAndListen(
 	address: Address,
 	{binding, signal}: Listening,
 	options: RegisterOptions,
-	listen: () => void,
+	listen: Listen,
 	fail: (error: unknown) => void,
 ): void {
 	const calledOff = new AbortController();
@@ -94,14 +95,16 @@ function takeAndListen(
 		takeAddress(address, rehearsing({...options, signal: calledOff.signal}), loss);
 	const taking = leaving.get(keyOf(address))?.then(take) ?? take();
 	const bind = (taken: TakenAddress): void => {
-		try {
-			refuseElsewhere(address);
-		} catch (error) {
-			taken.giveBack();
-			throw error;
-		}
 		const serving = new Serving(server, address, {...options, ...binding}, taken, loss);
-		listenUnderLock(server, serving, listen);
+		let bound: BoundSocket | undefined;
+		try {
+			bound = serving.bindApart();
+		} catch (error) {
+			fail(error);
+			return;
+		}
+		const isAbstract = address.kind === 'abstract';
+		serving.startBy(server, bound, () => listen(isAbstract ? undefined : {descriptor: bound?.descriptor}));
 		loss.whenReported(reason => process.emitWarning(reason.message, 'BindLockWarning'));
 	};
 	if (!(taking instanceof Promise)) {
@@ -149,19 +152,6 @@ async function bindLater(
 		// Too late to throw it at whoever called listen().
 		fail(error);
 	}
-}
-
-/** Binds as Node does; from then on the lock is held for as long as the server listens. */
-function listenUnderLock(server: Server, serving: Serving, listen: () => void): void {
-	try {
-		listen();
-	} catch (error) {
-		serving.giveUp();
-		throw error;
-	}
-	// If not, the bind has failed and Node is about to say so.
-	if (server.listening) serving.attach();
-	else serving.giveUp();
 }
 
 /** Node binds what it was given, and libuv unlinks just that, also where a relative name leads elsewhere by then. */

@@ -9,7 +9,8 @@ import {type BindLock, type Loss, OwnLock} from './lock.js';
 import type {ListenOptions} from './options.js';
 import type {Listener} from './protocol/calls.js';
 import {cannotSucceed, type Succession} from './successor.js';
-import {type Message, passOn, type Successor, whenOver} from './system/succession.js';
+import type {BoundSocket} from './system/bind.js';
+import type {Message} from './system/succession.js';
 import type {TakenAddress} from './taking.js';
 import {Watch} from './watch.js';
 
@@ -27,7 +28,7 @@ export interface Offer {
 	/** Calls back when the lock is released before the offer is accepted or withdrawn. */
 	whenReleased(tell: () => void): void;
 	/** The successor serves: we stop. */
-	accept(successor: Successor): void;
+	accept(): void;
 	/** We go on. */
 	withdraw(): void;
 }
@@ -62,7 +63,6 @@ export class Serving {
 	/** Neither before a predecessor has left, nor after a successor came. */
 	#alone = true;
 	#offered = false;
-	#succession: Succession | undefined;
 	#releasedMeanwhile: (() => void) | undefined;
 
 	constructor(server: Server, address: Address, options: ListenOptions, taken: TakenAddress, loss: Loss) {
@@ -81,7 +81,6 @@ export class Serving {
 	 */
 	async start(succession: Succession | undefined, calledOff?: AbortSignal): Promise<BindLock> {
 		this.#alone = succession === undefined;
-		this.#succession = succession;
 		try {
 			calledOff?.throwIfAborted();
 			if (succession === undefined) await this.#socket.bind();
@@ -96,15 +95,39 @@ export class Serving {
 		return this.#lock;
 	}
 
-	/** For a server that has bound by itself just now, under the lock. */
-	attach(): void {
-		this.#socket.attach();
-		this.#startWatching();
+	/**
+	 * Binds, for a server whose own `listen` is called next.
+	 *
+	 * @returns `undefined` if the server has to bind by itself
+	 */
+	bindApart(): BoundSocket | undefined {
+		try {
+			return this.#socket.bindApart();
+		} catch (error) {
+			this.#lock.releaseNow();
+			throw error;
+		}
 	}
 
-	/** The address was not bound. */
-	giveUp(): void {
-		this.#lock.releaseNow();
+	/**
+	 * Lets the server listen by its own `listen`, which may leave it not listening, and have it say why.
+	 *
+	 * @param bound what `bindApart` has bound
+	 */
+	startBy(server: Server, bound: BoundSocket | undefined, listen: () => void): void {
+		const began = Date.now();
+		try {
+			listen();
+		} finally {
+			if (!server.listening) {
+				if (bound !== undefined) this.#socket.abandon(bound);
+				this.#lock.releaseNow();
+			}
+		}
+		if (!server.listening) return;
+		if (bound === undefined) this.#socket.attach(began);
+		else this.#socket.attachApart();
+		this.#startWatching();
 	}
 
 	/** Serves beside the predecessor, until that has left. */
@@ -120,7 +143,7 @@ export class Serving {
 	}
 
 	async #becomeAlone(succession: Succession): Promise<void> {
-		if (!(await succession.complete(connection => this.#socket.deliver(connection)))) return;
+		if (!(await succession.complete())) return;
 		this.#alone = true;
 		this.#releasedMeanwhile = undefined;
 		this.#socket.own();
@@ -134,7 +157,6 @@ export class Serving {
 		if (this.#alone) this.#taken.giveBack(this.#socket.file === undefined);
 		else this.#taken.leaveTo?.();
 		this.#releasedMeanwhile?.();
-		if (this.#alone) this.#succession?.over();
 	}
 
 	offer(): Offer {
@@ -165,7 +187,7 @@ export class Serving {
 			whenReleased: tell => {
 				this.#releasedMeanwhile = tell;
 			},
-			accept: successor => this.#leave(successor),
+			accept: () => this.#leave(),
 			withdraw: () => this.#stay(),
 		};
 	}
@@ -176,18 +198,10 @@ export class Serving {
 		if (this.#lock.held) this.#startWatching();
 	}
 
-	#leave(successor: Successor): void {
+	#leave(): void {
 		this.#releasedMeanwhile = undefined;
 		this.#alone = false;
-		const key = keyOf(this.#address);
-		const abandon = this.#socket.leave(connection =>
-			passOn(successor, key, connection, () => this.#socket.serve(connection)),
-		);
-		whenOver(successor, key, () => {
-			abandon();
-			this.#succession?.over();
-		});
-		this.#succession?.stayForPredecessor();
+		this.#socket.leave();
 	}
 
 	/** Where it could not be bound again, no `close()` of the server leads to the lock any more. */

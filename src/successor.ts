@@ -7,7 +7,6 @@ import {type Address, keyOf} from './address.js';
 import {BindLockError, printable} from './errors.js';
 import type {AcquireOptions} from './options.js';
 import type {Listener} from './protocol/calls.js';
-import type {Connection} from './system/server.js';
 import {inheritedDescriptor, type Message, Predecessor} from './system/succession.js';
 import {inheritAbstract, inheritPathname, type TakenAddress} from './taking.js';
 
@@ -31,7 +30,6 @@ export class Succession {
 	#listener: Listener | undefined;
 	#lockSocket: Listener | undefined;
 	#file: Message['file'];
-	#serve: (connection: Connection) => void = connection => connection.close();
 	#wake: () => void = () => {};
 	#yours = false;
 	#failed = false;
@@ -79,26 +77,14 @@ export class Succession {
 	/**
 	 * Says that we serve, and returns when the predecessor does not any more: when it says so, or by its end.
 	 *
-	 * @param serve is given connections that it accepts nevertheless
 	 * @returns `false` if we have given up meanwhile
 	 */
-	async complete(serve: (connection: Connection) => void): Promise<boolean> {
-		this.#serve = serve;
+	async complete(): Promise<boolean> {
 		this.#predecessor.send('serving');
 		await this.#until(() => this.#yours || this.#failed);
 		this.#predecessor.letGo();
 		if (!this.#failed) this.#taken?.announce?.();
 		return !this.#failed;
-	}
-
-	/** While the predecessor is there it passes connections on, which only we can pass on further. */
-	stayForPredecessor(): void {
-		this.#predecessor.stay();
-	}
-
-	/** Neither we nor a successor of ours serve any more. */
-	over(): void {
-		this.#predecessor.send('over');
 	}
 
 	fail(error: unknown): void {
@@ -114,10 +100,6 @@ export class Succession {
 	}
 
 	#hear({step, part, file}: Message, socket: object | undefined): void {
-		if (step === 'connection') {
-			this.#serve(socket as Connection);
-			return;
-		}
 		if (step === 'socket' && part === 'lock') this.#lockSocket = socket;
 		if (step === 'socket' && part === 'listener') {
 			this.#listener = socket;

@@ -2,13 +2,27 @@
  * Where `listen` fails: nothing listens, nothing is left, and the lock is given back.
  */
 import {EventEmitter, once} from 'node:events';
-import {chmodSync, existsSync, mkdirSync, readFileSync, unlinkSync, writeFileSync} from 'node:fs';
-import {connect, createServer, Server} from 'node:net';
+import {
+	chmodSync,
+	existsSync,
+	linkSync,
+	mkdirSync,
+	readFileSync,
+	renameSync,
+	rmSync,
+	statSync,
+	symlinkSync,
+	unlinkSync,
+	utimesSync,
+	writeFileSync,
+} from 'node:fs';
+import net, {connect, createServer, Server} from 'node:net';
 import {join} from 'node:path';
 import test from 'ava';
 import {acquire, BindLockError, inspect, listen} from '../src/index.js';
+import {NodeSystem} from '../src/system/node.js';
 import {noOtherUser, otherUid, testUnless} from './helpers/abilities.js';
-import {makeStale} from './helpers/detectors.js';
+import {listeners, makeStale} from './helpers/detectors.js';
 import {checkLeaks} from './helpers/leaks.js';
 import {start, temporaryDirectory} from './helpers/programs.js';
 import {contentOf, namesIn} from './helpers/tree.js';
@@ -57,7 +71,7 @@ test.serial('one server listened to twice at once: one of the two, and only its 
 	t.deepEqual(namesIn(directory), ['a.lock']);
 });
 
-/** A server, and what happens right before it binds. */
+/** A server, and what happens right before it listens. */
 class Interrupted extends Server {
 	readonly #interrupt: () => void;
 
@@ -72,10 +86,22 @@ class Interrupted extends Server {
 	}
 }
 
+/** Something happens right before the next bind of this process. */
+function beforeNextBind(interrupt: () => void): void {
+	const internals = net as unknown as {_createServerHandle(...parameters: unknown[]): unknown};
+	const original = internals._createServerHandle;
+	internals._createServerHandle = (...parameters) => {
+		internals._createServerHandle = original;
+		interrupt();
+		return original(...parameters);
+	};
+}
+
 test.serial('a server without a lock binds first: EADDRINUSE, it stays, and the lock is given back', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const naive = createServer(socket => socket.end(hello));
-	const error = await t.throwsAsync(listen(new Interrupted(() => naive.listen(address)), address), {
+	beforeNextBind(() => naive.listen(address));
+	const error = await t.throwsAsync(listen(createServer(), address), {
 		instanceOf: BindLockError,
 		code: 'EADDRINUSE',
 	});
@@ -118,19 +144,66 @@ testUnless(noOtherUser())('a directory in which we may not bind: EACCES, and the
 	await (await acquire(address)).release();
 });
 
-test.serial('the mode cannot be set: nothing listens, and the lock is given back', async t => {
-	const address = join(temporaryDirectory(t), 's');
-	class Unlinking extends Server {
-		override listen(...parameters: unknown[]): this {
-			super.listen(...(parameters as [object]));
-			unlinkSync(address);
-			return this;
+test.serial('R17: the mode of what a neighbour has put there after the bind is not changed', async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	const precious = join(directory, 'precious');
+	writeFileSync(precious, 'theirs', {mode: 0o600});
+	const sockets = {fresh: join(directory, 'fresh'), linked: join(directory, 'linked')};
+	const servers = Object.values(sockets).map(path => createServer().listen(path));
+	t.teardown(() => servers.forEach(server => void server.close()));
+	linkSync(sockets.linked, `${sockets.linked}.2`);
+	for (const path of [sockets.fresh, sockets.linked]) chmodSync(path, 0o600);
+	utimesSync(sockets.fresh, 1000, 1000);
+	const replacements: Record<string, () => void> = {
+		'a symbolic link': () => symlinkSync(precious, address),
+		'a file': () => linkSync(precious, address),
+		'another socket of ours': () => renameSync(sockets.fresh, address),
+		'a hard link of one': () => linkSync(sockets.linked, address),
+		nothing: () => {},
+	};
+	for (const [what, replace] of Object.entries(replacements)) {
+		for (const options of [{socketMode: 0o666}, {writableAll: true}]) {
+			// The look at what was bound comes between the bind and the change of its mode.
+			const server = createServer();
+			const {lstat} = NodeSystem.prototype;
+			NodeSystem.prototype.lstat = function (path) {
+				const bound = existsSync(address) && path === address;
+				if (bound) {
+					NodeSystem.prototype.lstat = lstat;
+					unlinkSync(address);
+					replace();
+				}
+				return lstat.call(this, path);
+			};
+			try {
+				await t.throwsAsync(listen(server, address, options), {instanceOf: BindLockError}, what);
+			} finally {
+				NodeSystem.prototype.lstat = lstat;
+			}
+			t.false(server.listening);
+			t.is(statSync(precious).mode & 0o777, 0o600, what);
+			t.is(statSync(sockets.linked).mode & 0o777, 0o600, what);
+			if (what === 'another socket of ours') {
+				t.is(statSync(address).mode & 0o777, 0o600, what);
+				renameSync(address, sockets.fresh);
+			}
+			rmSync(address, {force: true});
 		}
 	}
-	const server = new Unlinking();
-	await t.throwsAsync(listen(server, address, {socketMode: 0o600}), {instanceOf: BindLockError, code: 'ENOENT'});
-	t.false(server.listening);
-	t.is((await inspect(address)).state, 'free');
+	t.deepEqual(listeners(address), 0);
+	await (await acquire(address)).release();
+});
+
+test.serial('the mode is right before anybody can connect', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	let then: unknown;
+	const server = new Interrupted(() => {
+		then = {mode: statSync(address).mode & 0o777, rows: listeners(address)};
+	});
+	const lock = await listen(server, address, {socketMode: 0o640});
+	t.deepEqual(then, {mode: 0o640, rows: 0});
+	await lock.release();
 });
 
 test.serial('the server is closed while it begins to listen: rejected, and nothing is left', async t => {

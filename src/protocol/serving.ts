@@ -7,14 +7,31 @@ import {call, type FileStatus, type Listener, type Protocol} from './calls.js';
 import {sameFile} from './lockfile.js';
 
 /**
- * Closes the listening socket so that only our own file goes. libuv unlinks *by path* when it
- * closes, whatever lies there (measured on Node 20 to 26): if we have been masked, that is the
- * socket of our successor (R11).
+ * Unlinks the socket file if it is (still) the one that we have bound, and closes the listening socket, which unlinks
+ * nothing by itself (see `bindApart`). So a server that was masked, or that has left its socket to another process,
+ * touches no path.
  *
  * @param bound the file that our bind made, `undefined` if that is not known
- * @returns a path where something of somebody else had to be left, because its own was taken meanwhile
  */
 export function* stopServing(
+	address: PathnameAddress,
+	listener: Listener,
+	bound: FileStatus | undefined,
+): Protocol<undefined> {
+	// Before the close: afterwards the inode is free and its number may be reused (R14).
+	if (bound !== undefined) yield* unlinkIfOurs(address.path, bound);
+	yield* call('closeListener', listener);
+	return undefined;
+}
+
+/**
+ * The same where libuv has bound the path by the listening handle, as in a worker thread: there it unlinks *by path*
+ * when that is closed, whatever lies there (measured on Node 20 to 26). If we have been masked, that is the socket of
+ * our successor (R11), and has to be put aside for that moment.
+ *
+ * @returns a path where something of somebody else had to be left, because its own was taken meanwhile
+ */
+export function* stopServingByLibuv(
 	address: PathnameAddress,
 	listener: Listener,
 	bound: FileStatus | undefined,
@@ -22,26 +39,12 @@ export function* stopServing(
 	// A relative name leads elsewhere after a chdir: then our file is still where it was bound, and
 	// libuv will not find it. Before the close, too: until then the inode is ours.
 	if (address.bindPath !== address.path && bound !== undefined) yield* unlinkIfOurs(address.path, bound);
-	// Compared before the close: afterwards the inode is free and its number may be reused (R14).
+	// Compared before the close, as above.
 	if (yield* mayUnlink(address.bindPath, bound)) {
 		yield* call('closeListener', listener);
 		return undefined;
 	}
 	return yield* closeBesides(address.bindPath, listener);
-}
-
-/**
- * The same for a socket that another process has bound, and left to us: libuv knows no path to unlink then.
- */
-export function* stopServingInherited(
-	address: PathnameAddress,
-	listener: Listener,
-	bound: FileStatus | undefined,
-): Protocol<undefined> {
-	// Before the close, as above: until then the inode is ours.
-	if (bound !== undefined) yield* unlinkIfOurs(address.path, bound);
-	yield* call('closeListener', listener);
-	return undefined;
 }
 
 /** Whether unlinking the path would hit our own file, or nothing. If that cannot be told, it would not. */

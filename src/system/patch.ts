@@ -4,9 +4,9 @@
  */
 import {type ListenOptions, Server} from 'node:net';
 import {isPending} from './pending.js';
-import {isBypassed} from './server.js';
+import {isBypassed, nameServer} from './server.js';
 
-type Listen = (this: Server, ...args: unknown[]) => Server;
+type ListenMethod = (this: Server, ...args: unknown[]) => Server;
 
 /** What a server was told by `listen`. */
 export interface Listening {
@@ -20,18 +20,24 @@ export interface Listening {
 export type BeforeListen = (
 	server: Server,
 	listening: Listening,
-	listen: () => void,
+	listen: Listen,
 	fail: (error: unknown) => void,
 ) => void;
+
+/**
+ * Calls Node's `listen`: as it was called; or, `bound`, on a descriptor that is bound to the path, or where there is none
+ * on the path without changing its mode.
+ */
+export type Listen = (bound?: {readonly descriptor: number | undefined}) => void;
 
 /**
  * From now on `before` is asked for every server that listens on a Unix address. TCP ports, handles, descriptors and
  * the servers of bindlock itself are untouched.
  */
 export function patchListen(before: BeforeListen): void {
-	const prototype = Server.prototype as unknown as {listen: Listen};
+	const prototype = Server.prototype as unknown as {listen: ListenMethod};
 	const original = prototype.listen;
-	const patched: Listen = function listen(...args) {
+	const patched: ListenMethod = function listen(...args) {
 		const path = unixPathOf(args);
 		// A server that listens already is refused by Node.
 		if (path === undefined || this.listening) return original.apply(this, args);
@@ -43,7 +49,10 @@ export function patchListen(before: BeforeListen): void {
 		before(
 			this,
 			{path, ...detailsOf(args)},
-			() => original.apply(this, args),
+			bound => {
+				original.apply(this, bound === undefined ? args : argumentsFor(args, path, bound.descriptor));
+				if (bound?.descriptor !== undefined) nameServer(this, path);
+			},
 			error => failToListen(this, path, args.at(-1), error),
 		);
 		return this;
@@ -83,13 +92,24 @@ function detailsOf([first, ...rest]: readonly unknown[]): Omit<Listening, 'path'
 	};
 }
 
+/** Node takes the backlog of a descriptor from the second argument only. */
+function argumentsFor(args: readonly unknown[], path: string, descriptor: number | undefined): unknown[] {
+	const [first] = args;
+	const callback = args.filter((each, index) => index === args.length - 1 && typeof each === 'function');
+	const {backlog = 511} = detailsOf(args).binding;
+	const options = typeof first === 'object' ? first : {path};
+	const changes = {readableAll: false, writableAll: false};
+	const on = descriptor === undefined ? changes : {...changes, path: undefined, fd: descriptor};
+	return [{...options, ...on}, backlog, ...callback];
+}
+
 function isPipeName(text: string): boolean {
 	return !(Number(text) >= 0);
 }
 
 /** What Node does when a bind fails: it tells of it when the caller had a chance to listen for that. */
 function failToListen(server: Server, path: string, callback: unknown, error: unknown): void {
-	(server as unknown as {_pipeName: string})._pipeName = path;
+	nameServer(server, path);
 	if (typeof callback === 'function') server.once('listening', callback as () => void);
 	process.nextTick(() => server.emit('error', error as Error));
 }

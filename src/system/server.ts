@@ -1,8 +1,6 @@
 /**
- * The one place that reaches into a `net.Server`: binding it, getting between it and libuv
- * when it stops listening, and what lets two processes serve on one listening socket.
+ * The one place that reaches into a `net.Server`: letting it listen, and getting between it and libuv when it stops.
  */
-import {chmodSync} from 'node:fs';
 import type {ListenOptions, Server} from 'node:net';
 import type {Listener} from '../protocol/calls.js';
 
@@ -30,7 +28,32 @@ export function isBypassed(options: object): boolean {
 	return bypass in options;
 }
 
-/** Listens on a socket that another process has bound, and shares with us. Parameters and result as of {@link bindServer}. */
+/**
+ * Listens on a descriptor that is bound to the path. Otherwise as {@link bindServer}.
+ */
+export function listenOnDescriptor(
+	server: Server,
+	descriptor: number,
+	{path, backlog}: {readonly path: string; readonly backlog: number},
+	bound: () => void,
+): Promise<void> {
+	return untilListening(
+		server,
+		() => {
+			// Node takes the backlog of a descriptor from the second argument only.
+			server.listen(bypassing({fd: descriptor} as ListenOptions), backlog);
+			nameServer(server, path);
+		},
+		bound,
+	);
+}
+
+/** What `server.address()` tells, where Node does not know it. */
+export function nameServer(server: Server, path: string): void {
+	(server as unknown as Internals)._pipeName = path;
+}
+
+/** Listens on a socket that another process shares with us. Otherwise as {@link bindServer}. */
 export function adoptListener(
 	server: Server,
 	listener: Listener,
@@ -139,32 +162,11 @@ export function stopListening(server: Server): void {
 }
 
 /**
- * What to do with the listener of a server that is closing, if it must not be closed, because libuv would unlink the path that another
- * process serves from now on: it stays open until this process ends, keeps it from ending no more, and
- * whatever it still accepts is passed on.
+ * When its event loop is empty, Node closes all handles that are left before it ends, and libuv unlinks the paths that
+ * they were bound to (measured on Node 20 to 26). `process.exit()` does not close them, and its second half is public
+ * as `process.reallyExit` only. So from now on this process always ends in that way.
  */
-export function retireListener(server: Server, pass: (connection: Connection) => void): void {
-	const handle = handleOf(server);
-	if (handle === null) return;
-	handle.unref();
-	handle.onconnection = (status, connection) => {
-		if (status === 0 && connection !== undefined) pass(connection);
-	};
-	endWithoutCleanup();
-}
-
-/** Serves a connection that another process has accepted for this server, which may have stopped listening. */
-export function deliver(server: Server, connection: Connection): void {
-	const handle = handleOf(server);
-	if (handle?.onconnection !== undefined) handle.onconnection(0, connection);
-	else server.emit('connection', new (process.getBuiltinModule('node:net').Socket)({handle: connection} as object));
-}
-
-/**
- * When its event loop is empty, Node closes all handles that are left before it ends, and so unlinks their paths
- * (measured on Node 20 to 26); `process.exit()` does not, and its second half is public under this name only.
- */
-function endWithoutCleanup(): void {
+export function endWithoutCleanup(): void {
 	if (process.listeners('exit').includes(endNow)) return;
 	process.on('exit', endNow).on('uncaughtExceptionMonitor', noteFailure);
 }
@@ -176,16 +178,14 @@ function noteFailure(): void {
 	failing = process.listenerCount('uncaughtException') === 0 && !process.hasUncaughtExceptionCaptureCallback();
 }
 
-function endNow(): void {
+function endNow(code: number): void {
 	if (failing) return;
+	// A listener may set another one.
+	const current = (): number => Number(process.exitCode ?? code);
 	const listeners = process.listeners('exit');
 	// Those that come after this one have to be served, too.
-	for (const listener of listeners.slice(listeners.indexOf(endNow) + 1)) listener.call(process, exitCode());
-	(process as unknown as {reallyExit(code: number): void}).reallyExit(exitCode());
-}
-
-function exitCode(): number {
-	return Number(process.exitCode ?? 0);
+	for (const listener of listeners.slice(listeners.indexOf(endNow) + 1)) listener.call(process, current());
+	(process as unknown as {reallyExit(code: number): void}).reallyExit(current());
 }
 
 function handleOf(server: Server): Handle | null {
@@ -202,15 +202,4 @@ interface Internals {
 interface Handle {
 	readonly fd?: number;
 	close(...parameters: unknown[]): void;
-	unref(): void;
-	onconnection?: (status: number, connection?: Connection) => void;
-}
-
-/** An accepted connection before it is a socket. */
-export interface Connection {
-	close(): void;
-}
-
-export function setSocketMode(path: string, mode: number): void {
-	chmodSync(path, mode);
 }

@@ -5,7 +5,6 @@
 import type {ChildProcess, SendHandle} from 'node:child_process';
 import {closeSync, fstatSync} from 'node:fs';
 import {leadsTo} from './procfs.js';
-import type {Connection} from './server.js';
 
 /** The process of a successor, as `child_process.fork` gives it. */
 export type Successor = ChildProcess;
@@ -19,11 +18,10 @@ const firstDescriptor = 4;
 export interface Message {
 	readonly bindlock: 'handOver';
 	/**
-	 * From the successor: `ready` for the sockets, `serving` on them, `failed`, `over` (neither it nor a successor of
-	 * its own serves any more). To it: `socket`, `yours` (the old server is out), `connection` (one that the old server
-	 * has accepted since).
+	 * From the successor: `ready` for the sockets, `serving` on them, `failed`. To it: `socket`, `yours` (the old server
+	 * is out).
 	 */
-	readonly step: 'ready' | 'socket' | 'serving' | 'failed' | 'over' | 'yours' | 'connection';
+	readonly step: 'ready' | 'socket' | 'serving' | 'failed' | 'yours';
 	/** Which address. */
 	readonly key: string;
 	/** With `socket`: the server's, or that of an abstract lock. */
@@ -68,55 +66,6 @@ export function sendSocket(successor: Successor, message: Message, socket: objec
 
 /** That the channel is closed is noticed by its end. */
 export function ignoreError(): void {}
-
-/** Passes a connection on; `otherwise` is called if it could not be sent. Keeps us alive until it is sent. */
-export function passOn(successor: Successor, key: string, connection: Connection, otherwise: () => void): void {
-	if (!successor.connected) {
-		otherwise();
-		return;
-	}
-	const unsent = unsentTo(successor);
-	const settle = (wasSent: boolean): void => {
-		if (!unsent.delete(fail)) return;
-		if (unsent.size === 0) letGo(successor);
-		if (wasSent) connection.close();
-		else otherwise();
-	};
-	const fail = (): void => settle(false);
-	unsent.add(fail);
-	successor.ref();
-	successor.channel?.ref();
-	const message: Message = {bindlock: 'handOver', step: 'connection', key};
-	successor.send(message, connection as never, error => settle(error === null));
-}
-
-/**
- * Node sends one socket after the other, and says nothing of those that are left when the channel closes: no callback
- * is called then, and no `'disconnect'` comes (measured on Node 20).
- */
-function unsentTo(successor: Successor): Set<() => void> {
-	let unsent = sending.get(successor);
-	if (unsent === undefined) {
-		const failing = new Set<() => void>();
-		successor.once('exit', () => {
-			for (const fail of failing) fail();
-		});
-		sending.set(successor, failing);
-		unsent = failing;
-	}
-	return unsent;
-}
-
-const sending: WeakMap<Successor, Set<() => void>> = new WeakMap();
-
-/** Calls back when the successor does not serve at this address any more: it ends, or says so. More than once, perhaps. */
-export function whenOver(successor: Successor, key: string, over: () => void): void {
-	successor.once('exit', over);
-	successor.on('message', message => {
-		const {bindlock, step, key: of} = (message ?? {}) as Partial<Message>;
-		if (bindlock === 'handOver' && of === key && (step === 'over' || step === 'failed')) over();
-	});
-}
 
 /** Lets us end although the successor goes on. */
 export function letGo(successor: Successor): void {
@@ -188,11 +137,6 @@ export class Predecessor {
 	/** From now on the channel alone keeps this process alive no more. */
 	letGo(): void {
 		process.channel?.unref();
-	}
-
-	/** The opposite: until the predecessor is gone. */
-	stay(): void {
-		process.channel?.ref();
 	}
 
 	close(): void {

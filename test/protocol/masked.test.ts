@@ -1,18 +1,19 @@
 /**
- * A server that was masked leaves what lies at its path by then, whoever closes it and however.
+ * A server that was masked leaves what lies at its path by then, whoever closes it and however, and without touching it.
  */
 import {spawnSync} from 'node:child_process';
-import {existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync} from 'node:fs';
 import {createServer, type Server} from 'node:net';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {type BindLock, listen} from '../../src/index.js';
-import {stopServing} from '../../src/protocol/serving.js';
+import {stopServingByLibuv} from '../../src/protocol/serving.js';
 import {NodeSystem, runSync} from '../../src/system/node.js';
 import {makeStale, reach} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
-import {start, temporaryDirectory, until} from '../helpers/programs.js';
+import {start, startCommand, temporaryDirectory, until} from '../helpers/programs.js';
 import {pathname} from '../helpers/protocol.js';
+import {serveNaively} from '../helpers/sockets.js';
 import {contentOf, type Entry, namesIn} from '../helpers/tree.js';
 
 checkLeaks();
@@ -145,7 +146,7 @@ test.serial(
 		// As libuv closes the socket of a masked server: it unlinks the path, whatever lies there.
 		const masked = {close: () => unlinkSync(address)};
 		for (let round = 0; round < 30; round++) {
-			const left = runSync(stopServing(pathname(address), masked, undefined), new NodeSystem(address));
+			const left = runSync(stopServingByLibuv(pathname(address), masked, undefined), new NodeSystem(address));
 			t.is(left, undefined);
 			// Long enough for whoever looks a second time before he heals.
 			await new Promise(resolve => setTimeout(resolve, 20));
@@ -154,3 +155,34 @@ test.serial(
 		}
 	},
 );
+
+test.serial('R15: a masked server that closes beside the one that masks it never takes that away', async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	const {lock} = await listening(t, address);
+	unlinkSync(address);
+	serveNaively(t, address);
+	// Any link, rename or unlink changes the time of the directory.
+	const before = statSync(directory, {bigint: true}).mtimeNs;
+	await lock.release();
+	t.is(statSync(directory, {bigint: true}).mtimeNs, before);
+	t.true(Number.isNaN(await reach(address)), 'it answers');
+});
+
+test.serial('a server that ends by itself after it was masked leaves the file', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const text = `import {unlinkSync, writeFileSync} from 'node:fs';
+		import {createServer} from 'node:net';
+		import {listen} from ${JSON.stringify(new URL('../../src/index.js', import.meta.url).href)};
+		const server = createServer();
+		const lock = await listen(server, ${JSON.stringify(address)}, {heal: false});
+		unlinkSync(${JSON.stringify(address)});
+		writeFileSync(${JSON.stringify(address)}, 'precious');
+		process.on('exit', code => console.log('ending', code));
+		process.exitCode = 7;
+		server.close();`;
+	const program = startCommand(t, process.execPath, ['--input-type=module', '-e', text]);
+	t.is((await program.next())['line'], 'ending 7');
+	t.deepEqual(await program.exited, {code: 7, signal: null});
+	t.is(readFileSync(address, 'utf8'), 'precious');
+});

@@ -11,10 +11,11 @@ import {
 } from 'node:fs';
 import {createServer, Server} from 'node:net';
 import {join} from 'node:path';
+import {Worker} from 'node:worker_threads';
 import test, {type ExecutionContext} from 'ava';
 import {type BindLock, listen} from '../../src/index.js';
 import type {System} from '../../src/protocol/calls.js';
-import {stopServing} from '../../src/protocol/serving.js';
+import {stopServingByLibuv} from '../../src/protocol/serving.js';
 import {NodeSystem, runSync} from '../../src/system/node.js';
 import {noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
 import {flockHolders, reach} from '../helpers/detectors.js';
@@ -87,7 +88,7 @@ function stop(t: ExecutionContext, given: string, system: System, prepare: () =>
 	t.teardown(() => server.close());
 	const bound = new NodeSystem(given).lstat(given);
 	prepare();
-	return runSync(stopServing(pathname(given), {close: () => server.close()}, bound), system);
+	return runSync(stopServingByLibuv(pathname(given), {close: () => server.close()}, bound), system);
 }
 
 test.serial('put-back collision: the place was taken again, so both stay, and we say where', async t => {
@@ -117,18 +118,41 @@ test.serial('put-back collision: the place was taken again, so both stay, and we
 	}
 });
 
-test.serial('put-back collision: a warning names the file that is left', async t => {
+test.serial('put-back collision in a worker thread: a warning names the file that is left', async t => {
 	const address = join(temporaryDirectory(t), 's');
-	const server = new Colliding(() => serveNaively(t, address));
-	const lock = await listen(server, address, {heal: false});
-	unlinkSync(address);
-	writeFileSync(address, 'precious');
-	const warned = once(process, 'warning');
-	await lock.release();
-	const [warning] = (await withDeadline(warned)) as [Error];
-	t.is(warning.name, 'BindLockWarning');
-	t.true(warning.message.includes(`${address}.aside0`), warning.message);
+	const text = `import {once} from 'node:events';
+		import {unlinkSync, writeFileSync} from 'node:fs';
+		import {createServer} from 'node:net';
+		import {parentPort} from 'node:worker_threads';
+		import {listen} from ${JSON.stringify(new URL('../../src/index.js', import.meta.url).href)};
+		const address = ${JSON.stringify(address)};
+		const server = createServer();
+		const {listen: original} = server;
+		server.listen = (...parameters) => {
+			original.apply(server, parameters);
+			const handle = server._handle;
+			const close = handle.close;
+			handle.close = (...all) => {
+				close.apply(handle, all);
+				writeFileSync(address, 'another');
+			};
+			return server;
+		};
+		const lock = await listen(server, address, {heal: false});
+		unlinkSync(address);
+		writeFileSync(address, 'precious');
+		const warned = once(process, 'warning');
+		await lock.release();
+		const [{name, message}] = await warned;
+		parentPort.postMessage({name, message});`;
+	const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(text)}`));
+	const exited = once(worker, 'exit');
+	const [{name, message}] = await withDeadline(once(worker, 'message'));
+	await exited;
+	t.is(name, 'BindLockWarning');
+	t.true(message.includes(`${address}.aside0`), message);
 	t.is(readFileSync(`${address}.aside0`, 'utf8'), 'precious');
+	t.is(readFileSync(address, 'utf8'), 'another');
 });
 
 /** A server, and what happens right after its listening socket is closed. */

@@ -27,6 +27,7 @@ const removing = {removeLockFile: true};
 const removingTwice = {...twice, ...removing};
 const waiting = {waits: 'ever'} as const;
 const waitingAndRemoving = {...waiting, ...removing};
+const byLibuv = {byLibuv: true};
 const replacing = {waits: 'replace'} as const;
 
 function stale(kernel: Kernel): void {
@@ -52,6 +53,7 @@ export const quick: Readonly<Record<string, Cast>> = {
 	'two, a crash, an error': {own: [once, once], crashes: 1, errors: 1},
 	'two, two rounds, a crash': {own: [twice, twice], crashes: 1},
 	'two that remove, a crash, an error': {own: [removing, removing], crashes: 1, errors: 1},
+	'two in worker threads, a crash, an error': {own: [byLibuv, byLibuv], crashes: 1, errors: 1},
 	'three, a crash': {own: [once, once, once], crashes: 1},
 	'three that remove': {own: [removing, removing, removing]},
 	'three that only lock, two crashes': {own: [idle, idle, idle], crashes: 2},
@@ -77,9 +79,16 @@ export const quick: Readonly<Record<string, Cast>> = {
 	'two and both cleaners': {own: [once, idle], others: [lockCleaner, socketCleaner], promise: 'bound'},
 	'two and a cleaner of sockets': {own: [once, once], others: [socketCleaner], promise: 'lock'},
 	'two and a naive server': {own: [once, once], others: [naiveServer], promise: 'lock'},
+	'two in worker threads and a naive server': {own: [byLibuv, byLibuv], others: [naiveServer], promise: 'lock'},
 	'one and a naive server, an error': {own: [twice], others: [naiveServer], promise: 'lock', errors: 1, prepare: stale},
 	'one and a naive server, over a dead holder': {own: [once], others: [naiveServer], promise: 'lock', prepare: stale},
 	'one and two naive servers': {own: [once], others: [naiveServer, naiveServer], promise: 'lock', crashes: 1},
+	'one in a worker thread and two naive servers': {
+		own: [byLibuv],
+		others: [naiveServer, naiveServer],
+		promise: 'lock',
+		crashes: 1,
+	},
 	'two and a server that renames over': {own: [once, idle], others: [outsiders.renamer], promise: 'lock'},
 	'one and a naive server elsewhere': {
 		own: [twice],

@@ -185,12 +185,23 @@ export const mutants: Readonly<Record<string, Mutant>> = {
 	},
 	'closes without setting aside (R11)': {
 		breaks: /unlinks \/s, to which/,
-		caughtBy: 'two and a naive server',
+		caughtBy: 'two in worker threads and a naive server',
 		parts: {...shipped, stop: listener => ask('closeListener', listener)},
+	},
+	'unlinks on closing without comparing': {
+		breaks: /unlinks \/s, to which/,
+		caughtBy: 'two and a naive server',
+		parts: {
+			...shipped,
+			*stop(listener) {
+				yield* ask('unlink', path);
+				yield* ask('closeListener', listener);
+			},
+		},
 	},
 	'puts back by renaming over': {
 		breaks: /unlinks \/s, to which/,
-		caughtBy: 'one and two naive servers',
+		caughtBy: 'one in a worker thread and two naive servers',
 		parts: changed(
 			() =>
 				function* (call) {

@@ -8,7 +8,7 @@ import {call, type FileStatus} from '../../src/protocol/calls.js';
 import {type Claim, close, giveBackLock, type HeldLock, sameFile} from '../../src/protocol/lockfile.js';
 import {retake, take} from '../../src/protocol/pathname.js';
 import {granted} from '../../src/protocol/refusals.js';
-import {stopServing} from '../../src/protocol/serving.js';
+import {stopServing, stopServingByLibuv} from '../../src/protocol/serving.js';
 import type {Patience} from '../../src/protocol/waiting.js';
 import type {Phase, Program} from './process.js';
 import type {AnySystem, SimulatedCall, SimulatedListener} from './system.js';
@@ -57,7 +57,11 @@ export const shipped: Parts = {
 	*take(claimed) {
 		return granted(yield* take(address, claimed)).lock;
 	},
-	stop: (listener, bound) => stopServing(address, listener, bound),
+	stop: (listener, bound) => {
+		return listener.path === undefined
+			? stopServing(address, listener, bound)
+			: stopServingByLibuv(address, listener, bound);
+	},
 	giveBack: (lock, removeLockFile) => giveBackLock(lockPath, lock, removeLockFile),
 };
 
@@ -68,6 +72,8 @@ export interface OwnOptions extends WaitOptions {
 	readonly idle?: boolean;
 	/** Looks once, while it serves, whether its lock file is still there. */
 	readonly heals?: boolean;
+	/** Binds as in a worker thread, where libuv unlinks the path on closing. */
+	readonly byLibuv?: boolean;
 	/** Never stops serving. */
 	readonly stays?: boolean;
 	readonly network?: number;
@@ -136,10 +142,12 @@ class OwnProgram {
 				} catch {
 					return this.#givingBack(rounds, lock);
 				}
-				yield* ask('listen', descriptor);
-				const listener = {descriptor, path};
+				const {byLibuv} = this.#options;
+				const listener = byLibuv ? {descriptor, path} : {descriptor};
+				if (byLibuv) yield* ask('listen', descriptor);
 				try {
 					const bound = yield* ask('lstat', path);
+					if (!byLibuv) yield* ask('listen', descriptor);
 					if (this.#options.stays) yield* ask('stay');
 					if (this.#options.heals) return this.#healing(rounds, lock, listener, bound);
 					return this.#stopping(rounds, lock, listener, bound);
@@ -208,12 +216,12 @@ class OwnProgram {
 	}
 }
 
-/** libuv closes a listener by two system calls, and anything can come between them. */
+/** libuv closes a listener that it has bound by two system calls, and anything can come between them. */
 function* splitClose<Result>(calls: Body<Result>): Body<Result> {
 	return yield* answering(calls, function* (call) {
 		if (call.name !== 'closeListener') return yield call;
 		const {descriptor, path: boundPath} = call.parameters[0] as SimulatedListener;
-		yield* ask('unlinkAsLibuv', boundPath);
+		if (boundPath !== undefined) yield* ask('unlinkAsLibuv', boundPath);
 		try {
 			yield* ask('close', descriptor);
 		} catch {

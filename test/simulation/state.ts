@@ -189,7 +189,10 @@ function follow(before: Kernel, pid: number, local: Local, answer: Answer): Loca
 		changed: false,
 		misbound: !taking && (local.misbound || (another === true && before.entry(path) !== 0)),
 		refused: !taking && (local.refused || (name === 'connect' && isElsewhere(before, pid))),
-		closing: name === 'unlinkAsLibuv' || (local.closing && name !== 'close'),
+		closing:
+			name === 'unlinkAsLibuv' ||
+			(name === 'unlink' && parameters[0] === path && socket !== undefined) ||
+			(local.closing && name !== 'close'),
 	};
 }
 

@@ -16,7 +16,8 @@ import {type Descriptor, failure, type Kernel, type OpenFile} from './kernel.js'
 /** A server's listening socket, as the protocol passes it to `closeListener`. */
 export interface SimulatedListener {
 	readonly descriptor: number;
-	readonly path: string;
+	/** What libuv unlinks on closing it; absent if it was bound apart. */
+	readonly path?: string;
 }
 
 /** Calls that servers make, and programs that are not ours. */
@@ -218,7 +219,7 @@ export class SimulatedSystem implements System, MoreCalls {
 	/** In one step, for scripts; the explorer takes its two system calls one by one. */
 	closeListener(listener: Listener): void {
 		const {descriptor, path} = listener as SimulatedListener;
-		this.unlinkAsLibuv(path);
+		if (path !== undefined) this.unlinkAsLibuv(path);
 		this.close(descriptor);
 	}
 
