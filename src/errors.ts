@@ -10,7 +10,7 @@ export interface Holder {
 	readonly pid: number;
 	/** User id of the process; -1 if neither the kernel nor the record tells. */
 	readonly uid: number;
-	/** Its command line, arguments separated by spaces; empty if unknown. */
+	/** Its program and the script of that, without further arguments, which may be secret; empty if unknown. */
 	readonly command: string;
 	/** When the lock was taken; for a holder that writes no record, when its process started. */
 	readonly since: Date | undefined;

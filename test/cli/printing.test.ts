@@ -136,3 +136,23 @@ test('an abstract name', async t => {
 		await printsNothingRaw(t, args);
 	}
 });
+
+test('no command prints an argument of a holder, which may be secret', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const holder = start(t, 'holder', ['listen', address, '{}', '--db-password=hunter2', 'hunter2.js']);
+	await holder.expect('held');
+	for (const args of [
+		['status', address],
+		['list'],
+		['wait', address, '--for', 'free', '--timeout', '10ms'],
+		['reclaim', address],
+		['doctor', address],
+		['run', address, '--', 'true'],
+	]) {
+		for (const more of [[], ['--json']]) {
+			const {stdout, stderr} = await bindlock([...args.slice(0, 1), ...more, ...args.slice(1)]);
+			t.true((stdout + stderr).includes('holder.js'), args.join(' '));
+			t.false((stdout + stderr).includes('hunter2'), args.join(' '));
+		}
+	}
+});
