@@ -2,6 +2,7 @@
  * What this process says of itself when it takes an address, and how long it waits, by its options.
  */
 import {hostname} from 'node:os';
+import {programAndScript} from './command-line.js';
 import type {AcquireOptions} from './options.js';
 import type {Claim} from './protocol/lockfile.js';
 import {formatRecord} from './protocol/record.js';
@@ -55,9 +56,9 @@ export function patienceOf({waitMs, onWait, replace}: AcquireOptions): Patience 
 	return {began, waitMs: timeoutMs, onWait, replace: {signal, escalate}};
 }
 
-/** As JSON without its opening brace: the script is named, further arguments may be secret. */
+/** As JSON without its opening brace. */
 function fieldsOf(uid: number, label?: string): string {
-	const command = [process.argv0, process.argv[1]].filter(Boolean).join(' ').slice(0, 500);
+	const command = programAndScript([process.argv0, ...process.argv.slice(1, 2)]);
 	return JSON.stringify({uid, command, host: hostname(), pidNamespace: namespaceOf('pid'), label}).slice(1);
 }
 

@@ -10,7 +10,7 @@ export interface Holder {
 	readonly pid: number;
 	/** User id of the process; -1 if neither the kernel nor the record tells. */
 	readonly uid: number;
-	/** Its command line, arguments separated by spaces; empty if unknown. */
+	/** Its program and the script of that, without further arguments, which may be secret; empty if unknown. */
 	readonly command: string;
 	/** When the lock was taken; for a holder that writes no record, when its process started. */
 	readonly since: Date | undefined;
@@ -48,7 +48,8 @@ export interface BindLockErrorFields {
  * signal's own reason.
  *
  * A taken address has `code: 'EADDRINUSE'`, and `errno` and `syscall` as `server.listen()` of Node
- * gives them, so code written for TCP works unchanged.
+ * gives them, so code written for TCP works unchanged. The message is one line and fit for a
+ * terminal, whatever names and texts of others are in it; the fields have them as they are.
  */
 export class BindLockError extends Error {
 	/** For those who cannot use `instanceof`, as after a message to another thread. */
@@ -69,7 +70,7 @@ export class BindLockError extends Error {
 	declare readonly waitedMs?: number;
 
 	constructor(message: string, fields: BindLockErrorFields) {
-		super(message, fields.cause === undefined ? undefined : {cause: fields.cause});
+		super(escaped(message), fields.cause === undefined ? undefined : {cause: fields.cause});
 		this.code = fields.code;
 		this.address = fields.address;
 		const errno = errnoOf(fields.code);
@@ -134,16 +135,13 @@ export function codeOf(thrown: unknown): string {
 export function asBindLockError(address: string, thrown: unknown): BindLockError {
 	if (thrown instanceof BindLockError) return thrown;
 	const {message, syscall, path} = Object(thrown) as Partial<NodeJS.ErrnoException>;
-	return new BindLockError(
-		`Cannot use the address ${printable(address)}: ${withoutControls(String(message ?? show(thrown)))}`,
-		{
-			code: codeOf(thrown),
-			address,
-			syscall,
-			path,
-			cause: thrown,
-		},
-	);
+	return new BindLockError(`Cannot use the address ${printable(address)}: ${String(message ?? show(thrown))}`, {
+		code: codeOf(thrown),
+		address,
+		syscall,
+		path,
+		cause: thrown,
+	});
 }
 
 /** `pid 12 (node server.js), uid 0, label "blue", since 2026-01-01T00:00:00.000Z`. */
@@ -157,41 +155,47 @@ export function describeHolder(holder: Holder): string {
 	return parts.join(', ');
 }
 
-/** An address or file name fit for a message: control characters and the abstract NUL shown, not sent to a terminal. */
+/** An address or file name fit for a message: quoted if it is not fit as it is; the abstract NUL is shown. */
 export function printable(name: string): string {
 	if (name.startsWith('\0')) return `\\0${printable(name.slice(1))}`;
-	return control.test(name) ? quoted(name) : name;
+	return escaped(name) === name ? name : quoted(name);
 }
 
 /** Any value, short and fit for a message, also one that cannot be converted. */
 export function show(value: unknown): string {
 	if (typeof value === 'string') return quoted(value.slice(0, 40));
 	try {
-		return withoutControls(String(value).slice(0, 40));
+		return escaped(String(value).slice(0, 40));
 	} catch {
 		return typeof value;
 	}
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-const control: RegExp = /[\u0000-\u001f\u007f-\u009f]/;
-
-const everyControl = new RegExp(control, 'g');
-
-/** JSON fit for a terminal: by itself it leaves DEL and the C1 controls raw. */
+/** JSON fit for a terminal: by itself it leaves some of these characters raw. */
 export function quoted(value: string | object): string {
-	return JSON.stringify(value).replace(/[\u007f-\u009f]/g, character => {
-		return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+	return escaped(JSON.stringify(value));
+}
+
+/** A text of another user or of the kernel, fit for a message: on one line, and escaped as in JSON. */
+export function escaped(text: string): string {
+	return text.replace(unprintable, character => {
+		const json = JSON.stringify(character).slice(1, -1);
+		return json.startsWith('\\') ? json : character.split('').map(escapeUnit).join('');
 	});
 }
 
-/** What another user or the kernel wrote must not reach a terminal raw. */
-export function withoutControls(text: string): string {
-	return control.test(text) ? text.replace(everyControl, '?') : text;
+/**
+ * Controls, with which a text makes a line of its own or gives orders to a terminal; format characters, which cannot be
+ * seen and may reverse what stands around them; separators of lines and paragraphs; halves of surrogate pairs.
+ */
+const unprintable: RegExp = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+
+function escapeUnit(unit: string): string {
+	return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 function shorten(command: string): string {
-	return withoutControls(command.length > 120 ? `${command.slice(0, 119)}…` : command);
+	return escaped(command.length > 120 ? `${command.slice(0, 119).toWellFormed()}…` : command);
 }
 
 function errnoOf(code: string): number | undefined {

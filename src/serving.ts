@@ -3,7 +3,7 @@
  */
 import type {Server} from 'node:net';
 import {type Address, keyOf} from './address.js';
-import {addressInUse, BindLockError, codeOf, printable, withoutControls} from './errors.js';
+import {addressInUse, BindLockError, codeOf, printable} from './errors.js';
 import {ListeningSocket} from './listening-socket.js';
 import {type BindLock, type Loss, OwnLock} from './lock.js';
 import type {ListenOptions} from './options.js';
@@ -231,13 +231,10 @@ function cannotBind(address: Address, cause: unknown): BindLockError {
 	if (code === 'EADDRINUSE') {
 		return addressInUse(address.given, {why: 'a server that takes no lock has bound there just now', cause});
 	}
-	return new BindLockError(
-		`Cannot listen on ${printable(address.given)}: ${withoutControls((cause as Error).message)}`,
-		{
-			code,
-			address: address.given,
-			syscall: (cause as NodeJS.ErrnoException).syscall,
-			cause,
-		},
-	);
+	return new BindLockError(`Cannot listen on ${printable(address.given)}: ${(cause as Error).message}`, {
+		code,
+		address: address.given,
+		syscall: (cause as NodeJS.ErrnoException).syscall,
+		cause,
+	});
 }

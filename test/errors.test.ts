@@ -6,20 +6,34 @@ import {mkdirSync, symlinkSync} from 'node:fs';
 import {createServer, Server} from 'node:net';
 import {join} from 'node:path';
 import test from 'ava';
-import {addressInUse, asBindLockError, codeOf, describeHolder, type Holder, printable} from '../src/errors.js';
+import {
+	addressInUse,
+	asBindLockError,
+	codeOf,
+	describeHolder,
+	escaped,
+	type Holder,
+	printable,
+	quoted,
+	show,
+} from '../src/errors.js';
 import {acquire, BindLockError, inspect, listen} from '../src/index.js';
 import {checkLeaks} from './helpers/leaks.js';
 import {start, temporaryDirectory} from './helpers/programs.js';
 
 checkLeaks();
 
-/** What a terminal would obey: C0, DEL and C1. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-const control = /[\u0000-\u001f\u007f-\u009f]/;
+/** Controls, format characters (bidirectional ones among them), separators of lines and paragraphs, half surrogate pairs. */
+const control = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
 
-const everyControl: string = String.fromCharCode(
-	...Array.from({length: 0xa0}, (_, code) => code).filter(code => control.test(String.fromCharCode(code))),
-);
+const everyControl: readonly string[] = [
+	...Array.from({length: 0x11_0000}, (_, code) => code)
+		.filter(code => code < 0xd800 || code > 0xdfff)
+		.map(code => String.fromCodePoint(code))
+		.filter(character => control.test(character)),
+	'\ud83d',
+	'\udc00',
+];
 
 const holder: Holder = {pid: 12, uid: 0, command: 'node server.js', since: new Date(0), verifiedBy: 'kernel'};
 
@@ -50,7 +64,7 @@ test.serial('a locked address is refused in the same way, by acquire and by list
 		t.regex(
 			message,
 			new RegExp(
-				`: held by pid ${program.pid} \\(.*(?:holder\\.js acquire .*|…)\\), uid ${process.geteuid?.()}, label "blue", since 20`,
+				`: held by pid ${program.pid} \\([^ ]* [^ ]*(?:holder\\.js|…)\\), uid ${process.geteuid?.()}, label "blue", since 20`,
 			),
 		);
 	}
@@ -115,6 +129,30 @@ test('an ordinary address is printed as it is, and a control character never', t
 	t.is(printable('\0app'), '\\0app');
 });
 
+test('what is escaped is escaped as in JSON, and read back the same', t => {
+	t.is(printable('/x\nforged: all is well'), '"/x\\nforged: all is well"');
+	t.is(
+		escaped("scandir '/x\n\u0085\u202e\u2028\u{e0041}\ud83d'"),
+		"scandir '/x\\n\\u0085\\u202e\\u2028\\udb40\\udc41\\ud83d'",
+	);
+	t.is(escaped('naïve 日本 🔒 "quoted" \\n'), 'naïve 日本 🔒 "quoted" \\n');
+	for (const character of everyControl) {
+		const value = {text: `a${character}🔒"\\`};
+		t.notRegex(quoted(value), control);
+		t.deepEqual(JSON.parse(quoted(value)), value);
+	}
+});
+
+test('the message of an error is one line, whatever is in it', t => {
+	for (const character of everyControl) {
+		const {message, address} = new BindLockError(`x${character}y`, {code: 'ERR_X', address: character});
+		t.notRegex(message, control, JSON.stringify(character));
+		t.is(address, character);
+		t.notRegex(show(new Error(character)), control);
+		t.notRegex(show(character), control);
+	}
+});
+
 test('nothing of a holder reaches a terminal raw: command, label, host', t => {
 	for (const character of everyControl) {
 		const text = `a${character}b`;
@@ -126,7 +164,7 @@ test('nothing of a holder reaches a terminal raw: command, label, host', t => {
 });
 
 test('the message of a system call, which has the path raw, does not reach a terminal raw', t => {
-	const path = '/a\u001b[31m\u009b32m';
+	const path = '/a\u001b[31m\u009b32m\u202e';
 	const message = `EACCES: permission denied, lstat '${path}'`;
 	const error = asBindLockError(path, Object.assign(new Error(message), {code: 'EACCES', syscall: 'lstat', path}));
 	t.notRegex(error.message, control, JSON.stringify(error.message));
@@ -135,7 +173,7 @@ test('the message of a system call, which has the path raw, does not reach a ter
 });
 
 test.serial('no message about a path with control characters has them raw', async t => {
-	const directory = join(temporaryDirectory(t), 'a\u001b[31m\nb');
+	const directory = join(temporaryDirectory(t), 'a\u001b[31m\nb\u202e\u2028');
 	mkdirSync(directory);
 	symlinkSync('loop', join(directory, 'loop'));
 	const taken = await acquire(join(directory, 'taken'));

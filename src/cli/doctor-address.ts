@@ -3,7 +3,7 @@
  */
 import {dirname} from 'node:path';
 import {type Address, maxNameBytes, type PathnameAddress} from '../address.js';
-import {describeHolder} from '../errors.js';
+import {describeHolder, printable} from '../errors.js';
 import {inspect} from '../inspect.js';
 import {type Filesystem, filesystemOf} from '../system/mounts.js';
 import {type Directory, directoryAt, tryBind, tryFlock} from '../system/trials.js';
@@ -41,8 +41,8 @@ async function directoryChecks(address: PathnameAddress): Promise<Finding[]> {
 	const path = dirname(address.path);
 	const directory = directoryAt(path);
 	if (typeof directory === 'string') {
-		const remedy = directory === 'ENOENT' ? `create it: mkdir -p ${path}` : 'choose another address';
-		return [{level: 'problem', check: 'directory', message: `${path}: ${directory}`, remedy}];
+		const remedy = directory === 'ENOENT' ? `create it: mkdir -p ${printable(path)}` : 'choose another address';
+		return [{level: 'problem', check: 'directory', message: `${printable(path)}: ${directory}`, remedy}];
 	}
 	const found = [permissions(path, directory), filesystem(path, filesystemOf(path))];
 	return directory.writable ? [...found, flockTrial(path), bindTrial(await tryBind(path))] : found;
@@ -50,7 +50,7 @@ async function directoryChecks(address: PathnameAddress): Promise<Finding[]> {
 
 function permissions(path: string, {mode, uid, writable}: Directory): Finding {
 	const check = 'directory';
-	const shown = `${path}: mode ${mode.toString(8).padStart(4, '0')}, uid ${uid}`;
+	const shown = `${printable(path)}: mode ${mode.toString(8).padStart(4, '0')}, uid ${uid}`;
 	if (!writable) {
 		return {
 			level: 'problem',
@@ -86,7 +86,7 @@ const local = new Set([
 
 function filesystem(path: string, {type, mountPoint, readOnly}: Filesystem): Finding {
 	const check = 'filesystem';
-	const where = `${type}${mountPoint === undefined ? '' : ` at ${mountPoint}`}`;
+	const where = `${type}${mountPoint === undefined ? '' : ` at ${printable(mountPoint)}`}`;
 	if (readOnly) {
 		return {
 			level: 'problem',
@@ -96,7 +96,7 @@ function filesystem(path: string, {type, mountPoint, readOnly}: Filesystem): Fin
 		};
 	}
 	if (local.has(type)) return {level: 'ok', check, message: where};
-	const remedy = `use a local directory, for example /run, instead of ${path}`;
+	const remedy = `use a local directory, for example /run, instead of ${printable(path)}`;
 	const message = remarks.find(([pattern]) => pattern.test(type))?.[1];
 	if (type === 'overlay') return {level: 'ok', check, message: `${where}: ${message}`};
 	return {

@@ -1,11 +1,12 @@
 /**
  * `bindlock doctor`: does locking work here, and if not, what is to be done?
  */
+import {escaped} from '../errors.js';
 import {writeData} from '../system/output.js';
 import {addressChecks} from './doctor-address.js';
 import {machineChecks} from './doctor-machine.js';
 import {exit} from './failures.js';
-import {colored, plain, printJson} from './show.js';
+import {colored, printJson} from './show.js';
 
 export interface Finding {
 	readonly level: 'ok' | 'warning' | 'problem';
@@ -21,8 +22,8 @@ export default async function doctor([address]: readonly string[], {json}: {json
 		const {level, check, message, remedy} = finding;
 		if (json) printJson(finding);
 		else {
-			writeData(`${colored(level, 7)}  ${check}: ${plain(message)}\n`);
-			if (remedy !== undefined) writeData(`${' '.repeat(9)}→ ${plain(remedy)}\n`);
+			writeData(`${colored(level, 7)}  ${check}: ${escaped(message)}\n`);
+			if (remedy !== undefined) writeData(`${' '.repeat(9)}→ ${escaped(remedy)}\n`);
 		}
 	}
 	return findings.some(({level}) => level === 'problem') ? exit.system : exit.done;

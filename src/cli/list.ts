@@ -8,7 +8,7 @@ import {showAge} from './durations.js';
 import {exit} from './failures.js';
 import {boundEntries} from './list-bound.js';
 import {type Entry, leftEntries} from './list-left.js';
-import {holderJson, plain, printJson, table} from './show.js';
+import {holderJson, printJson, table} from './show.js';
 
 /** @returns the exit status */
 export default async function list(directories: readonly string[], {json}: {json?: boolean}): Promise<number> {
@@ -42,8 +42,8 @@ function toRow({address, state, processes, holder, since, reason}: Entry): strin
 		shown === undefined ? '-' : `${shown.pid}${others}`,
 		shown === undefined || shown.uid < 0 ? '-' : String(shown.uid),
 		showAge(holder?.since ?? since ?? shown?.since),
-		plain(holder?.label ?? '-'),
-		plain(reason?.message ?? (shown?.command || '-')),
+		holder?.label ?? '-',
+		reason?.message ?? (shown?.command || '-'),
 		printable(address),
 	];
 }

@@ -39,8 +39,16 @@ function newProgram(action: Action): Command {
 		.exitOverride()
 		.configureOutput({
 			writeOut: writeData,
-			writeErr: text => writeMessage(text.trimEnd()),
-			outputError: (text, write) => write(`${text.replace(/^error: /, 'bindlock: ')}${hint(process.argv[2])}`),
+			writeErr: text => writeMessage(...text.trimEnd().split('\n')),
+			// The words it quotes may have newlines; a newline of its own is only before a suggestion at the end.
+			outputError: text =>
+				writeMessage(
+					text
+						.trimEnd()
+						.replace(/^error: /, 'bindlock: ')
+						.replace(/\n(?=\(Did you mean [^\n]*\)$)/, ' '),
+					hint(process.argv[2]),
+				),
 		})
 		.configureHelp({
 			// A value that may be absent is given after an equals sign only.

@@ -2,7 +2,7 @@
  * `bindlock reclaim`: removes stale sockets, and only those.
  */
 
-import {BindLockError, describeHolder} from '../errors.js';
+import {BindLockError, describeHolder, printable} from '../errors.js';
 import {type Inspection, inspect} from '../inspect.js';
 import {Loss} from '../lock.js';
 import {writeData, writeMessage} from '../system/output.js';
@@ -10,7 +10,7 @@ import {fileAt} from '../system/table.js';
 import {takeAddress} from '../taking.js';
 import {addressArgument, parseArgument} from './addresses.js';
 import {exit} from './failures.js';
-import {holderJson, plain, printJson, reasonJson} from './show.js';
+import {holderJson, printJson, reasonJson} from './show.js';
 
 /** @returns the exit status */
 export default async function reclaim(addresses: readonly string[], {json}: {json?: boolean}): Promise<number> {
@@ -22,10 +22,10 @@ export default async function reclaim(addresses: readonly string[], {json}: {jso
 		if (json) {
 			printJson({address, removed, state, holder: holderJson(holder), reason: reasonJson(reason)});
 		} else if (removed) {
-			writeData(`removed ${plain(address)}\n`);
+			writeData(`removed ${printable(address)}\n`);
 		} else if (state !== 'free') {
 			const why = reason?.message ?? `${state}${holder === undefined ? '' : `, by ${describeHolder(holder)}`}`;
-			writeMessage(`bindlock: ${plain(address)} stays: ${why}`);
+			writeMessage(`bindlock: ${printable(address)} stays: ${why}`);
 		}
 	}
 	return result;

@@ -83,7 +83,7 @@ function cannotStart(file: string, code: string, {json}: RunOptions): number {
 				? [exit.system, `cannot start a process (${code})`]
 				: [exit.notExecutable, `cannot be executed (${code})`];
 	const hint = /^\d+(ms|s|m|h|d)?$/.test(file) ? '; a value of --wait is written --wait=30s' : '';
-	const message = `${file}: ${why}${hint}`;
+	const message = `${printable(file)}: ${why}${hint}`;
 	writeMessage(json ? quoted({error: {code, message, exit: status}}) : `bindlock: ${message}`);
 	return status;
 }

@@ -1,7 +1,7 @@
 /**
  * How things look: tables, colours, and the JSON of what the library tells.
  */
-import {type BindLockError, type Holder, quoted} from '../errors.js';
+import {type BindLockError, escaped, type Holder, quoted} from '../errors.js';
 import {terminalColumns, wantsColor, writeData} from '../system/output.js';
 
 export function printJson(value: object): void {
@@ -39,18 +39,14 @@ export function colored(word: string, width = 0): string {
 	return color === undefined || !wantsColor() ? padded : `\u001B[${color}m${padded}\u001B[39m`;
 }
 
-/** No control characters: names and command lines are other users' text. */
-export function plain(text: string): string {
-	// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
-	return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
-}
-
 /**
  * Columns as wide as their widest cell; on a terminal one of them is cut so that a row fits a line.
  *
+ * @param texts of other users, too: they are escaped here
  * @param first the column with states, to be coloured
  */
-export function table(rows: readonly (readonly string[])[], cut: number, first = 0): string {
+export function table(texts: readonly (readonly string[])[], cut: number, first = 0): string {
+	const rows = texts.map(row => row.map(escaped));
 	const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map(row => (row[column] ?? '').length)));
 	const columns = terminalColumns();
 	const total = widths.reduce((sum, width) => sum + width + 2, -2);

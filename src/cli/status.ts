@@ -1,12 +1,12 @@
 /**
  * `bindlock status`: what is the state of these addresses?
  */
-import {describeHolder, quoted} from '../errors.js';
+import {describeHolder, escaped, printable, quoted} from '../errors.js';
 import {type Inspection, inspect} from '../inspect.js';
 import {writeData} from '../system/output.js';
 import {addressArgument} from './addresses.js';
 import {exit} from './failures.js';
-import {colored, holderJson, plain, printJson, reasonJson} from './show.js';
+import {colored, holderJson, printJson, reasonJson} from './show.js';
 import {answeredConnection, pause, seldomMs} from './watching.js';
 
 export interface StatusOptions {
@@ -56,7 +56,7 @@ function redraw(lines: readonly string[], up: number): void {
 }
 
 function width(addresses: readonly string[]): number {
-	return Math.max(...addresses.map(address => address.length));
+	return Math.max(...addresses.map(address => printable(address).length));
 }
 
 function toText(address: string, {state, holder, reason}: Inspection, addressWidth: number): string {
@@ -70,7 +70,7 @@ function toText(address: string, {state, holder, reason}: Inspection, addressWid
 		foreign: `${who}, which takes no lock`,
 		blocked: reason?.message ?? '',
 	}[state];
-	return `${colored(state, 7)}  ${plain(address).padEnd(addressWidth)}  ${plain(more)}`.trimEnd();
+	return `${colored(state, 7)}  ${printable(address).padEnd(addressWidth)}  ${escaped(more)}`.trimEnd();
 }
 
 function toJson(address: string, seen: Inspection): object {

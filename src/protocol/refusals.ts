@@ -2,7 +2,7 @@
  * Why a lock file is refused, and what to do about it.
  */
 import type {PathnameAddress} from '../address.js';
-import {addressInUse, BindLockError, codeOf, printable, withoutControls, withoutStacks} from '../errors.js';
+import {addressInUse, BindLockError, codeOf, printable, withoutStacks} from '../errors.js';
 import type {Contention, FileStatus} from './calls.js';
 import {type LockRecord, maxRecordBytes, parseRecord} from './record.js';
 
@@ -107,7 +107,7 @@ export function cannotFlock(address: PathnameAddress, cause: unknown): BindLockE
 		neverLocks(cause) || code === 'ENOLCK'
 			? "this filesystem does not do flock here; backend: 'lease' works without, with a weaker guarantee"
 			: 'flock failed';
-	const said = ['ERR_FLOCK_COMMAND', 'UNKNOWN'].includes(code) ? withoutControls((cause as Error).message) : code;
+	const said = ['ERR_FLOCK_COMMAND', 'UNKNOWN'].includes(code) ? (cause as Error).message : code;
 	return cannotLock(address, code, `${why} (${said})`, {syscall: 'flock', cause});
 }
 

@@ -2,16 +2,16 @@
  * Standard output and standard error of the command.
  */
 import {writeSync} from 'node:fs';
-import {codeOf, withoutControls} from '../errors.js';
+import {codeOf, escaped} from '../errors.js';
 
 /**
- * A message, of which no control character but the newline reaches a terminal: paths in it are other users' text. Not
- * by `process.stderr`: that makes a pipe or terminal non-blocking, which the command that `bindlock run` starts would
+ * A message of as many lines as are given: paths in it are other users' text, and make none of their own. Not by
+ * `process.stderr`: that makes a pipe or terminal non-blocking, which the command that `bindlock run` starts would
  * inherit.
  */
-export function writeMessage(text: string): void {
+export function writeMessage(...lines: readonly string[]): void {
 	try {
-		writeSync(2, `${text.split('\n').map(withoutControls).join('\n')}\n`);
+		writeSync(2, lines.map(line => `${escaped(line)}\n`).join(''));
 	} catch {
 		// A closed or full standard error: there is nowhere to say so.
 	}

@@ -3,6 +3,7 @@
  * look; nothing is touched. A process that is gone, or that we may not look into, is `undefined`.
  */
 import {accessSync, closeSync, constants, openSync, readdirSync, readlinkSync, readSync, statSync} from 'node:fs';
+import {programAndScript} from '../command-line.js';
 import {codeOf, type Holder} from '../errors.js';
 import type {FileStatus} from '../protocol/calls.js';
 
@@ -43,7 +44,7 @@ export function describeProcess(pid: number, since?: Date): Holder | undefined {
 	return {
 		pid,
 		uid,
-		command: command.replace(/\0+$/, '').replaceAll('\0', ' '),
+		command: programAndScript(command.replace(/\0+$/, '').split('\0')),
 		since: since ?? startOf(pid),
 		verifiedBy: confirmation(),
 	};

@@ -9,7 +9,6 @@ import {manualPage} from '../../src/cli/man.js';
 import {lacking, noMounts, noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
 import {bindlock, cli, jsonLines, runToEnd} from '../helpers/command.js';
 import {temporaryDirectory} from '../helpers/programs.js';
-import {makeStaleSync} from '../helpers/sockets.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
@@ -185,32 +184,4 @@ testUnless(lacking('script'))('colours on a terminal, but not with NO_COLOR', as
 	t.true((await runToEnd('script', ['-qec', command, '/dev/null'], {env})).stdout.startsWith('\u001B[32mfree'));
 	const plain = await runToEnd('script', ['-qec', command, '/dev/null'], {env: {...env, NO_COLOR: '1'}});
 	t.regex(plain.stdout, /^free/);
-});
-
-test('no control character of an address or a directory reaches the terminal raw', async t => {
-	const directory = join(temporaryDirectory(t), 'x\u001B[31m\u009B31m\u007F');
-	mkdirSync(directory);
-	const address = join(directory, 's');
-	makeStaleSync(address);
-	for (const args of [
-		['status', address],
-		['status', `${address}/s`],
-		['list', directory],
-		['list', `${directory}/nothing`],
-		['wait', `${address}2`, '--timeout', '10ms'],
-		['wait', address, '--for', directory],
-		['reclaim', address],
-		['doctor', address],
-		['doctor', `${directory}2/s`],
-		['run', address, '--', `${directory}/nothing`],
-		['status', `--${directory}`],
-		[directory],
-	]) {
-		for (const more of [[], ['--json']]) {
-			const {stdout, stderr} = await bindlock([...args.slice(0, 1), ...more, ...args.slice(1)]);
-			t.not(stdout + stderr, '', args[0]);
-			// Any but the newline.
-			t.notRegex(stdout + stderr, /[^\P{Cc}\n]/u, [...args.slice(0, 1), ...more].join(' '));
-		}
-	}
 });

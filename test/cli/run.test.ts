@@ -31,7 +31,7 @@ test('the command has the lock, and the record names it', async t => {
 	const {state, holder} = (await statusOf(address)) as {state: string; holder: Record<string, unknown>};
 	t.is(state, 'held');
 	t.like(holder, {pid, label: 'blue', verifiedBy: 'kernel'});
-	t.regex(String(holder['command']), /^sleep 300$/);
+	t.is(holder['command'], 'sleep');
 });
 
 test('a second one is refused with 75, and told by whom', async t => {
@@ -41,7 +41,7 @@ test('a second one is refused with 75, and told by whom', async t => {
 	const {status, stdout, stderr} = await bindlock(['run', address, '--', 'echo', 'ran']);
 	t.is(status, 75);
 	t.is(stdout, '');
-	t.regex(stderr, new RegExp(`^bindlock: listen EADDRINUSE: .*held by pid ${pid} \\(sleep 300\\)`));
+	t.regex(stderr, new RegExp(`^bindlock: listen EADDRINUSE: .*held by pid ${pid} \\(sleep\\)`));
 	const json = await bindlock(['run', '--json', address, '--', 'echo', 'ran']);
 	t.like(JSON.parse(json.stderr), {error: {code: 'EADDRINUSE', exit: 75, holder: {pid}}});
 });

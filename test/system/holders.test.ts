@@ -68,12 +68,12 @@ test.serial('a lock of this process: confirmed by the kernel, with what its reco
 	t.deepEqual(contentionOf(address), {kind: 'unseen'});
 });
 
-maybe('flock(1) that runs a command: the command line of the holder, since its start', async t => {
+maybe('flock(1) that runs a command: the program of the holder, since its start', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = await startFlock(t, address, '-x');
 	const holder = await refusedBy(t, address);
 	t.like(holder, {pid: program.pid, label: undefined, verifiedBy: 'kernel'});
-	t.true(holder?.command.startsWith(`flock -x ${address}.lock sh -c`), holder?.command);
+	t.is(holder?.command, 'flock');
 	t.true(Math.abs(Date.now() - (holder?.since?.getTime() ?? 0)) < 20_000, String(holder?.since));
 });
 
@@ -82,7 +82,7 @@ maybe('a shell that locked its own descriptor: flock(1) took the lock and is gon
 	const script = `exec 9>>'${address}.lock' && flock -x 9 && echo locked && read line`;
 	const program = startCommand(t, 'sh', ['-c', script]);
 	await program.expect('line');
-	t.like(await refusedBy(t, address), {pid: program.pid, command: `sh -c ${script}`, verifiedBy: 'kernel'});
+	t.like(await refusedBy(t, address), {pid: program.pid, command: 'sh', verifiedBy: 'kernel'});
 	t.like(contentionOf(address), {kind: 'exclusive', holder: {pid: program.pid}});
 });
 
@@ -152,7 +152,7 @@ maybe('a shared lock whose taker is gone is that of the process that has it', as
 	const script = `exec 9>>'${address}.lock' && flock -s 9 && echo locked && read line`;
 	const reader = startCommand(t, 'sh', ['-c', script]);
 	await reader.expect('line');
-	t.like(contentionOf(address), {kind: 'shared', holder: {pid: reader.pid, command: `sh -c ${script}`}});
+	t.like(contentionOf(address), {kind: 'shared', holder: {pid: reader.pid, command: 'sh'}});
 });
 
 maybe('an exclusive holder is refused at once, without a pause', async t => {
@@ -239,7 +239,7 @@ maybeNamespaced('a holder in a pid namespace below ours is confirmed, with the p
 	t.true(Number(pid) < 10, 'its own idea of its pid');
 	const holder = await refusedBy(t, address);
 	t.is(holder?.verifiedBy, 'kernel');
-	t.true(holder?.command.includes('holder.js acquire'), holder?.command);
+	t.regex(holder?.command ?? '', /holder\.js$/);
 	t.true(readFileSync(`/proc/${holder?.pid}/cmdline`, 'latin1').includes(address));
 });
 
