@@ -10,7 +10,15 @@ import {call, type FileStatus, type Protocol} from './calls.js';
 import {readerPatienceMs} from './lockfile.js';
 import {isDead, isOurs, refuseUnlessOurSocket, whilePinned} from './pathname.js';
 import {maxRecordBytes} from './record.js';
-import {maxReplacements, refuseForeignContent, refuseUnlessLockFile, taken, unstable} from './refusals.js';
+import {
+	cannotOpen,
+	isForbidden,
+	maxReplacements,
+	refuseForeignContent,
+	refuseUnlessLockFile,
+	taken,
+	unstable,
+} from './refusals.js';
 
 export interface Seen {
 	readonly state: 'free' | 'stale' | 'held' | 'foreign' | 'blocked';
@@ -34,7 +42,7 @@ function* lookOnce(address: PathnameAddress, uid: number): Protocol<Seen | 'chan
 	try {
 		const socket = yield* call('lstat', address.path);
 		found = socket?.type ?? 'nothing';
-		lock = yield* lookAtLock(address);
+		lock = yield* lookAtLock(address, uid);
 		if (lock.held) return {state: 'held', found, ...named(lock.holder)};
 		if (lock.reason !== undefined) return {state: 'blocked', found, ...named(lock.holder), reason: lock.reason};
 		// A claim that nothing contradicts: the holder may be in a pid namespace that ours cannot see.
@@ -70,7 +78,7 @@ interface Look {
 	readonly reason?: BindLockError;
 }
 
-function* lookAtLock(address: PathnameAddress): Protocol<Look> {
+function* lookAtLock(address: PathnameAddress, uid: number): Protocol<Look> {
 	let waitedMs = 0;
 	for (let pauseMs = 1; ; pauseMs *= 2) {
 		const file = yield* call('lstat', address.lockPath);
@@ -84,7 +92,7 @@ function* lookAtLock(address: PathnameAddress): Protocol<Look> {
 		const contention = yield* call('contention', file, address.lockPath, record);
 		const {kind, holder} = contention;
 		if (kind === 'exclusive') return {held: true, ...named(holder)};
-		yield* call('checkWritable', address.lockPath);
+		yield* checkOpens(address, file, uid);
 		if (kind === 'unseen') {
 			// The kernel would show a lock of this pid namespace.
 			return {held: false, ...named(contention.elsewhere ? holder : undefined)};
@@ -95,6 +103,15 @@ function* lookAtLock(address: PathnameAddress): Protocol<Look> {
 		// A reader that tests the lock has it for a moment.
 		yield* call('pause', pauseMs);
 		waitedMs += pauseMs;
+	}
+}
+
+/** The error is that of `acquire`, which opens the file. */
+function* checkOpens(address: PathnameAddress, file: FileStatus, uid: number): Protocol<void> {
+	try {
+		yield* call('checkWritable', address.lockPath);
+	} catch (error) {
+		throw isForbidden(error) ? cannotOpen(address, error, uid, file) : error;
 	}
 }
 

@@ -49,7 +49,7 @@ export function* retake(address: PathnameAddress, claim: Claim): Protocol<HeldLo
 function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): Protocol<Taken | BindLockError> {
 	const waiting = new Waiting(claim.patience);
 	for (let attempt = 0; attempt < maxReplacements; attempt++) {
-		const {descriptor, created} = yield* openLockFile(address, claim.lockFileMode);
+		const {descriptor, created} = yield* openLockFile(address, claim);
 		let remove = false;
 		let kept = false;
 		try {
