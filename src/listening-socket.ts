@@ -4,13 +4,14 @@
  */
 import type {Server} from 'node:net';
 import {type Address, type PathnameAddress, refuseElsewhere} from './address.js';
+import {removerOf} from './claim.js';
 import {printable, show} from './errors.js';
 import type {ListenOptions} from './options.js';
 import type {FileStatus, Listener} from './protocol/calls.js';
 import {sameFile} from './protocol/lockfile.js';
 import {reclaim} from './protocol/pathname.js';
 import {stopServing, stopServingInherited} from './protocol/serving.js';
-import {NodeSystem, ownUid, run, runSync} from './system/node.js';
+import {NodeSystem, run, runSync} from './system/node.js';
 import {
 	adoptListener,
 	bindServer,
@@ -153,7 +154,8 @@ export class ListeningSocket {
 	async rebind(address: PathnameAddress): Promise<void> {
 		refuseElsewhere(address);
 		// Our own socket, which has lost its file, is bound to the path as well.
-		await run(reclaim(address, ownUid()), new NodeSystem(address.given, undefined, descriptorOf(this.listener)));
+		const system = new NodeSystem(address.given, undefined, descriptorOf(this.listener));
+		await run(reclaim(address, removerOf(this.#options)), system);
 		if (!this.#listening) return;
 		const listener = detachListener(this.#server);
 		// The primary of a cluster has taken it away from its server, which would not know what to do with connections.

@@ -51,8 +51,8 @@ export interface LockSocketHolder {
 
 export interface System {
 	/**
-	 * `open(O_RDWR|O_NOFOLLOW|O_CLOEXEC)`; a raw descriptor. With `create` also `O_CREAT|O_EXCL`, and what root makes
-	 * is given to the owner of its directory.
+	 * `open(O_RDWR|O_NOFOLLOW|O_CLOEXEC)`; a raw descriptor. With `create` also `O_CREAT|O_EXCL`: the file gets
+	 * this mode, whatever the umask, and if root makes it, the owner of its directory.
 	 */
 	openLockFile(path: string, create: boolean, mode: number): number;
 	/** A reference (`O_PATH`) that keeps the inode, and so its number, from being used again; `undefined` where there is no such thing. */

@@ -18,10 +18,16 @@ import {
 } from './refusals.js';
 import type {Patience, Queue, Waiting} from './waiting.js';
 
-/** Who takes, and how. */
-export interface Claim {
+/** Who removes what is dead. */
+export interface Remover {
 	/** Effective user id of this process. */
 	readonly uid: number;
+	/** Whether sockets of other users may be removed, too. */
+	readonly reclaimForeign: boolean;
+}
+
+/** Who takes, and how. */
+export interface Claim extends Remover {
 	/** Mode of a lock file that has to be created. */
 	readonly lockFileMode: number;
 	/** What to say of ourselves; with the descriptor of the lock file, if it is one. */

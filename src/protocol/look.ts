@@ -7,7 +7,7 @@ import type {AbstractAddress, PathnameAddress} from '../address.js';
 import {asBindLockError, type BindLockError, type Holder} from '../errors.js';
 import {taken as nameTaken} from './abstract.js';
 import {call, type FileStatus, type Protocol} from './calls.js';
-import {readerPatienceMs} from './lockfile.js';
+import {type Remover, readerPatienceMs} from './lockfile.js';
 import {isDead, isOurs, refuseUnlessOurSocket, whilePinned} from './pathname.js';
 import {maxRecordBytes} from './record.js';
 import {
@@ -116,12 +116,15 @@ function* checkOpens(address: PathnameAddress, file: FileStatus, uid: number): P
 }
 
 function* isStale(address: PathnameAddress, socket: FileStatus, uid: number): Protocol<boolean> {
-	if (socket.type !== 'socket') refuseUnlessOurSocket(address, socket, uid);
+	const remover = {uid, reclaimForeign: false};
+	if (socket.type !== 'socket') refuseUnlessOurSocket(address, socket, remover);
 	const dead = yield* whilePinned(address, socket, pinned => {
-		return isOurs(socket, uid) ? isDead(address, socket, pinned, true) : isOthersDead(address, socket, uid, pinned);
+		return isOurs(socket, remover)
+			? isDead(address, socket, pinned, true)
+			: isOthersDead(address, socket, remover, pinned);
 	});
 	if (dead !== true) return false;
-	refuseUnlessOurSocket(address, socket, uid, 'dead');
+	refuseUnlessOurSocket(address, socket, remover, 'dead');
 	yield* call('checkWritable', dirname(address.path));
 	return true;
 }
@@ -130,14 +133,14 @@ function* isStale(address: PathnameAddress, socket: FileStatus, uid: number): Pr
 function* isOthersDead(
 	address: PathnameAddress,
 	socket: FileStatus,
-	uid: number,
+	remover: Remover,
 	pinned: number | undefined,
 ): Protocol<boolean> {
 	try {
 		return yield* isDead(address, socket, pinned, false);
 	} catch (error) {
 		const reason = asBindLockError(address.given, error);
-		if (reason.syscall === 'connect') refuseUnlessOurSocket(address, socket, uid, reason);
+		if (reason.syscall === 'connect') refuseUnlessOurSocket(address, socket, remover, reason);
 		throw reason;
 	}
 }

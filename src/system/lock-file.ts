@@ -1,7 +1,7 @@
 /**
  * How a lock file is opened, and made so that its users can open it.
  */
-import {closeSync, constants, fchownSync, fstatSync, openSync} from 'node:fs';
+import {closeSync, constants, fchmodSync, fchownSync, fstatSync, openSync} from 'node:fs';
 import {basename, dirname} from 'node:path';
 import {codeOf} from '../errors.js';
 import {oPath} from './procfs.js';
@@ -20,16 +20,24 @@ export function openLockFile(path: string): number {
  * Makes the file, which must not be there. What root makes belongs to the owner of its directory afterwards: a
  * server that was started once as root would leave a file that its own user may not open.
  *
- * @throws the error of open(2); a filesystem that cannot change owners still locks
+ * @param mode whatever the umask, which most programs have for the files of one user
+ * @throws the error of open(2); a filesystem that cannot change owners or modes still locks
  */
 export function createLockFile(path: string, mode: number): number {
 	const directory = process.geteuid?.() === 0 ? othersDirectory(dirname(path)) : undefined;
-	if (directory === undefined) return create(path, mode);
 	try {
-		return createIn(directory, path, mode);
+		const descriptor = directory === undefined ? create(path, mode) : createIn(directory, path, mode);
+		ifPossible(() => fchmodSync(descriptor, mode));
+		return descriptor;
 	} finally {
-		closeSync(directory.descriptor);
+		if (directory !== undefined) closeSync(directory.descriptor);
 	}
+}
+
+function ifPossible(change: () => void): void {
+	try {
+		change();
+	} catch {}
 }
 
 function create(path: string, mode: number): number {
@@ -68,8 +76,6 @@ function createIn({descriptor: directory, uid, gid}: Directory, path: string, mo
 		// Without /proc. Any other trouble comes again, with the path that was asked for.
 		return create(path, mode);
 	}
-	try {
-		fchownSync(descriptor, uid, gid);
-	} catch {}
+	ifPossible(() => fchownSync(descriptor, uid, gid));
 	return descriptor;
 }
