@@ -28,6 +28,12 @@ export function mode(value: unknown): Problem | undefined {
 	return wholeNumber(value, 0, 0o777);
 }
 
+/** Permissions as chmod(1) reads them. Throws if they are none. */
+export function octalMode(text: string): number {
+	if (/^0?[0-7]{1,3}$/.test(text)) return Number.parseInt(text, 8);
+	throw new RangeError(`${JSON.stringify(text)} is no octal mode, such as 0660`);
+}
+
 export function wholeNumber(value: unknown, least: number, most: number): Problem | undefined {
 	if (typeof value !== 'number') return wrongType('a number');
 	const fits = Number.isInteger(value) && value >= least && value <= most;

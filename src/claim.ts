@@ -4,7 +4,7 @@
 import {hostname} from 'node:os';
 import {programAndScript} from './command-line.js';
 import type {AcquireOptions} from './options.js';
-import type {Claim} from './protocol/lockfile.js';
+import type {Claim, Remover} from './protocol/lockfile.js';
 import {formatRecord} from './protocol/record.js';
 import {noPatience, type Patience} from './protocol/waiting.js';
 import {ownUid} from './system/node.js';
@@ -12,14 +12,18 @@ import {namespaceOf} from './system/procfs.js';
 
 /** What this process says of itself to the protocol, and to those whom it refuses. */
 export function claimOf(options: AcquireOptions): Claim {
-	const uid = ownUid();
-	const record = recordOf(options, uid);
+	const remover = removerOf(options);
+	const record = recordOf(options, remover.uid);
 	return {
-		uid,
+		...remover,
 		lockFileMode: options.lockFileMode ?? 0o600,
 		record: fd => record(process.pid, fd),
 		patience: patienceOf(options),
 	};
+}
+
+export function removerOf({reclaimForeign = false}: AcquireOptions): Remover {
+	return {uid: ownUid(), reclaimForeign};
 }
 
 /** Makes the text of the record of whoever has the lock by descriptor `fd`; an abstract lock has none. */

@@ -5,13 +5,14 @@
  */
 
 import type {PathnameAddress} from './address.js';
+import {removerOf} from './claim.js';
 import {addressInUse, BindLockError, codeOf, printable} from './errors.js';
 import type {AcquireOptions} from './options.js';
 import {reclaim} from './protocol/pathname.js';
 import {openRemedies} from './protocol/refusals.js';
 import type {Patience} from './protocol/waiting.js';
 import {leaseDirectory} from './system/lease-directory.js';
-import {NodeSystem, ownUid, run} from './system/node.js';
+import {NodeSystem, run} from './system/node.js';
 import {timeLeft} from './system/timers.js';
 import type {TakenAddress} from './taking.js';
 
@@ -75,7 +76,7 @@ export async function takeLease(
 	}
 	try {
 		options.signal?.throwIfAborted();
-		const reclaimed = await run(reclaim(address, ownUid()), system);
+		const reclaimed = await run(reclaim(address, removerOf(options)), system);
 		return {reclaimed, giveBack};
 	} catch (error) {
 		giveBack();

@@ -4,6 +4,7 @@
  */
 import type {Server} from 'node:net';
 import {type Address, type PathnameAddress, refuseElsewhere} from './address.js';
+import {removerOf} from './claim.js';
 import {printable, show} from './errors.js';
 import type {ListenOptions} from './options.js';
 import type {FileStatus, Listener} from './protocol/calls.js';
@@ -12,7 +13,7 @@ import {reclaim} from './protocol/pathname.js';
 import {stopServing, stopServingByLibuv} from './protocol/serving.js';
 import {type BoundSocket, bindApart, changeMode, closeUnused, listenerOn} from './system/bind.js';
 import {isClusterWorker} from './system/cluster.js';
-import {NodeSystem, ownUid, run, runSync} from './system/node.js';
+import {NodeSystem, run, runSync} from './system/node.js';
 import {
 	adoptListener,
 	bindServer,
@@ -192,7 +193,8 @@ export class ListeningSocket {
 		refuseElsewhere(address);
 		const {signal} = this.#ended;
 		// Our own socket, which has lost its file, is bound to the path as well.
-		await run(reclaim(address, ownUid()), new NodeSystem(address.given, signal, descriptorOf(this.listener)));
+		const system = new NodeSystem(address.given, signal, descriptorOf(this.listener));
+		await run(reclaim(address, removerOf(this.#options)), system);
 		signal.throwIfAborted();
 		const listener = detachListener(this.#server);
 		// The primary of a cluster has taken it away from its server, which would not know what to do with connections.

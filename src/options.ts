@@ -45,8 +45,16 @@ export interface AcquireOptions {
 	 * same file without comparing inodes (libwayland) can then split the lock.
 	 */
 	readonly removeLockFile?: boolean | undefined;
-	/** Mode of a lock file that has to be created, less the umask. Default: `0o600`. */
+	/** Mode of a lock file that has to be created, whatever the umask. Default: `0o600`. */
 	readonly lockFileMode?: number | undefined;
+	/**
+	 * Remove a dead socket of another user, too, where the directory lets us. Default: `false`: refused with `EPERM`
+	 * (root may remove anybody's). It is dead if no process is seen to be bound to it and it refuses our connection,
+	 * for which its server must have made it writable for us (`socketMode`). The risk: a server of that user that takes
+	 * no lock may be invisible from here; if it is bound in another network namespace (another container) and does not
+	 * listen yet, its socket is removed. Servers that hold the lock are safe.
+	 */
+	readonly reclaimForeign?: boolean | undefined;
 	/**
 	 * In a worker of `node:cluster`: the address is this worker's own, not shared with the others. The server then has
 	 * to be bound with `exclusive: true`, too ({@link listen} does that). Default: `false`: refused in a worker, because
@@ -101,7 +109,10 @@ export interface HandOverOptions {
 
 /** Options of `register`: those of {@link listen} that are not about the bind itself, for every server. */
 export interface RegisterOptions
-	extends Pick<ListenOptions, 'waitMs' | 'replace' | 'label' | 'backend' | 'removeLockFile' | 'lockFileMode' | 'heal'> {
+	extends Pick<
+		ListenOptions,
+		'waitMs' | 'replace' | 'label' | 'backend' | 'removeLockFile' | 'lockFileMode' | 'reclaimForeign' | 'heal'
+	> {
 	/** Addresses, as they are given to `listen`, that are left alone. Default: none. */
 	readonly exclude?: RegExp | undefined;
 }
@@ -145,6 +156,7 @@ const acquireChecks: Readonly<Record<keyof AcquireOptions, Check>> = {
 	backend: value => (value === 'flock' || value === 'lease' ? undefined : invalid("'flock' or 'lease'")),
 	removeLockFile: boolean,
 	lockFileMode: mode,
+	reclaimForeign: boolean,
 	exclusive: boolean,
 };
 
@@ -173,6 +185,7 @@ const registerChecks: Readonly<Record<keyof RegisterOptions, Check>> = {
 	backend: acquireChecks.backend,
 	removeLockFile: boolean,
 	lockFileMode: mode,
+	reclaimForeign: boolean,
 	heal: boolean,
 	exclude: value => (value instanceof RegExp ? undefined : wrongType('a RegExp')),
 };

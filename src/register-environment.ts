@@ -1,6 +1,7 @@
 /**
  * The settings of `bindlock/register` that come from the environment.
  */
+import {octalMode} from './checks.js';
 import {BindLockError} from './errors.js';
 import {checkRegisterOptions, type RegisterOptions} from './options.js';
 
@@ -11,9 +12,16 @@ const readers: Readonly<Record<string, Reader>> = {
 	BINDLOCK_REPLACE: text => ({replace: text === '1' ? {} : {signal: text}}),
 	BINDLOCK_LABEL: label => ({label}),
 	BINDLOCK_BACKEND: backend => ({backend}),
-	BINDLOCK_HEAL: text => ({heal: {'0': false, '1': true}[text] ?? text}),
+	BINDLOCK_HEAL: text => ({heal: flag(text)}),
+	BINDLOCK_LOCK_FILE_MODE: text => ({lockFileMode: octalMode(text)}),
+	BINDLOCK_RECLAIM_FOREIGN: text => ({reclaimForeign: flag(text)}),
 	BINDLOCK_EXCLUDE: text => ({exclude: new RegExp(text)}),
 };
+
+/** What is neither is left to the check. */
+function flag(text: string): boolean | string {
+	return {'0': false, '1': true}[text] ?? text;
+}
 
 /** @throws BindLockError `ERR_INVALID_ARG_VALUE` with the name of the variable */
 export function optionsOfEnvironment(environment: NodeJS.ProcessEnv): RegisterOptions {

@@ -83,6 +83,7 @@ const wrongForBoth: Readonly<Record<keyof AcquireOptions, Wrong>> = {
 	],
 	removeLockFile: notBooleans,
 	lockFileMode: notModes,
+	reclaimForeign: notBooleans,
 };
 
 const wrongForListen: Readonly<Record<Exclude<keyof ListenOptions, keyof AcquireOptions>, Wrong>> = {
@@ -213,7 +214,7 @@ test.serial('the widest values are accepted, and undefined is as good as absent'
 		{waitMs: undefined, onWait: undefined, replace: undefined},
 		{signal: undefined, label: undefined, removeLockFile: undefined, lockFileMode: undefined},
 		{signal: new AbortController().signal, label: 'x'.repeat(200), removeLockFile: false, lockFileMode: 0o777},
-		{label: '', lockFileMode: 0o600},
+		{label: '', lockFileMode: 0o600, reclaimForeign: true},
 		{waitMs: 0, onWait: () => {}, replace: {}, backend: 'flock'},
 		{waitMs: Number.POSITIVE_INFINITY, replace: {signal: 'SIGKILL', timeoutMs: 1.5, escalate: true}},
 	];

@@ -2,13 +2,14 @@
  * `bindlock/register`: a program that knows nothing of bindlock is protected, and sees no difference otherwise.
  */
 import {execFile} from 'node:child_process';
-import {existsSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
 import {get} from 'node:http';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, inspect} from '../src/index.js';
+import {noOtherUser, otherUid, testUnless} from './helpers/abilities.js';
 import {makeStale, reach} from './helpers/detectors.js';
 import {type Program, type StartOptions, start, startCommand, temporaryDirectory, until} from './helpers/programs.js';
 import {serveNaively} from './helpers/sockets.js';
@@ -136,6 +137,23 @@ test('BINDLOCK_REPLACE asks the old one to go; BINDLOCK_EXCLUDE leaves addresses
 	t.like(await inspect(address), {holder: {pid: second.pid, label: 'blue'}});
 });
 
+testUnless(noOtherUser())('BINDLOCK_RECLAIM_FOREIGN and BINDLOCK_LOCK_FILE_MODE: servers of two users', async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 'registered');
+	chmodSync(directory, 0o777);
+	const env = {BINDLOCK_LOCK_FILE_MODE: '0666', BINDLOCK_RECLAIM_FOREIGN: '1'};
+	const first = plain(t, address, {env});
+	await first.expect('listening');
+	t.is(statSync(`${address}.lock`).mode & 0o777, 0o666);
+	await first.kill();
+	chmodSync(address, 0o777);
+	const refused = plain(t, address, {uid: otherUid, env: {BINDLOCK_RECLAIM_FOREIGN: '0'}});
+	t.like(await refused.expect('refused'), {code: 'EPERM'});
+	const second = plain(t, address, {uid: otherUid, env});
+	await second.expect('listening');
+	t.is(await reach(address), second.pid);
+});
+
 test('with BINDLOCK_REPLACE a second server of one process is refused as Node would refuse it', async t => {
 	const script = `const {createServer} = require('node:net');
 		const [first, second] = [createServer(), createServer()];
@@ -155,6 +173,8 @@ for (const [name, value] of Object.entries({
 	BINDLOCK_REPLACE: 'TERM',
 	BINDLOCK_BACKEND: 'x',
 	BINDLOCK_HEAL: 'maybe',
+	BINDLOCK_LOCK_FILE_MODE: 'rw',
+	BINDLOCK_RECLAIM_FOREIGN: 'maybe',
 	BINDLOCK_EXCLUDE: '(',
 })) {
 	test(`${name}=${value} is refused at the start, by name`, async t => {

@@ -51,7 +51,12 @@ export function parseRun(words: readonly string[]): {operands: readonly string[]
 		const [, name = '', value] = /^(--[^=]+)(?:=(.*))?$/s.exec(word) ?? [];
 		const definition = definitions.get(name);
 		if (definition === undefined || (definition.value === undefined) !== (value === undefined)) return undefined;
-		options[definition.name === 'close-fd' ? 'closeFd' : definition.name] = value ?? true;
+		options[camelCase(definition.name)] = value ?? true;
 	}
 	return {operands: words.slice(end + 1), options};
+}
+
+/** As commander names what it has read. */
+function camelCase(name: string): string {
+	return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -1,11 +1,18 @@
 /**
  * The commands that take an address.
  */
-import type {CommandDefinition} from './definitions.js';
+import type {CommandDefinition, OptionDefinition} from './definitions.js';
+
+const reclaimForeign: OptionDefinition = {
+	name: 'reclaim-foreign',
+	description:
+		'also remove a dead socket of another user, where the directory allows it. A server of that user that takes no lock, is in another network namespace, and is bound but does not listen yet, cannot be told from a dead one',
+};
 
 export const run: CommandDefinition = {
 	name: 'run',
-	synopsis: 'ADDRESS [--wait[=DURATION]] [--replace[=SIGNAL]] [--label TEXT] [--close-fd] [--] COMMAND [ARG]...',
+	synopsis:
+		'ADDRESS [--wait[=DURATION]] [--replace[=SIGNAL]] [--label TEXT] [--lock-file-mode MODE] [--reclaim-foreign] [--close-fd] [--] COMMAND [ARG]...',
 	summary: 'lock an address, remove a stale socket, and run a server that has the lock for as long as it lives',
 	description: [
 		'Takes the lock of ADDRESS, removes a socket file that no process is bound to, and starts COMMAND with the descriptor of the lock inherited. The kernel gives the lock back when COMMAND, and every process that has inherited the descriptor from it, has ended, however that happens; it makes no difference to the lock whether bindlock itself is still there.',
@@ -36,6 +43,13 @@ export const run: CommandDefinition = {
 			description: 'what to tell those who are refused, for example the name of the service; at most 200 characters',
 		},
 		{
+			name: 'lock-file-mode',
+			value: {name: 'MODE', kind: 'text'},
+			description:
+				'the permissions of a lock file that has to be created, in octal and whatever the umask, by default 0600: for servers of several users 0666, or 0660 for those of a group',
+		},
+		reclaimForeign,
+		{
 			name: 'close-fd',
 			description:
 				'do not let COMMAND inherit the lock: bindlock has it while COMMAND runs. If bindlock is killed, COMMAND goes on without a lock',
@@ -64,13 +78,13 @@ export const run: CommandDefinition = {
 
 export const reclaim: CommandDefinition = {
 	name: 'reclaim',
-	synopsis: 'ADDRESS...',
+	synopsis: '[--reclaim-foreign] ADDRESS...',
 	summary: 'remove stale sockets, and only those',
 	description: [
 		'Removes each ADDRESS that is a socket file to which no process is bound, under its lock. Anything else stays as it is, and the answer says why.',
 	],
 	arguments: [{name: 'ADDRESS', kind: 'address', required: true, variadic: true}],
-	options: [],
+	options: [reclaimForeign],
 	fields: {
 		address: 'as it was given',
 		removed: 'whether a stale socket was removed',

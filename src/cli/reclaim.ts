@@ -12,14 +12,19 @@ import {addressArgument, parseArgument} from './addresses.js';
 import {exit} from './failures.js';
 import {holderJson, printJson, reasonJson} from './show.js';
 
+interface ReclaimOptions {
+	readonly reclaimForeign?: boolean;
+	readonly json?: boolean;
+}
+
 /** @returns the exit status */
-export default async function reclaim(addresses: readonly string[], {json}: {json?: boolean}): Promise<number> {
+export default async function reclaim(addresses: readonly string[], options: ReclaimOptions): Promise<number> {
 	let result: number = exit.done;
 	for (const address of addresses) {
-		const {removed, seen} = await reclaimOne(address);
+		const {removed, seen} = await reclaimOne(address, options.reclaimForeign ?? false);
 		const {state, holder, reason} = seen;
 		if (state !== 'free') result = exit.taken;
-		if (json) {
+		if (options.json) {
 			printJson({address, removed, state, holder: holderJson(holder), reason: reasonJson(reason)});
 		} else if (removed) {
 			writeData(`removed ${printable(address)}\n`);
@@ -35,19 +40,23 @@ export default async function reclaim(addresses: readonly string[], {json}: {jso
  * Looks first, so that no lock file is made for an address at which nothing is to be done. What
  * counts is then done under the lock: another process may have taken it meanwhile.
  */
-async function reclaimOne(address: string): Promise<{readonly removed: boolean; readonly seen: Inspection}> {
+async function reclaimOne(
+	address: string,
+	reclaimForeign: boolean,
+): Promise<{readonly removed: boolean; readonly seen: Inspection}> {
 	const seen = await inspect(addressArgument(address));
-	if (seen.state !== 'stale') return {removed: false, seen};
+	const isForeign = seen.state === 'blocked' && seen.reason?.syscall === 'unlink';
+	if (seen.state !== 'stale' && !(isForeign && reclaimForeign)) return {removed: false, seen};
+	const {reason: _, holder: __, ...rest} = seen;
 	try {
 		// Where nobody uses bindlock no lock file is left behind.
 		const removeLockFile = seen.lockPath !== undefined && fileAt(seen.lockPath) === undefined;
-		const taken = await takeAddress(parseArgument(address), {removeLockFile}, new Loss());
+		const taken = await takeAddress(parseArgument(address), {removeLockFile, reclaimForeign}, new Loss());
 		taken.giveBack();
-		return {removed: taken.reclaimed, seen: {...seen, state: 'free'}};
+		return {removed: taken.reclaimed, seen: {...rest, state: 'free'}};
 	} catch (reason) {
 		if (!(reason instanceof BindLockError)) throw reason;
 		const state = reason.code === 'EADDRINUSE' ? 'held' : 'blocked';
-		const {holder: _, ...rest} = seen;
 		return {removed: false, seen: {...rest, state, reason, ...(reason.holder ? {holder: reason.holder} : {})}};
 	}
 }

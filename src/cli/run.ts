@@ -3,6 +3,7 @@
  */
 import {constants} from 'node:os';
 import type {PathnameAddress} from '../address.js';
+import {octalMode} from '../checks.js';
 import {describeHolder, printable, quoted} from '../errors.js';
 import {Loss} from '../lock.js';
 import {type AcquireOptions, checkAcquireOptions} from '../options.js';
@@ -20,6 +21,8 @@ export interface RunOptions {
 	readonly wait?: string;
 	readonly replace?: string;
 	readonly label?: string;
+	readonly lockFileMode?: string;
+	readonly reclaimForeign?: boolean;
 	readonly closeFd?: boolean;
 	readonly json?: boolean;
 }
@@ -50,11 +53,14 @@ export default async function run([address = '', ...command]: readonly string[],
 	return status;
 }
 
-function acquireOptions(address: string, {wait, replace, label, json}: RunOptions): AcquireOptions {
+function acquireOptions(address: string, options: RunOptions): AcquireOptions {
+	const {wait, replace, label, lockFileMode, reclaimForeign, json} = options;
 	return {
 		waitMs: wait === undefined ? undefined : parseDuration('wait', wait),
 		replace: replace === undefined ? undefined : {signal: signalNamed(replace)},
 		label,
+		lockFileMode: lockFileMode === undefined ? undefined : modeFrom(lockFileMode),
+		reclaimForeign,
 		onWait: holder => {
 			if (json) writeMessage(quoted({waiting: {address, holder}}));
 			else
@@ -63,6 +69,14 @@ function acquireOptions(address: string, {wait, replace, label, json}: RunOption
 				);
 		},
 	};
+}
+
+function modeFrom(text: string): number {
+	try {
+		return octalMode(text);
+	} catch (error) {
+		throw new UsageError(`--lock-file-mode: ${(error as Error).message}`);
+	}
 }
 
 /** As kill(1) reads it: `TERM`, `SIGTERM`, `term`, `15`. */

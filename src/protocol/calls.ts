@@ -12,6 +12,8 @@ export interface FileStatus {
 	readonly dev: number | bigint;
 	readonly ino: number | bigint;
 	readonly type: 'file' | 'directory' | 'socket' | 'symlink' | 'other';
+	/** Permissions, without the type. */
+	readonly mode: number;
 	readonly nlink: number;
 	readonly size: number;
 	readonly uid: number;
@@ -48,7 +50,10 @@ export interface LockSocketHolder {
 }
 
 export interface System {
-	/** `open(O_RDWR|O_NOFOLLOW|O_CLOEXEC)`, and `O_CREAT|O_EXCL` with `create`; a raw descriptor. */
+	/**
+	 * `open(O_RDWR|O_NOFOLLOW|O_CLOEXEC)`; a raw descriptor. With `create` also `O_CREAT|O_EXCL`: the file gets
+	 * this mode, whatever the umask, and if root makes it, the owner of its directory.
+	 */
 	openLockFile(path: string, create: boolean, mode: number): number;
 	/** A reference (`O_PATH`) that keeps the inode, and so its number, from being used again; `undefined` where there is no such thing. */
 	pin(path: string): number | undefined;

@@ -7,13 +7,27 @@ import type {PathnameAddress} from '../address.js';
 import {BindLockError, codeOf, printable} from '../errors.js';
 import {type Contention, call, type FileStatus, type Protocol} from './calls.js';
 import {type LockRecord, maxRecordBytes} from './record.js';
-import {cannotOpen, maxReplacements, refuseForeignContent, refuseUnlessLockFile, taken, unstable} from './refusals.js';
+import {
+	cannotOpen,
+	isForbidden,
+	maxReplacements,
+	refuseForeignContent,
+	refuseUnlessLockFile,
+	taken,
+	unstable,
+} from './refusals.js';
 import type {Patience, Queue, Waiting} from './waiting.js';
 
-/** Who takes, and how. */
-export interface Claim {
+/** Who removes what is dead. */
+export interface Remover {
 	/** Effective user id of this process. */
 	readonly uid: number;
+	/** Whether sockets of other users may be removed, too. */
+	readonly reclaimForeign: boolean;
+}
+
+/** Who takes, and how. */
+export interface Claim extends Remover {
 	/** Mode of a lock file that has to be created. */
 	readonly lockFileMode: number;
 	/** What to say of ourselves; with the descriptor of the lock file, if it is one. */
@@ -96,22 +110,33 @@ export function* close(descriptor: number): Protocol<void> {
 /** Opens without `O_CREAT` first: so we know whether we made it, and `fs.protected_regular` does not mind. */
 export function* openLockFile(
 	address: PathnameAddress,
-	mode: number,
+	{uid, lockFileMode}: Claim,
 ): Protocol<{readonly descriptor: number; readonly created: boolean}> {
 	for (let attempt = 0; attempt < maxReplacements; attempt++) {
 		try {
-			return {descriptor: yield* call('openLockFile', address.lockPath, false, mode), created: false};
+			return {descriptor: yield* call('openLockFile', address.lockPath, false, lockFileMode), created: false};
 		} catch (error) {
-			if (codeOf(error) !== 'ENOENT') throw cannotOpen(address, error);
+			if (codeOf(error) !== 'ENOENT') throw yield* explainOpening(address, uid, error);
 		}
 		try {
-			return {descriptor: yield* call('openLockFile', address.lockPath, true, mode), created: true};
+			return {descriptor: yield* call('openLockFile', address.lockPath, true, lockFileMode), created: true};
 		} catch (error) {
 			// Somebody else has made it between the two tries.
-			if (codeOf(error) !== 'EEXIST') throw cannotOpen(address, error);
+			if (codeOf(error) !== 'EEXIST') throw yield* explainOpening(address, uid, error);
 		}
 	}
 	throw unstable(address);
+}
+
+/** Why the lock file cannot be opened; if this user may not, then also whose it is. */
+function* explainOpening(address: PathnameAddress, uid: number, cause: unknown): Protocol<BindLockError> {
+	let found: FileStatus | undefined;
+	try {
+		if (isForbidden(cause)) found = yield* call('lstat', address.lockPath);
+	} catch {
+		// What may not be looked at either is explained without.
+	}
+	return cannotOpen(address, cause, uid, found);
 }
 
 /**

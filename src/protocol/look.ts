@@ -7,10 +7,18 @@ import type {AbstractAddress, PathnameAddress} from '../address.js';
 import {asBindLockError, type BindLockError, type Holder} from '../errors.js';
 import {taken as nameTaken} from './abstract.js';
 import {call, type FileStatus, type Protocol} from './calls.js';
-import {readerPatienceMs} from './lockfile.js';
+import {type Remover, readerPatienceMs} from './lockfile.js';
 import {isDead, isOurs, refuseUnlessOurSocket, whilePinned} from './pathname.js';
 import {maxRecordBytes} from './record.js';
-import {maxReplacements, refuseForeignContent, refuseUnlessLockFile, taken, unstable} from './refusals.js';
+import {
+	cannotOpen,
+	isForbidden,
+	maxReplacements,
+	refuseForeignContent,
+	refuseUnlessLockFile,
+	taken,
+	unstable,
+} from './refusals.js';
 
 export interface Seen {
 	readonly state: 'free' | 'stale' | 'held' | 'foreign' | 'blocked';
@@ -34,7 +42,7 @@ function* lookOnce(address: PathnameAddress, uid: number): Protocol<Seen | 'chan
 	try {
 		const socket = yield* call('lstat', address.path);
 		found = socket?.type ?? 'nothing';
-		lock = yield* lookAtLock(address);
+		lock = yield* lookAtLock(address, uid);
 		if (lock.held) return {state: 'held', found, ...named(lock.holder)};
 		if (lock.reason !== undefined) return {state: 'blocked', found, ...named(lock.holder), reason: lock.reason};
 		// A claim that nothing contradicts: the holder may be in a pid namespace that ours cannot see.
@@ -70,7 +78,7 @@ interface Look {
 	readonly reason?: BindLockError;
 }
 
-function* lookAtLock(address: PathnameAddress): Protocol<Look> {
+function* lookAtLock(address: PathnameAddress, uid: number): Protocol<Look> {
 	let waitedMs = 0;
 	for (let pauseMs = 1; ; pauseMs *= 2) {
 		const file = yield* call('lstat', address.lockPath);
@@ -84,7 +92,7 @@ function* lookAtLock(address: PathnameAddress): Protocol<Look> {
 		const contention = yield* call('contention', file, address.lockPath, record);
 		const {kind, holder} = contention;
 		if (kind === 'exclusive') return {held: true, ...named(holder)};
-		yield* call('checkWritable', address.lockPath);
+		yield* checkOpens(address, file, uid);
 		if (kind === 'unseen') {
 			// The kernel would show a lock of this pid namespace.
 			return {held: false, ...named(contention.elsewhere ? holder : undefined)};
@@ -98,13 +106,25 @@ function* lookAtLock(address: PathnameAddress): Protocol<Look> {
 	}
 }
 
+/** The error is that of `acquire`, which opens the file. */
+function* checkOpens(address: PathnameAddress, file: FileStatus, uid: number): Protocol<void> {
+	try {
+		yield* call('checkWritable', address.lockPath);
+	} catch (error) {
+		throw isForbidden(error) ? cannotOpen(address, error, uid, file) : error;
+	}
+}
+
 function* isStale(address: PathnameAddress, socket: FileStatus, uid: number): Protocol<boolean> {
-	if (socket.type !== 'socket') refuseUnlessOurSocket(address, socket, uid);
+	const remover = {uid, reclaimForeign: false};
+	if (socket.type !== 'socket') refuseUnlessOurSocket(address, socket, remover);
 	const dead = yield* whilePinned(address, socket, pinned => {
-		return isOurs(socket, uid) ? isDead(address, socket, pinned, true) : isOthersDead(address, socket, uid, pinned);
+		return isOurs(socket, remover)
+			? isDead(address, socket, pinned, true)
+			: isOthersDead(address, socket, remover, pinned);
 	});
 	if (dead !== true) return false;
-	refuseUnlessOurSocket(address, socket, uid, 'dead');
+	refuseUnlessOurSocket(address, socket, remover, 'dead');
 	yield* call('checkWritable', dirname(address.path));
 	return true;
 }
@@ -113,14 +133,14 @@ function* isStale(address: PathnameAddress, socket: FileStatus, uid: number): Pr
 function* isOthersDead(
 	address: PathnameAddress,
 	socket: FileStatus,
-	uid: number,
+	remover: Remover,
 	pinned: number | undefined,
 ): Protocol<boolean> {
 	try {
 		return yield* isDead(address, socket, pinned, false);
 	} catch (error) {
 		const reason = asBindLockError(address.given, error);
-		if (reason.syscall === 'connect') refuseUnlessOurSocket(address, socket, uid, reason);
+		if (reason.syscall === 'connect') refuseUnlessOurSocket(address, socket, remover, reason);
 		throw reason;
 	}
 }

@@ -6,6 +6,7 @@ import type {PathnameAddress} from '../address.js';
 import {addressInUse, BindLockError, codeOf, printable} from '../errors.js';
 import {refuseIfBound} from './bound.js';
 import {call, type FileStatus, type Protocol} from './calls.js';
+import {explainForbidden} from './forbidden.js';
 import {
 	abandon,
 	type Claim,
@@ -13,6 +14,7 @@ import {
 	type HeldLock,
 	lockOpened,
 	openLockFile,
+	type Remover,
 	sameFile,
 	writeRecord,
 } from './lockfile.js';
@@ -49,7 +51,7 @@ export function* retake(address: PathnameAddress, claim: Claim): Protocol<HeldLo
 function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): Protocol<Taken | BindLockError> {
 	const waiting = new Waiting(claim.patience);
 	for (let attempt = 0; attempt < maxReplacements; attempt++) {
-		const {descriptor, created} = yield* openLockFile(address, claim.lockFileMode);
+		const {descriptor, created} = yield* openLockFile(address, claim);
 		let remove = false;
 		let kept = false;
 		try {
@@ -58,7 +60,7 @@ function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): P
 			if (file instanceof BindLockError) return file;
 			// From here on we have the lock, and whoever waits for this inode looks whether it is still there.
 			remove = created;
-			const reclaimed = reclaims && (yield* reclaim(address, claim.uid, file.size > 0 || waiting.begun));
+			const reclaimed = reclaims && (yield* reclaim(address, claim, file.size > 0 || waiting.begun));
 			const lock = {descriptor, file};
 			yield* writeRecord(lock, claim.record(descriptor));
 			kept = true;
@@ -80,15 +82,20 @@ function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): P
  * @param crashed the last holder gave nothing back, or has ended just now
  * @returns whether there was one
  */
-export function* reclaim(address: PathnameAddress, uid: number, crashed = false): Protocol<boolean> {
+export function* reclaim(address: PathnameAddress, remover: Remover, crashed = false): Protocol<boolean> {
 	for (let attempt = 0; attempt < maxReplacements; attempt++) {
 		const found = yield* call('lstat', address.path);
 		if (found === undefined) return false;
 		// Whose it is does not matter to whoever asks whether the address is in use.
-		if (found.type === 'socket' && !isOurs(found, uid))
+		if (found.type === 'socket' && !isOurs(found, remover))
 			yield* refuseIfBound(address, () => call('bound', address.path, found));
-		refuseUnlessOurSocket(address, found, uid);
-		const outcome = yield* unlinkIfDead(address, found, crashed);
+		refuseUnlessOurSocket(address, found, remover);
+		let outcome: 'unlinked' | 'gone' | 'replaced';
+		try {
+			outcome = yield* unlinkIfDead(address, found, crashed);
+		} catch (error) {
+			throw explainForbidden(address, found, remover, error);
+		}
 		if (outcome !== 'replaced') return outcome === 'unlinked';
 	}
 	throw new BindLockError(
@@ -98,8 +105,8 @@ export function* reclaim(address: PathnameAddress, uid: number, crashed = false)
 }
 
 /** Root may remove anybody's, and in most directories only the owner may remove a socket. */
-export function isOurs(found: FileStatus, uid: number): boolean {
-	return found.uid === uid || uid === 0;
+export function isOurs(found: FileStatus, {uid, reclaimForeign}: Remover): boolean {
+	return found.uid === uid || uid === 0 || reclaimForeign;
 }
 
 /**
@@ -110,7 +117,7 @@ export function isOurs(found: FileStatus, uid: number): boolean {
 export function refuseUnlessOurSocket(
 	address: PathnameAddress,
 	found: FileStatus,
-	uid: number,
+	remover: Remover,
 	asked?: 'dead' | BindLockError,
 ): void {
 	if (found.type !== 'socket') {
@@ -120,10 +127,10 @@ export function refuseUnlessOurSocket(
 			{code: 'ENOTSOCK', address: address.given, syscall: 'bind'},
 		);
 	}
-	if (!isOurs(found, uid)) {
-		const remedy = 'that user or root has to remove it';
+	if (!isOurs(found, remover)) {
+		const remedy = 'that user or root has to remove it, or you with reclaimForeign: true (--reclaim-foreign)';
 		throw new BindLockError(
-			`Cannot reclaim the socket ${printable(address.path)}: it belongs to uid ${found.uid} and this process is uid ${uid}; ` +
+			`Cannot reclaim the socket ${printable(address.path)}: it belongs to uid ${found.uid} and this process is uid ${remover.uid}; ` +
 				(asked === 'dead' ? `no server is bound to it, and ${remedy}` : `if no server is bound to it, ${remedy}`),
 			{code: 'EPERM', address: address.given, syscall: 'unlink', cause: asked === 'dead' ? undefined : asked},
 		);

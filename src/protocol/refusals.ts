@@ -80,9 +80,28 @@ export const openRemedies: Readonly<Record<string, string>> = {
 	ENAMETOOLONG: 'the path is too long for a lock file beside it',
 };
 
-export function cannotOpen(address: PathnameAddress, cause: unknown): BindLockError {
+/** Whether this says that the user lacks a permission. */
+export function isForbidden(error: unknown): boolean {
+	return ['EACCES', 'EPERM'].includes(codeOf(error));
+}
+
+/** @param found the lock file, where it is known to be there and may not be opened */
+export function cannotOpen(address: PathnameAddress, cause: unknown, uid: number, found?: FileStatus): BindLockError {
 	const code = codeOf(cause);
-	return cannotLock(address, code, openRemedies[code] ?? code, {syscall: 'open', cause});
+	const why = (found && whyForbidden(found, uid)) ?? openRemedies[code] ?? code;
+	return cannotLock(address, code, why, {syscall: 'open', cause});
+}
+
+/** Whose file it is; `undefined` where the mode allows it, so that something else forbids it (an immutable attribute). */
+function whyForbidden({type, mode, uid: owner}: FileStatus, uid: number): string | undefined {
+	const needed = owner === uid ? 0o600 : 0o006;
+	if (type !== 'file' || (mode & needed) === needed) return undefined;
+	const whose = `it belongs to uid ${owner} and has mode ${mode.toString(8).padStart(4, '0')}, and this process is uid ${uid}`;
+	if (owner === uid) return `${whose}; chmod it to 0600`;
+	return (
+		`${whose}: have root chown it to uid ${uid}, or remove it when no server of uid ${owner} runs; ` +
+		'for servers of several users set lockFileMode: 0o666'
+	);
 }
 
 function cannotLock(

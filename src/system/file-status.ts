@@ -35,7 +35,15 @@ function isExact({dev, ino}: Stats): boolean {
 }
 
 function statusOf({dev, ino, mode, nlink, size, uid}: Stats | BigIntStats): FileStatus {
-	return {dev, ino, type: typeOf(Number(mode)), nlink: Number(nlink), size: Number(size), uid: Number(uid)};
+	return {
+		dev,
+		ino,
+		type: typeOf(Number(mode)),
+		mode: Number(mode) & 0o7777,
+		nlink: Number(nlink),
+		size: Number(size),
+		uid: Number(uid),
+	};
 }
 
 function typeOf(mode: number): FileStatus['type'] {

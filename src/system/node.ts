@@ -30,6 +30,7 @@ import {type Attempt, connectOnce, prepareConnect} from './connect.js';
 import {statusOfDescriptor, statusOfPath} from './file-status.js';
 import {loadFlock} from './flock.js';
 import {hasLock, lockContention} from './holders.js';
+import {createLockFile, openLockFile} from './lock-file.js';
 import {awaitLockSocket, bindLockSocket, closeLockSocket} from './lock-socket.js';
 import {oPath, signalProcess} from './procfs.js';
 import {awaitFlock} from './queue.js';
@@ -85,7 +86,7 @@ export class NodeSystem implements System {
 	}
 
 	openLockFile(path: string, create: boolean, mode: number): number {
-		return openSync(path, create ? lockFileFlags | constants.O_CREAT | constants.O_EXCL : lockFileFlags, mode);
+		return create ? createLockFile(path, mode) : openLockFile(path);
 	}
 
 	pin(path: string): number | undefined {
@@ -218,9 +219,3 @@ export class NodeSystem implements System {
 
 /** For records, which are shorter: a call that uses it is done with it when it returns. */
 const buffer = Buffer.allocUnsafeSlow(maxRecordBytes);
-
-/**
- * Node adds `O_CLOEXEC`. `O_NONBLOCK` and `O_NOCTTY` mean nothing to a regular file; should
- * somebody have put a device there, opening it has no effect that lasts.
- */
-const lockFileFlags = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;

@@ -14,7 +14,7 @@ export const root = '/';
 const nowhere = '/proc/self/bindlock';
 
 /** What every call finds: enough of a record to be read, and a socket that nobody is bound to. */
-const found = {dev: 0, ino: 0, nlink: 1, size: 1, uid: 0};
+const found = {dev: 0, ino: 0, mode: 0o600, nlink: 1, size: 1, uid: 0};
 
 /** Makes the system calls of a take-over where they have no effect, and answers as if they had. */
 export class Stage extends NodeSystem {

@@ -1,7 +1,7 @@
 /**
  * `bindlock status`, `list`, `wait` and `reclaim`, on real sockets.
  */
-import {chmodSync, existsSync, mkdirSync, unlinkSync, writeFileSync} from 'node:fs';
+import {chmodSync, existsSync, mkdirSync, readdirSync, unlinkSync, writeFileSync} from 'node:fs';
 import {createServer, type Server} from 'node:net';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
@@ -366,3 +366,25 @@ testUnless(noOtherUser())(
 		t.true(existsSync(address));
 	},
 );
+
+testUnless(noOtherUser())("reclaim --reclaim-foreign removes another user's dead socket, where it may", async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 'of-another');
+	makeStaleSync(address);
+	const reclaim = async (mode: number): Promise<unknown[]> => {
+		chmodSync(directory, mode);
+		const {status, stdout} = await bindlock(['reclaim', '--reclaim-foreign', '--json', address], {uid: otherUid});
+		const [{state, removed, reason} = {}] = jsonLines(stdout);
+		return [status, state, removed, (reason as {code: string} | undefined)?.code];
+	};
+	chmodSync(address, 0o755);
+	t.deepEqual(await reclaim(0o777), [75, 'blocked', false, 'EACCES'], 'it cannot be asked');
+	chmodSync(address, 0o777);
+	t.deepEqual(await reclaim(0o1777), [75, 'blocked', false, 'EPERM'], 'the directory is sticky');
+	t.true(existsSync(address));
+	t.deepEqual(await reclaim(0o777), [0, 'free', true, undefined]);
+	t.deepEqual(readdirSync(directory), []);
+	serveNaively(t, address);
+	chmodSync(address, 0o777);
+	t.deepEqual(await reclaim(0o777), [75, 'foreign', false, undefined]);
+});

@@ -1,11 +1,11 @@
 /**
  * `bindlock run`: the lock lives as long as the command, whatever becomes of bindlock.
  */
-import {chmodSync, existsSync, readFileSync, readlinkSync, writeFileSync} from 'node:fs';
+import {chmodSync, existsSync, readFileSync, readlinkSync, statSync, writeFileSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {join} from 'node:path';
 import test from 'ava';
-import {noAddon, noMounts, testUnless} from '../helpers/abilities.js';
+import {noAddon, noMounts, noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
 import {
 	bindlock,
 	cli,
@@ -110,6 +110,23 @@ test('a stale socket is removed, a served one is not', async t => {
 	t.true(existsSync(address));
 });
 
+testUnless(noOtherUser())('--lock-file-mode and --reclaim-foreign: commands of two users', async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	chmodSync(directory, 0o777);
+	const mode = ['--lock-file-mode', '0666'];
+	t.is((await bindlock(['run', address, ...mode, '--', 'true'])).status, 0);
+	t.is(statSync(`${address}.lock`).mode & 0o777, 0o666);
+	makeStaleSync(address);
+	chmodSync(address, 0o777);
+	const refused = await bindlock(['run', address, ...mode, '--', 'true'], {uid: otherUid});
+	t.is(refused.status, 71);
+	t.regex(refused.stderr, /--reclaim-foreign/);
+	t.true(existsSync(address));
+	const command = ['--reclaim-foreign', '--', 'test', '!', '-e', address];
+	t.is((await bindlock(['run', address, ...mode, ...command], {uid: otherUid})).status, 0);
+});
+
 test('a command that is not there is 127, one that cannot be executed 126, and the lock is given back', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
@@ -144,6 +161,10 @@ test('wrong command lines are 64, with a hint', async t => {
 		['run', '--close-fd=yes', address, '--', 'true'],
 		['run', '--wait=soon', address, '--', 'true'],
 		['run', '--replace=NOPE', address, '--', 'true'],
+		['run', '--lock-file-mode=rw', address, '--', 'true'],
+		['run', '--lock-file-mode=1777', address, '--', 'true'],
+		['run', '--lock-file-mode', '438', address, '--', 'true'],
+		['run', '--reclaim-foreign=1', address, '--', 'true'],
 		['run', '--label', 'x'.repeat(201), address, '--', 'true'],
 		['run', `/${'x'.repeat(200)}`, '--', 'true'],
 		['run', '', '--', 'true'],

@@ -18,6 +18,7 @@ export function pathname(given: string): PathnameAddress {
 
 export const claim: Claim = {
 	uid: ownUid(),
+	reclaimForeign: false,
 	lockFileMode: 0o600,
 	record: (fd = 0) => formatRecord(process.pid, fd, new Date().toISOString(), '"label":"test"}'),
 	patience: noPatience,

@@ -4,6 +4,7 @@ import test, {type ExecutionContext} from 'ava';
 import {acquire, BindLockError} from '../../src/index.js';
 import type {System} from '../../src/protocol/calls.js';
 import {lacking, noAddon, noFlockCommand, noMounts, noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
+import {statusOf} from '../helpers/command.js';
 import {makeStale} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
 import {type Event, start, temporaryDirectory} from '../helpers/programs.js';
@@ -57,10 +58,32 @@ maybeAsOther('the lock file may not be opened: EACCES, and nothing is changed', 
 		writeFileSync(join(directory, 's.lock'), '');
 		chmodSync(join(directory, 's.lock'), mode);
 		const before = treeOf(directory);
-		t.like(await refusedAsOther(t, join(directory, 's')), {code: 'EACCES', syscall: 'open', ours: true});
+		const refused = await refusedAsOther(t, join(directory, 's'));
+		t.like(refused, {code: 'EACCES', syscall: 'open', ours: true});
 		t.deepEqual(treeOf(directory), before);
+		const whose = `it belongs to uid 0 and has mode 0${mode.toString(8)}, and this process is uid ${otherUid}: `;
+		for (const message of [refused['message'], await reasonAsOther(join(directory, 's'))]) {
+			t.true(String(message).includes(whose), String(message));
+			t.regex(String(message), new RegExp(`chown it to uid ${otherUid}, or remove it when no server of uid 0 runs`));
+		}
 	}
 });
+
+maybeAsOther('an own lock file that may not be written says so', async t => {
+	const directory = temporaryDirectory(t);
+	chmodSync(directory, 0o777);
+	writeFileSync(join(directory, 's.lock'), '');
+	chownSync(join(directory, 's.lock'), otherUid, otherUid);
+	chmodSync(join(directory, 's.lock'), 0o400);
+	const {message} = await refusedAsOther(t, join(directory, 's'));
+	t.regex(String(message), new RegExp(`belongs to uid ${otherUid} and has mode 0400, .*; chmod it to 0600$`));
+});
+
+/** Why it is blocked, for `status` of another user. */
+async function reasonAsOther(address: string): Promise<string | undefined> {
+	const {reason} = (await statusOf(address, {uid: otherUid})) as {reason?: {message: string}};
+	return reason?.message;
+}
 
 const maybeMounted = testUnless(noMounts());
 

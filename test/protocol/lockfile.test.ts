@@ -154,14 +154,14 @@ test.serial('removeLockFile removes it, but not a file that is there by now inst
 	);
 });
 
-test.serial('lockFileMode, less the umask, is the mode of a lock file that is made', async t => {
+test.serial('lockFileMode is the mode of a lock file that is made, whatever the umask', async t => {
 	const directory = temporaryDirectory(t);
 	const umask = process.umask(0o022);
 	t.teardown(() => process.umask(umask));
 	for (const [options, expected] of [
 		[{}, 0o600],
-		[{lockFileMode: 0o666}, 0o644],
-		[{lockFileMode: 0o660}, 0o640],
+		[{lockFileMode: 0o666}, 0o666],
+		[{lockFileMode: 0o660}, 0o660],
 		[{lockFileMode: 0o400}, 0o400],
 	] as const) {
 		const address = join(directory, expected.toString(8));
@@ -172,7 +172,7 @@ test.serial('lockFileMode, less the umask, is the mode of a lock file that is ma
 	process.umask(0o077);
 	const address = join(directory, 'private');
 	const lock = await acquire(address, {lockFileMode: 0o666});
-	t.is(statSync(`${address}.lock`).mode & 0o7777, 0o600);
+	t.is(statSync(`${address}.lock`).mode & 0o7777, 0o666);
 	await lock.release();
 });
 

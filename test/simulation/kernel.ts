@@ -166,7 +166,7 @@ export class Kernel {
 
 	status(ino: number): FileStatus {
 		const {type, nlink, content} = this.inode(ino);
-		return {dev: 1, ino, type, nlink, size: Buffer.byteLength(content), uid: 0};
+		return {dev: 1, ino, type, mode: 0o600, nlink, size: Buffer.byteLength(content), uid: 0};
 	}
 
 	contention(ino: number): Contention {

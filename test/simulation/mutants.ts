@@ -66,7 +66,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
 		parts: {
 			...shipped,
 			*take(claim) {
-				yield* reclaim(address, 0);
+				yield* reclaim(address, claim);
 				return yield* shipped.take(claim);
 			},
 		},

@@ -28,7 +28,13 @@ export const abstractAddress: AbstractAddress = {
 /** One for all: nobody compares the pid, and equal records keep equal states equal. */
 export const record = '7\n';
 export const noPatience: Patience = {began: 0, waitMs: 0, onWait: undefined, replace: undefined};
-export const claim: Claim = {uid: 0, lockFileMode: 0o600, record: () => record, patience: noPatience};
+export const claim: Claim = {
+	uid: 0,
+	reclaimForeign: false,
+	lockFileMode: 0o600,
+	record: () => record,
+	patience: noPatience,
+};
 
 /** How an option for waiting reads as patience. */
 export function patient(claimed: Claim, {waits}: WaitOptions): Claim {

@@ -52,6 +52,7 @@ export async function options(server: Server, signal: AbortSignal): Promise<void
 		backend: 'lease',
 		removeLockFile: true,
 		lockFileMode: 0o600,
+		reclaimForeign: true,
 		backlog: 1,
 		readableAll: true,
 		writableAll: true,
