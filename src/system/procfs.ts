@@ -186,7 +186,11 @@ export function namesIn(directory: string): string[] {
 
 /** That we cannot look says nothing about who is there: a probe that has no descriptor left must not find nobody (R8). */
 function throwTrouble(error: unknown): void {
-	if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(codeOf(error))) throw error;
+	if (isTrouble(error)) throw error;
+}
+
+export function isTrouble(error: unknown): boolean {
+	return ['EMFILE', 'ENFILE', 'ENOMEM'].includes(codeOf(error));
 }
 
 export function linkOrUndefined(path: string): string | undefined {
