@@ -31,7 +31,7 @@ import {statusOfDescriptor, statusOfPath} from './file-status.js';
 import {loadFlock} from './flock.js';
 import {hasLock, lockContention} from './holders.js';
 import {awaitLockSocket, bindLockSocket, closeLockSocket} from './lock-socket.js';
-import {oPath, signalProcess} from './procfs.js';
+import {oPath, type Process, signalProcess} from './procfs.js';
 import {awaitFlock} from './queue.js';
 import {boundTo, boundToAbstract, hasLockSocket, lockSocketHolder} from './sockets.js';
 import {wakeable} from './timers.js';
@@ -73,6 +73,7 @@ export class NodeSystem implements System {
 	readonly #signal: AbortSignal | undefined;
 	readonly #own: number | undefined;
 	#attempt: Attempt | undefined;
+	#signalled: Process | undefined;
 
 	/**
 	 * @param signal ends the calls that wait, by rejecting with its reason
@@ -203,11 +204,18 @@ export class NodeSystem implements System {
 	}
 
 	signalHolder(file: FileStatus, lockPath: string, holder: Holder, signal: NodeJS.Signals): boolean {
-		return signalProcess(holder, signal, () => hasLock(holder.pid, file, lockPath));
+		return this.#send(holder, signal, () => hasLock(holder.pid, file, lockPath));
 	}
 
 	signalLockSocketHolder(name: string, holder: Holder, signal: NodeJS.Signals): boolean {
-		return signalProcess(holder, signal, () => hasLockSocket(holder.pid, name));
+		return this.#send(holder, signal, () => hasLockSocket(holder.pid, name));
+	}
+
+	/** A second signal goes to the process that got the first one, and to no other that has its pid by then. */
+	#send({pid}: Holder, signal: NodeJS.Signals, holds: () => boolean): boolean {
+		const sent = signalProcess(pid, signal, holds, this.#signalled);
+		this.#signalled = sent ?? this.#signalled;
+		return sent !== undefined;
 	}
 
 	pause(milliseconds: number): Promise<void> {
