@@ -7,13 +7,13 @@ import {basename} from 'node:path';
 import {codeOf, type Holder} from '../errors.js';
 import type {Contention, FileStatus} from '../protocol/calls.js';
 import type {LockRecord} from '../protocol/record.js';
+import {hasFlock, isOfAnother, type Lock, locksOf, type Mode} from './kernel-locks.js';
 import {
 	allProcesses,
 	confirmed,
 	describeProcess,
 	descriptorsOf,
 	initialPidNamespace,
-	leadsTo,
 	namespaceOf,
 	type Possession,
 	processOf,
@@ -26,18 +26,18 @@ import {
  * only for those that this does not name it searches the processes.
  */
 export function lockContention(file: FileStatus, lockPath: string, record: LockRecord | undefined): Contention {
-	const recorded = recordedHolder(file, record);
+	const recorded = recordedHolder(file, lockPath, record);
 	if (recorded !== undefined) return contention('exclusive', recorded);
-	const locks = locksOf(file);
+	const locks = locksOf(file, lockPath);
 	const writers = locks.filter(lock => lock.mode === 'WRITE');
 	const seen = writers.length > 0 ? confirmedHolder(file, lockPath, writers, 'WRITE') : undefined;
 	// A flock(1) on the descriptor of a waiter that gave up: granted the lock in its last moment, and gone in the next.
 	if (seen !== undefined && takesForOthers(seen.pid)) return contention('unseen', seen);
 	if (seen !== undefined) return contention('exclusive', withRecord(seen, record));
 	const holder = claimedHolder(record);
-	// Some filesystems show programs another device number than /proc/locks: then only a confirmed holder counts.
-	if (writers.some(lock => lock.sameDevice)) return contention('exclusive', holder);
-	const readers = locks.filter(lock => lock.mode === 'READ' && lock.sameDevice);
+	const isOurs = (lock: Lock): boolean => lock.isCertain || !isOfAnother(lock, file, lockPath);
+	if (writers.some(isOurs)) return contention('exclusive', holder);
+	const readers = locks.filter(lock => lock.mode === 'READ' && isOurs(lock));
 	if (readers.length > 0) return contention('shared', confirmedHolder(file, lockPath, readers, 'READ'));
 	const hidden = seesAllLocks() ? undefined : confirmedIn(allProcesses(), file, lockPath, 'WRITE');
 	if (hidden !== undefined && !takesForOthers(hidden.pid)) {
@@ -59,68 +59,16 @@ function seesAllLocks(): boolean {
 	return namespaceOf('pid') === initialPidNamespace && existsSync('/proc/locks');
 }
 
-/** As the kernel calls exclusive and shared. */
-type Mode = 'WRITE' | 'READ';
-
-interface Lock {
-	readonly mode: Mode;
-	/**
-	 * Who took it, which says nothing about who has it: a flock(1) exits and leaves the lock to its shell, and the pid
-	 * may be another process's by now.
-	 */
-	readonly pid: number;
-	readonly sameDevice: boolean;
-}
-
-/** The flocks of a file in /proc/locks, which hides those of other pid namespaces. */
-function locksOf(file: FileStatus): Lock[] {
-	const found: Lock[] = [];
-	const pattern = new RegExp(`^\\d+: FLOCK +\\S+ +(READ|WRITE) +(-?\\d+) ([\\da-f]+:[\\da-f]+):${file.ino} `, 'gm');
-	for (const [, mode, pid, device] of (readProc('/proc/locks', true) ?? '').matchAll(pattern)) {
-		found.push({mode: mode as Mode, pid: Number(pid), sameDevice: device === deviceOf(file)});
-	}
-	return found;
-}
-
-/** `major:minor` as /proc/locks prints it. Kept, because a process asks about one or two filesystems. */
-function deviceOf({dev}: FileStatus): string {
-	if (dev !== lastDevice?.dev) lastDevice = {dev, text: formatDevice(BigInt(dev))};
-	return lastDevice.text;
-}
-
-let lastDevice: {readonly dev: FileStatus['dev']; readonly text: string} | undefined;
-
-/** From the number that stat gives (`makedev(3)`). */
-function formatDevice(dev: bigint): string {
-	const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn);
-	const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn);
-	return `${hex(major)}:${hex(minor)}`;
-}
-
-function hex(number: bigint): string {
-	return number.toString(16).padStart(2, '0');
-}
-
-/** Whether that descriptor of that process has such a flock of this file, now. */
-function hasFlock(pid: number, fd: number, file: FileStatus, mode: Mode): boolean {
-	const lock = /^lock:.*\bFLOCK +\S+ +(READ|WRITE) +\S+ (\S+:\S+:\d+) /m.exec(
-		readProc(`/proc/${pid}/fdinfo/${fd}`) ?? '',
-	);
-	if (lock?.[1] !== mode) return false;
-	// Where the two device numbers differ (btrfs, overlay) the descriptor itself has to be asked.
-	return lock[2] === `${deviceOf(file)}:${file.ino}` || leadsTo(`/proc/${pid}/fd/${fd}`, file);
-}
-
 /** Whether a process has an exclusive flock of this file by any of its descriptors, now. */
 export function hasLock(pid: number, file: FileStatus, lockPath: string): boolean {
 	return confirmedIn([pid], file, lockPath, 'WRITE') !== undefined;
 }
 
 /** Where the record says, the descriptor has the lock. */
-function recordedHolder(file: FileStatus, record: LockRecord | undefined): Holder | undefined {
+function recordedHolder(file: FileStatus, lockPath: string, record: LockRecord | undefined): Holder | undefined {
 	if (record?.fd === undefined) return undefined;
 	const process = processOf(record.pid);
-	if (!hasFlock(record.pid, record.fd, file, 'WRITE')) return undefined;
+	if (!hasFlock(record.pid, record.fd, file, lockPath, 'WRITE')) return undefined;
 	return labelled(confirmed(process, sinceOf(record)), record);
 }
 
@@ -136,7 +84,7 @@ function confirmedIn(pids: readonly number[], file: FileStatus, lockPath: string
 	const name = `/${basename(lockPath)}`;
 	let taker: Possession | undefined;
 	for (const found of descriptorsOf(pids, target => target.endsWith(name))) {
-		if (!hasFlock(found.pid, found.fd, file, mode)) continue;
+		if (!hasFlock(found.pid, found.fd, file, lockPath, mode)) continue;
 		if (!takesForOthers(found.pid)) return found;
 		taker = found;
 	}

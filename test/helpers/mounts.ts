@@ -1,11 +1,12 @@
 /**
- * Filesystems that do not answer.
+ * Filesystems of other kinds than the one of temporary files.
  */
-import {spawnSync} from 'node:child_process';
-import {existsSync, mkdirSync, readFileSync} from 'node:fs';
+import {execFileSync, spawnSync} from 'node:child_process';
+import {chmodSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
 import {lacking} from './abilities.js';
-import {notRoot, type Program, startCommand, until} from './programs.js';
+import {notRoot, type Program, startCommand, temporaryDirectory, until} from './programs.js';
 
 export function noFuse(): string | undefined {
 	return notRoot ?? lacking('bindfs') ?? (existsSync('/dev/fuse') ? undefined : 'needs /dev/fuse');
@@ -25,4 +26,27 @@ export async function mountByFuse(t: ExecutionContext, directory: string, at: st
 	});
 	await until(() => readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${at} `), `a mount at ${at}`);
 	return program;
+}
+
+export function noBtrfs(): string | undefined {
+	return (
+		notRoot ??
+		lacking('mkfs.btrfs') ??
+		lacking('btrfs') ??
+		(existsSync('/dev/loop-control') ? undefined : 'needs loop devices')
+	);
+}
+
+/** A btrfs of its own, in a file; unmounted after the test. */
+export function mountBtrfs(t: ExecutionContext): string {
+	const directory = temporaryDirectory(t);
+	const [image, at] = [join(directory, 'image'), join(directory, 'at')];
+	writeFileSync(image, '');
+	truncateSync(image, 2 ** 28);
+	mkdirSync(at);
+	chmodSync(directory, 0o755);
+	execFileSync('mkfs.btrfs', ['--quiet', image]);
+	execFileSync('mount', ['-o', 'loop', image, at]);
+	t.teardown(() => spawnSync('umount', ['-l', at]));
+	return at;
 }
