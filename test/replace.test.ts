@@ -2,14 +2,14 @@
  * Taking over on purpose: the holder is asked to go, and only the holder.
  */
 import {once} from 'node:events';
-import {chmodSync, writeFileSync} from 'node:fs';
+import {chmodSync, readFileSync, writeFileSync} from 'node:fs';
 import {request} from 'node:http';
 import {createServer} from 'node:net';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire} from '../src/index.js';
-import {noAddon, noOtherUser, noPidNamespaces, otherUid, testUnless} from './helpers/abilities.js';
-import {start, temporaryDirectory} from './helpers/programs.js';
+import {noOtherUser, noPidNamespaces, noPython, otherUid, python, testUnless} from './helpers/abilities.js';
+import {start, startCommand, temporaryDirectory} from './helpers/programs.js';
 
 const kinds: Readonly<Record<string, (t: ExecutionContext) => {native: string; argument: string}>> = {
 	pathname(t) {
@@ -134,22 +134,55 @@ for (const [kind, addressOf] of Object.entries(kinds)) {
 	);
 }
 
-// Of a flock(1) that took the lock and exited the kernel tells nobody whose it is.
-testUnless(noOtherUser(), noAddon())('a holder that does not let us look, but may be signalled, is', async t => {
+testUnless(noOtherUser())('a holder that does not let its own user look is signalled by root only', async t => {
 	const {native} = kinds['pathname']?.(t) ?? {native: ''};
 	chmodSync(join(native, '..'), 0o777);
-	const options = {uid: otherUid};
 	// Having changed its user it is not "dumpable", and shows nobody but root what it has open.
-	const holder = start(t, 'holder', ['acquire', native], {env: {OTHER_UID: String(otherUid), BINDLOCK_FLOCK: 'addon'}});
+	const holder = start(t, 'holder', ['acquire', native], {env: {OTHER_UID: String(otherUid)}});
 	await holder.expect('held');
 	chmodSync(`${native}.lock`, 0o666);
 	holder.send('setuid');
 	await holder.expect('setuid');
-	const successor = start(t, 'waiter', [native, '{"replace":{"timeoutMs":10000}}'], options);
-	t.like(await successor.expect('waiting'), {holder: {pid: holder.pid}});
-	await successor.expect('held');
+	const refused = await start(t, 'holder', ['acquire', native, '{"replace":{}}'], {uid: otherUid}).expect('refused');
+	t.like(refused, {code: 'ERR_HOLDER_UNVERIFIED', holder: {pid: holder.pid, verifiedBy: 'claim'}});
+	await using _lock = await acquire(native, {replace: {timeoutMs: 10_000}});
 	t.is((await holder.exited).signal, 'SIGTERM');
 });
+
+testUnless(noOtherUser(), noPython())(
+	'who took the lock and has it no more is a bystander, whatever the record says, and is not signalled',
+	async t => {
+		const {native} = kinds['pathname']?.(t) ?? {native: ''};
+		chmodSync(join(native, '..'), 0o777);
+		// As if a process that has never seen the lock had got the pid of the one that took it and exited.
+		const script = `
+import fcntl, os, sys
+lock = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR, 0o666)
+os.fchmod(lock, 0o666)
+ready, tell = os.pipe()
+taker = os.fork()
+if taker == 0:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os.close(lock)
+    os.setuid(int(sys.argv[2]))
+    os.write(tell, b'x')
+    sys.stdin.read()
+    os._exit(0)
+os.read(ready, 1)
+os.pwrite(lock, b'%d\\n{"bindlock":1,"pid":%d,"uid":%s}\\n' % (taker, taker, sys.argv[2].encode()), 0)
+print(taker, flush=True)
+print('ended by', os.waitstatus_to_exitcode(os.waitpid(taker, 0)[1]), flush=True)
+`;
+		const program = startCommand(t, python, ['-c', script, `${native}.lock`, String(otherUid)]);
+		const taker = Number((await program.expect('line'))['line']);
+		t.regex(readFileSync('/proc/locks', 'utf8'), new RegExp(`FLOCK +ADVISORY +WRITE ${taker} `));
+		const options = '{"replace":{"signal":"SIGKILL","timeoutMs":100}}';
+		const refused = await start(t, 'holder', ['acquire', native, options], {uid: otherUid}).expect('refused');
+		t.like(refused, {code: 'ERR_HOLDER_UNVERIFIED', holder: {pid: taker, verifiedBy: 'claim'}});
+		program.end();
+		t.is((await program.expect('line'))['line'], 'ended by 0');
+	},
+);
 
 test('who has occupied an abstract name without being bindlock is not asked to go', async t => {
 	const {native} = kinds['abstract']?.(t) ?? {native: ''};

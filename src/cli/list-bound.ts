@@ -5,7 +5,7 @@ import type {Holder} from '../errors.js';
 import {inspect} from '../inspect.js';
 import {lockOf} from '../system/locks.js';
 import {describeProcess} from '../system/procfs.js';
-import {padded} from '../system/sockets.js';
+import {ownerOf, padded} from '../system/sockets.js';
 import {type BoundSocket, fileAt} from '../system/table.js';
 import {parseArgument} from './addresses.js';
 import type {Entry} from './list-left.js';
@@ -45,7 +45,7 @@ async function nameEntry(socket: BoundSocket, lock: BoundSocket | undefined): Pr
 	const address = `@${nameOf(socket)}`;
 	if (lock === undefined) return {address, state: 'foreign', socket, processes};
 	if (socket.networkNamespace !== undefined)
-		return {address, state: 'held', socket, processes, holder: processesOf(lock)[0]};
+		return {address, state: 'held', socket, processes, holder: ownerOf(lock, lock.pids[0])};
 	const {state, holder, reason} = await inspect(`unix:${address}`);
 	const shown = state === 'free' || state === 'stale' ? 'foreign' : state;
 	return {address, state: shown, socket, processes, holder, reason: reasonJson(reason)};

@@ -105,7 +105,10 @@ export interface System {
 	awaitFlock(descriptor: number, deadline: number): Promise<boolean> | boolean;
 	/** Waits until whoever is bound to the abstract lock name closes it. `false`: the deadline is past. */
 	awaitLockSocket(name: string, deadline: number): Promise<boolean> | boolean;
-	/** Sends the signal if that very process still has the lock; `false` if it has not. */
+	/**
+	 * Sends the signal if the process still has the lock; `false` if it has not. After a first signal only that very
+	 * process gets a second one, and not another with its pid.
+	 */
 	signalHolder(file: FileStatus, lockPath: string, holder: Holder, signal: NodeJS.Signals): boolean;
 	/** The same for an abstract lock name. */
 	signalLockSocketHolder(name: string, holder: Holder, signal: NodeJS.Signals): boolean;

@@ -7,15 +7,16 @@ import {basename} from 'node:path';
 import {codeOf, type Holder} from '../errors.js';
 import type {Contention, FileStatus} from '../protocol/calls.js';
 import type {LockRecord} from '../protocol/record.js';
+import {hasFlock, isOfAnother, type Lock, locksOf, type Mode} from './kernel-locks.js';
 import {
 	allProcesses,
-	confirmation,
+	confirmed,
 	describeProcess,
 	descriptorsOf,
 	initialPidNamespace,
-	isHidden,
-	leadsTo,
 	namespaceOf,
+	type Possession,
+	processOf,
 	readProc,
 } from './procfs.js';
 
@@ -25,23 +26,22 @@ import {
  * only for those that this does not name it searches the processes.
  */
 export function lockContention(file: FileStatus, lockPath: string, record: LockRecord | undefined): Contention {
-	if (record?.fd !== undefined && hasFlock(record.pid, record.fd, file, 'WRITE')) {
-		return contention('exclusive', labelled(describeProcess(record.pid, sinceOf(record)), record));
-	}
-	const locks = locksOf(file);
+	const recorded = recordedHolder(file, lockPath, record);
+	if (recorded !== undefined) return contention('exclusive', recorded);
+	const locks = locksOf(file, lockPath);
 	const writers = locks.filter(lock => lock.mode === 'WRITE');
-	const confirmed = writers.length > 0 ? confirmedHolder(file, lockPath, writers, 'WRITE') : undefined;
+	const seen = writers.length > 0 ? confirmedHolder(file, lockPath, writers, 'WRITE') : undefined;
 	// A flock(1) on the descriptor of a waiter that gave up: granted the lock in its last moment, and gone in the next.
-	if (confirmed !== undefined && takesForOthers(confirmed.pid)) return contention('unseen', confirmed);
-	if (confirmed !== undefined) return contention('exclusive', withRecord(confirmed, record));
-	const holder = claimedHolder(record, writers);
-	// Some filesystems show programs another device number than /proc/locks: then only a confirmed holder counts.
-	if (writers.some(lock => lock.sameDevice)) return contention('exclusive', holder);
-	const readers = locks.filter(lock => lock.mode === 'READ' && lock.sameDevice);
+	if (seen !== undefined && takesForOthers(seen.pid)) return contention('unseen', seen);
+	if (seen !== undefined) return contention('exclusive', withRecord(seen, record));
+	const holder = claimedHolder(record);
+	const isOurs = (lock: Lock): boolean => lock.isCertain || !isOfAnother(lock, file, lockPath);
+	if (writers.some(isOurs)) return contention('exclusive', holder);
+	const readers = locks.filter(lock => lock.mode === 'READ' && isOurs(lock));
 	if (readers.length > 0) return contention('shared', confirmedHolder(file, lockPath, readers, 'READ'));
 	const hidden = seesAllLocks() ? undefined : confirmedIn(allProcesses(), file, lockPath, 'WRITE');
-	if (hidden !== undefined && !takesForOthers(hidden)) {
-		return contention('exclusive', withRecord(describeProcess(hidden), record));
+	if (hidden !== undefined && !takesForOthers(hidden.pid)) {
+		return contention('exclusive', withRecord(confirmed(hidden), record));
 	}
 	const unseen = contention('unseen', holder);
 	const elsewhere = showsNothing()
@@ -59,77 +59,34 @@ function seesAllLocks(): boolean {
 	return namespaceOf('pid') === initialPidNamespace && existsSync('/proc/locks');
 }
 
-/** As the kernel calls exclusive and shared. */
-type Mode = 'WRITE' | 'READ';
-
-interface Lock {
-	readonly mode: Mode;
-	/** Who took it; maybe a flock(1) that has exited since and left the lock to its shell. */
-	readonly pid: number;
-	readonly sameDevice: boolean;
-}
-
-/** The flocks of a file in /proc/locks, which hides those of other pid namespaces. */
-function locksOf(file: FileStatus): Lock[] {
-	const found: Lock[] = [];
-	const pattern = new RegExp(`^\\d+: FLOCK +\\S+ +(READ|WRITE) +(-?\\d+) ([\\da-f]+:[\\da-f]+):${file.ino} `, 'gm');
-	for (const [, mode, pid, device] of (readProc('/proc/locks', true) ?? '').matchAll(pattern)) {
-		found.push({mode: mode as Mode, pid: Number(pid), sameDevice: device === deviceOf(file)});
-	}
-	return found;
-}
-
-/** `major:minor` as /proc/locks prints it. Kept, because a process asks about one or two filesystems. */
-function deviceOf({dev}: FileStatus): string {
-	if (dev !== lastDevice?.dev) lastDevice = {dev, text: formatDevice(BigInt(dev))};
-	return lastDevice.text;
-}
-
-let lastDevice: {readonly dev: FileStatus['dev']; readonly text: string} | undefined;
-
-/** From the number that stat gives (`makedev(3)`). */
-function formatDevice(dev: bigint): string {
-	const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn);
-	const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn);
-	return `${hex(major)}:${hex(minor)}`;
-}
-
-function hex(number: bigint): string {
-	return number.toString(16).padStart(2, '0');
-}
-
-/** Whether that descriptor of that process has such a flock of this file, now. */
-function hasFlock(pid: number, fd: number, file: FileStatus, mode: Mode): boolean {
-	const lock = /^lock:.*\bFLOCK +\S+ +(READ|WRITE) +\S+ (\S+:\S+:\d+) /m.exec(
-		readProc(`/proc/${pid}/fdinfo/${fd}`) ?? '',
-	);
-	if (lock?.[1] !== mode) return false;
-	// Where the two device numbers differ (btrfs, overlay) the descriptor itself has to be asked.
-	return lock[2] === `${deviceOf(file)}:${file.ino}` || leadsTo(`/proc/${pid}/fd/${fd}`, file);
-}
-
 /** Whether a process has an exclusive flock of this file by any of its descriptors, now. */
 export function hasLock(pid: number, file: FileStatus, lockPath: string): boolean {
-	if (confirmedIn([pid], file, lockPath, 'WRITE') !== undefined) return true;
-	const took = (lock: Lock): boolean => lock.mode === 'WRITE' && lock.sameDevice && lock.pid === pid;
-	return isHidden(pid) && locksOf(file).some(took);
+	return confirmedIn([pid], file, lockPath, 'WRITE') !== undefined;
+}
+
+/** Where the record says, the descriptor has the lock. */
+function recordedHolder(file: FileStatus, lockPath: string, record: LockRecord | undefined): Holder | undefined {
+	if (record?.fd === undefined) return undefined;
+	const process = processOf(record.pid);
+	if (!hasFlock(record.pid, record.fd, file, lockPath, 'WRITE')) return undefined;
+	return labelled(confirmed(process, sinceOf(record)), record);
 }
 
 /** Who took it, if that process still has it; else whoever has the descriptor now. */
 function confirmedHolder(file: FileStatus, lockPath: string, locks: readonly Lock[], mode: Mode): Holder | undefined {
 	const takers = locks.map(lock => lock.pid);
-	const pid = confirmedIn(takers, file, lockPath, mode) ?? confirmedIn(allProcesses(), file, lockPath, mode);
-	return pid === undefined ? undefined : describeProcess(pid);
+	const found = confirmedIn(takers, file, lockPath, mode) ?? confirmedIn(allProcesses(), file, lockPath, mode);
+	return found === undefined ? undefined : confirmed(found);
 }
 
 /** Which of the processes has it; a flock(1) that takes it for another process only if nobody else does. */
-function confirmedIn(pids: readonly number[], file: FileStatus, lockPath: string, mode: Mode): number | undefined {
+function confirmedIn(pids: readonly number[], file: FileStatus, lockPath: string, mode: Mode): Possession | undefined {
 	const name = `/${basename(lockPath)}`;
-	let taker: number | undefined;
-	for (const {pid, fd} of descriptorsOf(pids, target => target.endsWith(name))) {
-		if (!hasFlock(pid, fd, file, mode)) continue;
-		if (!takesForOthers(pid)) return pid;
-		taker = pid;
+	let taker: Possession | undefined;
+	for (const found of descriptorsOf(pids, target => target.endsWith(name))) {
+		if (!hasFlock(found.pid, found.fd, file, lockPath, mode)) continue;
+		if (!takesForOthers(found.pid)) return found;
+		taker = found;
 	}
 	return taker;
 }
@@ -143,7 +100,7 @@ export function takesForOthers(pid: number): boolean {
 }
 
 /** The holder by its own account, unless we can see that its account is out of date. */
-export function claimedHolder(record: LockRecord | undefined, locks: readonly Lock[]): Holder | undefined {
+export function claimedHolder(record: LockRecord | undefined): Holder | undefined {
 	if (record === undefined) return undefined;
 	const elsewhere = isElsewhere(record);
 	const host = record.host === undefined || record.host === hostname() ? undefined : record.host;
@@ -154,8 +111,7 @@ export function claimedHolder(record: LockRecord | undefined, locks: readonly Lo
 		uid: record.uid ?? seen?.uid ?? -1,
 		command: record.command ?? seen?.command ?? '',
 		since: sinceOf(record),
-		// We may not look into that process, but /proc/locks has the same pid.
-		verifiedBy: locks.some(lock => lock.sameDevice && lock.pid === record.pid) ? confirmation() : 'claim',
+		verifiedBy: 'claim',
 		...(host === undefined ? {} : {host}),
 	};
 	return withRecord(claim, record);

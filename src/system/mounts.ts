@@ -2,7 +2,7 @@
  * The mounts of a process, as /proc/<pid>/mountinfo lists them (`proc_pid_mountinfo(5)`): that is read without touching
  * any of the filesystems, so it cannot hang where one of them does.
  */
-import {closeSync, openSync, statfsSync} from 'node:fs';
+import {closeSync, constants, openSync, statfsSync} from 'node:fs';
 import {oPath, readProc} from './procfs.js';
 
 export interface Mount {
@@ -69,7 +69,7 @@ export interface Filesystem {
 
 /** @throws what the system call says of a directory that is not there */
 export function filesystemOf(directory: string): Filesystem {
-	const mount = mountOfDirectory(directory);
+	const mount = mountOfPath(directory, 0);
 	if (mount !== undefined) {
 		return {type: mount.type, mountPoint: mount.mountPoint, readOnly: mount.options.includes('ro')};
 	}
@@ -77,9 +77,18 @@ export function filesystemOf(directory: string): Filesystem {
 	return {type: magics[magic] ?? `0x${magic.toString(16)}`, readOnly: false};
 }
 
-function mountOfDirectory(directory: string): Mount | undefined {
+/**
+ * The mount that a file is on; a symbolic link is not followed.
+ *
+ * @throws what the system call says of a file that is not there
+ */
+export function mountOfFile(path: string): Mount | undefined {
+	return mountOfPath(path, constants.O_NOFOLLOW);
+}
+
+function mountOfPath(path: string, flags: number): Mount | undefined {
 	if (oPath === undefined) return undefined;
-	const descriptor = openSync(directory, oPath);
+	const descriptor = openSync(path, oPath | flags);
 	try {
 		return mountOfDescriptor(descriptor);
 	} finally {

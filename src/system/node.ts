@@ -32,7 +32,7 @@ import {loadFlock} from './flock.js';
 import {hasLock, lockContention} from './holders.js';
 import {createLockFile, openLockFile} from './lock-file.js';
 import {awaitLockSocket, bindLockSocket, closeLockSocket} from './lock-socket.js';
-import {oPath, signalProcess} from './procfs.js';
+import {oPath, type Process, signalProcess} from './procfs.js';
 import {awaitFlock} from './queue.js';
 import {boundTo, boundToAbstract, hasLockSocket, lockSocketHolder} from './sockets.js';
 import {wakeable} from './timers.js';
@@ -74,6 +74,7 @@ export class NodeSystem implements System {
 	readonly #signal: AbortSignal | undefined;
 	readonly #own: number | undefined;
 	#attempt: Attempt | undefined;
+	#signalled: Process | undefined;
 
 	/**
 	 * @param signal ends the calls that wait, by rejecting with its reason
@@ -204,11 +205,18 @@ export class NodeSystem implements System {
 	}
 
 	signalHolder(file: FileStatus, lockPath: string, holder: Holder, signal: NodeJS.Signals): boolean {
-		return signalProcess(holder, signal, () => hasLock(holder.pid, file, lockPath));
+		return this.#send(holder, signal, () => hasLock(holder.pid, file, lockPath));
 	}
 
 	signalLockSocketHolder(name: string, holder: Holder, signal: NodeJS.Signals): boolean {
-		return signalProcess(holder, signal, () => hasLockSocket(holder.pid, name));
+		return this.#send(holder, signal, () => hasLockSocket(holder.pid, name));
+	}
+
+	/** A second signal goes to the process that got the first one, and to no other that has its pid by then. */
+	#send({pid}: Holder, signal: NodeJS.Signals, holds: () => boolean): boolean {
+		const sent = signalProcess(pid, signal, holds, this.#signalled);
+		this.#signalled = sent ?? this.#signalled;
+		return sent !== undefined;
 	}
 
 	pause(milliseconds: number): Promise<void> {

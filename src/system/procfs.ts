@@ -2,7 +2,7 @@
  * What /proc tells about processes: who they are, and what they have open. Everything here is a
  * look; nothing is touched. A process that is gone, or that we may not look into, is `undefined`.
  */
-import {accessSync, closeSync, constants, openSync, readdirSync, readlinkSync, readSync, statSync} from 'node:fs';
+import {closeSync, openSync, readdirSync, readlinkSync, readSync, statSync} from 'node:fs';
 import {programAndScript} from '../command-line.js';
 import {codeOf, type Holder} from '../errors.js';
 import type {FileStatus} from '../protocol/calls.js';
@@ -36,7 +36,25 @@ const buffer = Buffer.allocUnsafeSlow(65_536);
 /** To open it is a reference to a file that opens nothing. Linux only, and not named by Node. */
 export const oPath: number | undefined = process.platform === 'linux' ? 0o10000000 : undefined;
 
-/** The process as a holder that the kernel has confirmed. */
+/** A process, by when it started: its pid is another's when it is gone. */
+export interface Process {
+	readonly pid: number;
+	readonly start: string | undefined;
+}
+
+/**
+ * The process as a holder that the kernel has confirmed.
+ *
+ * @param found with its start read before what it has was looked at
+ * @returns `undefined` if its pid is another's by now
+ */
+export function confirmed({pid, start}: Process, since?: Date): Holder | undefined {
+	const holder = describeProcess(pid, since);
+	if (holder === undefined || start === undefined || startTicks(pid) !== start) return undefined;
+	return {...holder, verifiedBy: confirmation()};
+}
+
+/** The process as it is, which confirms nothing about what it has. */
 export function describeProcess(pid: number, since?: Date): Holder | undefined {
 	const command = readProc(`/proc/${pid}/cmdline`, false, 'utf8');
 	const uid = ownerOf(pid);
@@ -46,59 +64,67 @@ export function describeProcess(pid: number, since?: Date): Holder | undefined {
 		uid,
 		command: programAndScript(command.replace(/\0+$/, '').split('\0')),
 		since: since ?? startOf(pid),
-		verifiedBy: confirmation(),
+		verifiedBy: 'claim',
 	};
 }
 
 /** What /proc says of a pid confirms nothing where it means pids of another namespace, as after `unshare --pid` alone. */
-export function confirmation(): Holder['verifiedBy'] {
+function confirmation(): Holder['verifiedBy'] {
 	ownPids ??= linkOrUndefined('/proc/self') === String(process.pid);
 	return ownPids ? 'kernel' : 'claim';
 }
 
 let ownPids: boolean | undefined;
 
-/** Whether the process does not let us look what it has open, as one that has changed its user. */
-export function isHidden(pid: number): boolean {
-	try {
-		accessSync(`/proc/${pid}/fd`, constants.R_OK);
-		return false;
-	} catch (error) {
-		return codeOf(error) === 'EACCES';
-	}
-}
-
 /**
- * Sends a signal to a process that is still the one that `holder` describes. The kernel's pids are
- * reused: so the look whether it still holds stands between two looks at when it started. What
- * remains is a pid that is reused between the last look and the signal, within microseconds.
+ * Sends a signal to a process that holds, now. The kernel's pids are reused: so the look whether it
+ * holds stands between two looks at when it started. What remains is a pid that is reused between the
+ * last look and the signal, within microseconds: only a pidfd would exclude that, and Node has no
+ * `pidfd_send_signal(2)`.
  *
- * @returns `false` if it is gone, or does not hold any more
+ * @param asked which process it has to be, if another with that pid is not meant
+ * @returns which process got it; `undefined` if it is gone, or does not hold
  * @throws EPERM
  */
-export function signalProcess(holder: Holder, signal: NodeJS.Signals, stillHolds: () => boolean): boolean {
+export function signalProcess(
+	pid: number,
+	signal: NodeJS.Signals,
+	holds: () => boolean,
+	asked?: Process,
+): Process | undefined {
 	try {
 		// Whom we may not signal we may not look into either.
-		process.kill(holder.pid, 0);
-		const before = startTicks(holder.pid);
-		if (before === undefined || !stillHolds() || startTicks(holder.pid) !== before) return false;
-		process.kill(holder.pid, signal);
-		return true;
+		process.kill(pid, 0);
+		const found = processOf(pid);
+		if (found.start === undefined || (asked?.pid === pid && asked.start !== found.start)) return undefined;
+		if (!holds() || startTicks(pid) !== found.start) return undefined;
+		process.kill(pid, signal);
+		return found;
 	} catch (error) {
-		if (codeOf(error) === 'ESRCH') return false;
+		if (codeOf(error) === 'ESRCH') return undefined;
 		throw error;
 	}
 }
 
+export function processOf(pid: number): Process {
+	return {pid, start: startTicks(pid)};
+}
+
+/** A descriptor that a process has, which is looked at after the start of that. */
+export interface Possession extends Process {
+	readonly fd: number;
+}
+
 /** Processes that have a descriptor for which `matches(its link text)`, and that descriptor. */
-export function* descriptorsOf(
-	pids: Iterable<number>,
-	matches: (target: string) => boolean,
-): Generator<{readonly pid: number; readonly fd: number}> {
+export function* descriptorsOf(pids: Iterable<number>, matches: (target: string) => boolean): Generator<Possession> {
 	for (const pid of pids) {
 		for (const fd of namesIn(`/proc/${pid}/fd`)) {
-			const target = linkOrUndefined(`/proc/${pid}/fd/${fd}`);
-			if (target !== undefined && matches(target)) yield {pid, fd: Number(fd)};
+			const link = `/proc/${pid}/fd/${fd}`;
+			const target = linkOrUndefined(link);
+			if (target === undefined || !matches(target)) continue;
+			const found = {...processOf(pid), fd: Number(fd)};
+			// Between the first look and the start another process may have got the pid.
+			if (linkOrUndefined(link) === target) yield found;
 		}
 	}
 }
@@ -187,7 +213,11 @@ export function namesIn(directory: string): string[] {
 
 /** That we cannot look says nothing about who is there: a probe that has no descriptor left must not find nobody (R8). */
 function throwTrouble(error: unknown): void {
-	if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(codeOf(error))) throw error;
+	if (isTrouble(error)) throw error;
+}
+
+export function isTrouble(error: unknown): boolean {
+	return ['EMFILE', 'ENFILE', 'ENOMEM'].includes(codeOf(error));
 }
 
 export function linkOrUndefined(path: string): string | undefined {

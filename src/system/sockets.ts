@@ -7,7 +7,7 @@ import type {Holder} from '../errors.js';
 import type {Bound, FileStatus, LockSocketHolder} from '../protocol/calls.js';
 import {claimedHolder, withRecord} from './holders.js';
 import {askLockSocket} from './lock-socket.js';
-import {allProcesses, describeProcess, descriptorsOf, leadsTo, linkOrUndefined, readProc} from './procfs.js';
+import {allProcesses, confirmed, descriptorsOf, leadsTo, linkOrUndefined, type Possession, readProc} from './procfs.js';
 
 /**
  * A socket in /proc/net/unix that is bound to this file, listening or not. That table has the path
@@ -24,7 +24,7 @@ export function boundTo(path: string, socket: FileStatus, own?: number): Bound |
 		if (linkOf(row) === ownLink) continue;
 		// Nobody is named for a row that may be of another directory: in a moment its server listens.
 		const owner = owners.find(({pid}) => leadsTo(rootedFor(pid, row.path), socket));
-		const holder = owner === undefined ? undefined : describeProcess(owner.pid);
+		const holder = owner === undefined ? undefined : confirmed(owner);
 		if (holder !== undefined) return {holder};
 		// One that may be seen, and cannot be placed, is not asked.
 		tells &&= owners.length === 0 && !isUntold(row);
@@ -61,7 +61,7 @@ function isServing({type, listening}: Row): boolean {
 	return listening || type === 'datagram';
 }
 
-function* rowsBoundTo(path: string, socket: FileStatus): Generator<{row: Row; owners: readonly {pid: number}[]}> {
+function* rowsBoundTo(path: string, socket: FileStatus): Generator<{row: Row; owners: readonly Possession[]}> {
 	const table = readProc('/proc/net/unix', true);
 	if (table === undefined) return;
 	for (const row of rowsNamed(table, basename(path))) {
@@ -91,7 +91,7 @@ export async function lockSocketHolder(name: string): Promise<LockSocketHolder |
 	if (row === undefined || row.inode !== before?.inode) return undefined;
 	const record = answer === 'foreign' ? undefined : answer;
 	const owner = ownerOf(row, record?.pid);
-	const holder = owner === undefined ? claimedHolder(record, []) : withRecord(owner, record);
+	const holder = owner === undefined ? claimedHolder(record) : withRecord(owner, record);
 	const bindlock =
 		answer === undefined ? undefined : record !== undefined && (owner === undefined || owner.pid === record.pid);
 	return holder === undefined ? {bindlock} : {bindlock, holder};
@@ -124,9 +124,9 @@ function abstractRow(spellings: readonly string[], suits: (row: Row) => boolean 
 }
 
 /** A process that has the socket open: that one, if it is among them. */
-function ownerOf(row: Row, claimed?: number): Holder | undefined {
-	for (const {pid} of descriptorsOf(processesFrom(claimed), target => target === linkOf(row))) {
-		return describeProcess(pid);
+export function ownerOf(row: Row, claimed?: number): Holder | undefined {
+	for (const found of descriptorsOf(processesFrom(claimed), target => target === linkOf(row))) {
+		return confirmed(found);
 	}
 	return undefined;
 }

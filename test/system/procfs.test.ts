@@ -7,11 +7,14 @@ import {join} from 'node:path';
 import test from 'ava';
 import {
 	allProcesses,
+	confirmed,
 	describeProcess,
 	descriptorsOf,
 	freeDescriptors,
 	isRunning,
+	processOf,
 	readProc,
+	signalProcess,
 } from '../../src/system/procfs.js';
 import {noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
 import {checkLeaks} from '../helpers/leaks.js';
@@ -26,7 +29,8 @@ const roundingMs = 2000;
 
 test.serial('this process', t => {
 	const holder = describeProcess(process.pid);
-	t.like(holder, {pid: process.pid, uid: process.geteuid?.(), verifiedBy: 'kernel'});
+	t.like(holder, {pid: process.pid, uid: process.geteuid?.(), verifiedBy: 'claim'});
+	t.deepEqual(confirmed(processOf(process.pid)), {...holder, verifiedBy: 'kernel'});
 	t.true(holder?.command.startsWith(`${process.argv0} `) || holder?.command.includes('node'), holder?.command);
 	const started = Date.now() - process.uptime() * 1000;
 	t.true(Math.abs((holder?.since?.getTime() ?? 0) - started) < roundingMs, String(holder?.since));
@@ -102,6 +106,31 @@ test.serial('a program whose name looks like the fields after it', async t => {
 	t.true(Math.abs(Date.now() - since) < 20_000, new Date(since).toISOString());
 });
 
+test.serial(
+	'a process that has the pid of one before it is not confirmed, and gets no signal in its place',
+	async t => {
+		const program = startCommand(t, 'sh', ['-c', 'echo on; read line']);
+		await program.expect('line');
+		const {pid} = program;
+		const earlier = {pid, start: '1'};
+		t.is(confirmed(earlier), undefined);
+		t.is(
+			signalProcess(pid, 'SIGKILL', () => true, earlier),
+			undefined,
+		);
+		t.is(
+			signalProcess(pid, 'SIGKILL', () => false),
+			undefined,
+		);
+		t.true(isRunning(pid));
+		t.deepEqual(
+			signalProcess(pid, 'SIGTERM', () => true, processOf(pid)),
+			processOf(pid),
+		);
+		t.is((await program.exited).signal, 'SIGTERM');
+	},
+);
+
 testUnless(noOtherUser())('a process of another user', async t => {
 	const program = startCommand(t, 'sh', ['-c', 'echo on; read line'], {uid: otherUid});
 	await program.expect('line');
@@ -124,8 +153,9 @@ test.serial('a zombie has no command line, and is still no reason to fail', asyn
 test.serial('descriptors of a process, by what they lead to', t => {
 	const path = join(temporaryDirectory(t), 'file');
 	const descriptor = openSync(path, 'w');
-	t.deepEqual([...descriptorsOf([process.pid], target => target === path)], [{pid: process.pid, fd: descriptor}]);
-	t.deepEqual([...descriptorsOf(allProcesses(), target => target === path)], [{pid: process.pid, fd: descriptor}]);
+	const found = {...processOf(process.pid), fd: descriptor};
+	t.deepEqual([...descriptorsOf([process.pid], target => target === path)], [found]);
+	t.deepEqual([...descriptorsOf(allProcesses(), target => target === path)], [found]);
 	closeSync(descriptor);
 	t.deepEqual([...descriptorsOf([process.pid], target => target === path)], []);
 });

@@ -1,0 +1,52 @@
+/**
+ * Filesystems of other kinds than the one of temporary files.
+ */
+import {execFileSync, spawnSync} from 'node:child_process';
+import {chmodSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import type {ExecutionContext} from 'ava';
+import {lacking} from './abilities.js';
+import {notRoot, type Program, startCommand, temporaryDirectory, until} from './programs.js';
+
+export function noFuse(): string | undefined {
+	return notRoot ?? lacking('bindfs') ?? (existsSync('/dev/fuse') ? undefined : 'needs /dev/fuse');
+}
+
+/**
+ * Shows a directory at another, which is made, by FUSE.
+ *
+ * @returns the program that answers for it, to be stopped
+ */
+export async function mountByFuse(t: ExecutionContext, directory: string, at: string): Promise<Program> {
+	mkdirSync(at);
+	const program = startCommand(t, 'bindfs', ['-f', directory, at]);
+	t.teardown(() => {
+		program.signal('SIGCONT');
+		spawnSync('umount', ['-l', at]);
+	});
+	await until(() => readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${at} `), `a mount at ${at}`);
+	return program;
+}
+
+export function noBtrfs(): string | undefined {
+	return (
+		notRoot ??
+		lacking('mkfs.btrfs') ??
+		lacking('btrfs') ??
+		(existsSync('/dev/loop-control') ? undefined : 'needs loop devices')
+	);
+}
+
+/** A btrfs of its own, in a file; unmounted after the test. */
+export function mountBtrfs(t: ExecutionContext): string {
+	const directory = temporaryDirectory(t);
+	const [image, at] = [join(directory, 'image'), join(directory, 'at')];
+	writeFileSync(image, '');
+	truncateSync(image, 2 ** 28);
+	mkdirSync(at);
+	chmodSync(directory, 0o755);
+	execFileSync('mkfs.btrfs', ['--quiet', image]);
+	execFileSync('mount', ['-o', 'loop', image, at]);
+	t.teardown(() => spawnSync('umount', ['-l', at]));
+	return at;
+}
