@@ -88,7 +88,7 @@ export interface ListenOptions extends AcquireOptions {
 	readonly socketMode?: number | undefined;
 	/**
 	 * Make the lock file again, and bind the socket again, when somebody removes them (tmp cleaners
-	 * do) and nobody was faster; open connections go on. Default: `true`.
+	 * do), or put another directory at the path, and nobody was faster; open connections go on. Default: `true`.
 	 */
 	readonly heal?: boolean | undefined;
 }

@@ -6,7 +6,8 @@
 import type {Address, PathnameAddress} from './address.js';
 import {BindLockError, printable} from './errors.js';
 import {type Loss, publish} from './lock.js';
-import {watchFile} from './system/watcher.js';
+import {DirectoryOf} from './system/directory.js';
+import {watchFiles} from './system/watcher.js';
 import type {LockKeeper} from './taking.js';
 
 /** Something keeps deleting: then it is not for us to keep making. */
@@ -14,6 +15,10 @@ const mostHeals = 10;
 const withinMs = 60_000;
 
 const momentMs = 5;
+
+/** How long a directory may be absent. */
+const absenceMs = 1000;
+const absencePollMs = 20;
 
 /** Which of the files is not ours any more. */
 interface Gone {
@@ -25,9 +30,21 @@ interface Gone {
 /** Reports the loss of a lock file; heals nothing. Returns a function that stops watching. */
 export function watchLock(address: Address, keeper: LockKeeper | undefined, loss: Loss): () => void {
 	if (keeper === undefined) return () => {};
-	return watchFile(keeper.path, () => {
-		if (!isIntact(keeper)) loss.report(lockLost(address, keeper.path));
-	});
+	const directory = new DirectoryOf(keeper.path);
+	let looking = false;
+	let stopped = false;
+	const look = async (): Promise<void> => {
+		if (looking || isIntact(keeper)) return;
+		looking = true;
+		await returnOf(directory, () => stopped);
+		looking = false;
+		if (!stopped && !isIntact(keeper)) loss.report(lossOf(address, keeper, directory));
+	};
+	const stopWatching = watchFiles(directory, [keeper.path], () => void look());
+	return () => {
+		stopped = true;
+		stopWatching();
+	};
 }
 
 /** The two files of a listening server. */
@@ -48,7 +65,9 @@ export interface Kept {
 /** Watches both files of a server, and heals if that is wanted. */
 export class Watch {
 	readonly #kept: Kept;
-	#stops: (() => void)[] = [];
+	/** As it was when the watches were put in place. */
+	#directory!: DirectoryOf;
+	#stopWatching = (): void => {};
 	#healing = false;
 	#recent: number[] = [];
 	#stopped = false;
@@ -60,16 +79,16 @@ export class Watch {
 
 	stop(): void {
 		this.#stopped = true;
-		for (const stop of this.#stops.splice(0)) stop();
+		this.#stopWatching();
 	}
 
 	#start(): void {
-		for (const stop of this.#stops.splice(0)) stop();
+		this.#stopWatching();
 		if (this.#stopped) return;
 		const {keeper, address} = this.#kept;
-		const touched = (): void => void this.#look();
-		if (keeper !== undefined) this.#stops.push(watchFile(keeper.path, touched));
-		this.#stops.push(watchFile(address.path, touched));
+		this.#directory = new DirectoryOf(address.path);
+		const paths = keeper === undefined ? [address.path] : [keeper.path, address.path];
+		this.#stopWatching = watchFiles(this.#directory, paths, () => void this.#look());
 	}
 
 	async #look(): Promise<void> {
@@ -80,8 +99,9 @@ export class Watch {
 		try {
 			// One that closes beside us sets our file aside for some microseconds: no reason to bind anew.
 			await new Promise(resolve => setTimeout(resolve, momentMs));
+			await returnOf(this.#directory, () => this.#stopped);
 			const gone = this.#gone();
-			if (gone.any && !this.#stopped) await this.#mend(gone);
+			if (gone.any && !this.#stopped && !this.#kept.loss.happened) await this.#mend(gone);
 		} finally {
 			this.#healing = false;
 		}
@@ -93,6 +113,7 @@ export class Watch {
 		const {keeper, heals, loss, address} = this.#kept;
 		try {
 			if (!heals || this.#tooOften()) throw undefined;
+			if (keeper === undefined && this.#directory.state !== 'same') throw new Error('the lease is not there any more');
 			// The lock first: without it nothing may be bound.
 			if (lock && keeper !== undefined) await this.#heal('lock', () => keeper.retake());
 			if (socket && !this.#stopped) await this.#heal('socket', () => this.#kept.rebind());
@@ -101,8 +122,7 @@ export class Watch {
 		} catch (cause) {
 			if (this.#stopped) return;
 			this.stop();
-			const lockLostToo = keeper !== undefined && !isIntact(keeper);
-			loss.report(lockLostToo ? lockLost(address, keeper.path, cause) : addressLost(address, cause));
+			loss.report(lossOf(address, keeper, this.#directory, cause));
 			this.#kept.lost();
 		}
 	}
@@ -136,7 +156,33 @@ function isIntact(keeper: LockKeeper): boolean {
 	}
 }
 
-function lockLost(address: Address, path: string, cause?: unknown): BindLockError {
+/** While it is being replaced a directory is absent for a moment, in which nobody can take the address. */
+async function returnOf(directory: DirectoryOf, isStopped: () => boolean): Promise<void> {
+	const deadline = performance.now() + absenceMs;
+	while (directory.state === 'absent' && !isStopped() && performance.now() < deadline)
+		await new Promise(resolve => setTimeout(resolve, absencePollMs).unref());
+}
+
+function lossOf(
+	address: Address,
+	keeper: LockKeeper | undefined,
+	directory: DirectoryOf,
+	cause?: unknown,
+): BindLockError {
+	if (directory.state !== 'same') return directoryLost(address, directory.path, cause);
+	return keeper !== undefined && !isIntact(keeper)
+		? lockLost(address, keeper.path, cause)
+		: addressLost(address, cause);
+}
+
+function directoryLost(address: Address, path: string, cause: unknown): BindLockError {
+	return new BindLockError(
+		`The address ${printable(address.given)} is lost: its directory ${printable(path)} was moved, removed or replaced while the address was held, so another server may take it`,
+		{code: 'ERR_ADDRESS_LOST', address: address.given, path, cause},
+	);
+}
+
+function lockLost(address: Address, path: string, cause: unknown): BindLockError {
 	return new BindLockError(
 		`The lock of ${printable(address.given)} is lost: ${printable(path)} was removed or replaced while it was held, so another server may take the address`,
 		{code: 'ERR_LOCK_LOST', address: address.given, path, cause},

@@ -80,7 +80,13 @@ test.serial('a release does not abort the signal, and a signal nobody asked for 
 	const before = watches();
 	t.is(before, watches());
 	const {signal} = lock;
-	t.is(watches(), before + 1);
+	// Of the lock file, and of the directory, which all locks in it share.
+	t.is(watches(), before + 2);
+	const neighbour = await acquire(`${path}2`);
+	t.false(neighbour.signal.aborted);
+	t.is(watches(), before + 3);
+	await neighbour.release();
+	t.is(watches(), before + 2);
 	await lock.release();
 	t.false(signal.aborted);
 	t.is(watches(), before);
