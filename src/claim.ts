@@ -8,7 +8,7 @@ import type {Claim, Remover} from './protocol/lockfile.js';
 import {formatRecord} from './protocol/record.js';
 import {noPatience, type Patience} from './protocol/waiting.js';
 import {ownUid} from './system/node.js';
-import {namespaceOf} from './system/procfs.js';
+import {bootId, namespaceOf} from './system/procfs.js';
 
 /** What this process says of itself to the protocol, and to those whom it refuses. */
 export function claimOf(options: AcquireOptions): Claim {
@@ -63,7 +63,14 @@ export function patienceOf({waitMs, onWait, replace}: AcquireOptions): Patience 
 /** As JSON without its opening brace. */
 function fieldsOf(uid: number, label?: string): string {
 	const command = programAndScript([process.argv0, ...process.argv.slice(1, 2)]);
-	return JSON.stringify({uid, command, host: hostname(), pidNamespace: namespaceOf('pid'), label}).slice(1);
+	return JSON.stringify({
+		uid,
+		command,
+		host: hostname(),
+		boot: bootId(),
+		pidNamespace: namespaceOf('pid'),
+		label,
+	}).slice(1);
 }
 
 /** Made once: a record costs a microsecond less, of about twenty for all. */

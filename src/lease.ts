@@ -8,8 +8,8 @@ import type {PathnameAddress} from './address.js';
 import {removerOf} from './claim.js';
 import {addressInUse, BindLockError, codeOf, printable} from './errors.js';
 import type {AcquireOptions} from './options.js';
-import {reclaim} from './protocol/pathname.js';
 import {openRemedies} from './protocol/refusals.js';
+import {holdingWhile, reclaim} from './protocol/stale.js';
 import type {Patience} from './protocol/waiting.js';
 import {leaseDirectory} from './system/lease-directory.js';
 import {NodeSystem, run} from './system/node.js';
@@ -76,7 +76,14 @@ export async function takeLease(
 	}
 	try {
 		options.signal?.throwIfAborted();
-		const reclaimed = await run(reclaim(address, removerOf(options)), system);
+		const reclaimed = await run(
+			reclaim(
+				address,
+				removerOf(options),
+				holdingWhile(() => held),
+			),
+			system,
+		);
 		return {reclaimed, giveBack};
 	} catch (error) {
 		giveBack();

@@ -9,8 +9,8 @@ import {printable, show} from './errors.js';
 import type {ListenOptions} from './options.js';
 import type {FileStatus, Listener} from './protocol/calls.js';
 import {sameFile} from './protocol/lockfile.js';
-import {reclaim} from './protocol/pathname.js';
 import {stopServing, stopServingByLibuv} from './protocol/serving.js';
+import {holdingWhile, reclaim} from './protocol/stale.js';
 import {type BoundSocket, bindApart, changeMode, closeUnused, listenerOn} from './system/bind.js';
 import {isClusterWorker} from './system/cluster.js';
 import {NodeSystem, run, runSync} from './system/node.js';
@@ -188,13 +188,15 @@ export class ListeningSocket {
 	/**
 	 * Under the lock: only a path that leads to nothing, or to a dead socket, is bound again. Called off by the end of
 	 * this socket.
+	 *
+	 * @param isHeld whether the lock is still ours
 	 */
-	async rebind(address: PathnameAddress): Promise<void> {
+	async rebind(address: PathnameAddress, isHeld: () => boolean): Promise<void> {
 		refuseElsewhere(address);
 		const {signal} = this.#ended;
 		// Our own socket, which has lost its file, is bound to the path as well.
 		const system = new NodeSystem(address.given, signal, descriptorOf(this.listener));
-		await run(reclaim(address, removerOf(this.#options)), system);
+		await run(reclaim(address, removerOf(this.#options), holdingWhile(isHeld)), system);
 		signal.throwIfAborted();
 		const listener = detachListener(this.#server);
 		// The primary of a cluster has taken it away from its server, which would not know what to do with connections.

@@ -213,11 +213,12 @@ export class Serving {
 	#startWatching(): void {
 		const address = this.#address;
 		if (address.kind === 'abstract' || !this.#socket.listening) return;
+		const {keeper} = this.#taken;
 		this.#watch = new Watch({
 			address,
-			keeper: this.#taken.keeper,
+			keeper,
 			isBound: () => this.#socket.isBound(),
-			rebind: () => this.#socket.rebind(address),
+			rebind: () => this.#socket.rebind(address, () => this.#lock.held && (keeper?.isIntact() ?? true)),
 			heals: this.#options.heal ?? true,
 			loss: this.#loss,
 			healed: () => this.#lock.healed++,

@@ -6,6 +6,7 @@ import {type Address, maxNameBytes, type PathnameAddress} from '../address.js';
 import {describeHolder, printable} from '../errors.js';
 import {inspect} from '../inspect.js';
 import {type Filesystem, filesystemOf} from '../system/mounts.js';
+import {otherViewOfDirectory} from '../system/place.js';
 import {type Directory, directoryAt, tryBind, tryFlock} from '../system/trials.js';
 import {addressArgument, parseArgument} from './addresses.js';
 import type {Finding} from './doctor.js';
@@ -44,7 +45,7 @@ async function directoryChecks(address: PathnameAddress): Promise<Finding[]> {
 		const remedy = directory === 'ENOENT' ? `create it: mkdir -p ${printable(path)}` : 'choose another address';
 		return [{level: 'problem', check: 'directory', message: `${printable(path)}: ${directory}`, remedy}];
 	}
-	const found = [permissions(path, directory), filesystem(path, filesystemOf(path))];
+	const found = [permissions(path, directory), filesystem(path, filesystemOf(path)), ...views(path)];
 	return directory.writable ? [...found, flockTrial(path), bindTrial(await tryBind(path))] : found;
 }
 
@@ -121,6 +122,20 @@ const remarks: readonly (readonly [RegExp, string])[] = [
 	[/^(fuse|virtiofs)/, 'its flock is of this machine only, unless its program does locks itself'],
 	[/^(vfat|exfat|msdos|ntfs)/, 'it has no sockets'],
 ];
+
+/** Before a crash: afterwards nobody could tell whether the server lives. */
+function views(path: string): Finding[] {
+	const why = otherViewOfDirectory(path);
+	if (why === undefined) return [];
+	return [
+		{
+			level: 'warning',
+			check: 'other views',
+			message: `${why}: after a crash the socket is removed only if the record in the lock file names a process that has ended`,
+			remedy: 'use a local directory, for example /run, that all its users mount directly',
+		},
+	];
+}
 
 function flockTrial(path: string): Finding {
 	const check = 'flock there';

@@ -4,10 +4,11 @@
 import {describeHolder, escaped, printable, quoted} from '../errors.js';
 import {type Inspection, inspect} from '../inspect.js';
 import {writeData} from '../system/output.js';
+import {pause} from '../system/timers.js';
 import {addressArgument} from './addresses.js';
 import {exit} from './failures.js';
 import {colored, holderJson, printJson, reasonJson} from './show.js';
-import {answeredConnection, pause, seldomMs} from './watching.js';
+import {answeredConnection, seldomMs} from './watching.js';
 
 export interface StatusOptions {
 	readonly json?: boolean;
@@ -38,7 +39,7 @@ async function watch(addresses: readonly string[], {json = false}: StatusOptions
 		const changed: string[] = [];
 		for (const address of addresses) {
 			const seen = await inspect(addressArgument(address));
-			if (answeredConnection(address, seen)) pauseMs = seldomMs;
+			if (await answeredConnection(address, seen)) pauseMs = seldomMs;
 			const line = json ? quoted(toJson(address, seen)) : toText(address, seen, width(addresses));
 			if (shown.get(address) !== line) changed.push(line);
 			shown.set(address, line);

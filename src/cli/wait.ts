@@ -6,11 +6,12 @@ import {describeHolder, type Holder, printable} from '../errors.js';
 import {inspect} from '../inspect.js';
 import {isListening} from '../system/listening.js';
 import {writeMessage} from '../system/output.js';
+import {pause} from '../system/timers.js';
 import {addressArgument, parseArgument} from './addresses.js';
 import {parseDuration} from './durations.js';
 import {exit, UsageError} from './failures.js';
 import {holderJson, printJson} from './show.js';
-import {answeredConnection, pause, seldomMs} from './watching.js';
+import {answeredConnection, seldomMs} from './watching.js';
 
 export interface WaitOptions {
 	readonly for?: string;
@@ -56,7 +57,8 @@ async function lookFree(address: string): Promise<Look> {
 	const seen = await inspect(addressArgument(address));
 	const {state, holder, reason} = seen;
 	const reached = state === 'free' || state === 'stale';
-	if (holder === undefined) return {reached, why: reason?.message ?? state, seldom: answeredConnection(address, seen)};
+	if (holder === undefined)
+		return {reached, why: reason?.message ?? state, seldom: await answeredConnection(address, seen)};
 	return {reached, why: `${state}, by ${describeHolder(holder)}`, holder};
 }
 

@@ -18,7 +18,7 @@ export function* takeAbstract(address: AbstractAddress, claim: Claim): Protocol<
 	try {
 		// Node 20 pads the name to 108 bytes and Node 22 does not: two addresses to the kernel, one to
 		// the server's author (R12). A server may be bound to either without having the lock.
-		yield* refuseIfBound(address, () => call('boundAbstract', address.name), waiting.begun);
+		yield* refuseIfBound(address, () => call('boundAbstract', address.name), {crashed: waiting.begun});
 		kept = true;
 		return socket;
 	} finally {

@@ -14,18 +14,15 @@ export const dyingPatienceMs = 100;
 const deathPatienceMs = 1000;
 
 /**
- * Throws EADDRINUSE if `look` finds a process bound to the address.
+ * Throws EADDRINUSE if `look` finds a process bound to the address, unless it is about to be gone.
  *
- * @param asks whether the socket is asked next, and is ours, so that it may be: then what cannot be seen and would tell
- * is left to that. It may be bound to another file that is at the same path for its process, as in a container.
- * @param crashed the last holder did, or has ended just now: it may have its sockets a moment longer than its lock, and
- * a predecessor that handed its socket over to it needs a moment to notice, and to close it
+ * @param crashed the last holder did, or has ended just now: it may have its sockets a moment longer than its lock
+ * @param isAskedNext whether the socket itself is asked next, so that what the tables leave open is left to that
  */
 export function* refuseIfBound(
 	address: {readonly given: string},
 	look: () => Protocol<Bound | undefined>,
-	crashed = false,
-	asks = false,
+	{crashed = false, isAskedNext = false}: {readonly crashed?: boolean; readonly isAskedNext?: boolean} = {},
 ): Protocol<void> {
 	const patienceMs = crashed ? deathPatienceMs : dyingPatienceMs;
 	let waitedMs = 0;
@@ -36,7 +33,7 @@ export function* refuseIfBound(
 			throw addressInUse(address.given, {holder: bound.holder, why: 'bound without a lock by'});
 		}
 		if (waitedMs >= patienceMs) {
-			if (asks && bound.tells) return;
+			if (isAskedNext && !bound.isCertain) return;
 			throw addressInUse(address.given, {
 				why: 'a process that cannot be seen from here is bound to it, and takes no lock',
 			});

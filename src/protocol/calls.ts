@@ -31,8 +31,30 @@ export type Contention =
 /** A process bound to the address: `holder` is absent where we may not look into processes of others. */
 export interface Bound {
 	readonly holder?: Holder;
-	/** Whether connecting would tell if it is bound to this very file: not if it does not listen yet. */
-	readonly tells?: boolean;
+	/** `false`: it may as well be bound to another file of that name. Whether it is ours is for connecting to tell. */
+	readonly isCertain: boolean;
+}
+
+/**
+ * Which sockets count as bound: `named`, those that have the file, or that a process which cannot be seen has bound by
+ * its path; `possible`, also those that do not listen yet and of which it cannot be told which file they have; `all`,
+ * the same, and of sockets with any name it is asked which file they have.
+ */
+export type Thoroughness = 'named' | 'possible' | 'all';
+
+/** What the filesystem of a socket file means for telling whether it is dead. */
+export interface Place {
+	/** The file itself is a mount point, and cannot be removed. */
+	readonly isMountPoint: boolean;
+	/**
+	 * Why a server may be bound to this file by another view of its directory, where the file has another inode:
+	 * connecting is refused then, although it is alive.
+	 */
+	readonly otherView?: {
+		readonly why: string;
+		/** Whether that server would be the last holder, so that it is dead if that is. */
+		readonly mayBeOfHolder: boolean;
+	};
 }
 
 /** A listening socket in this process; only the driver knows what it is. */
@@ -81,9 +103,18 @@ export interface System {
 	/** Who has the lock of this file, looked up without touching it. */
 	contention(lockFile: FileStatus, lockPath: string, record: LockRecord | undefined): Contention;
 	/** Who is bound to the socket file at this path, looked up without connecting. */
-	bound(path: string, socket: FileStatus): Bound | undefined;
-	/** Connects to a pinned socket and disconnects: `'CONNECTED'`, or the error's code. */
-	connect(path: string, pinned: number | undefined): Promise<string> | string;
+	bound(path: string, socket: FileStatus, thoroughness: Thoroughness): Promise<Bound | undefined> | Bound | undefined;
+	/**
+	 * Connects to a pinned socket and disconnects: `'CONNECTED'`, or the error's code. A refused connection is
+	 * `'BOUND'` if a socket is bound to the file all the same, and does not listen; `'UNPROVED'` if that cannot be told.
+	 *
+	 * @param proof whether the times of the file may be changed to find that out
+	 */
+	connect(path: string, pinned: number | undefined, proof: boolean): Promise<string> | string;
+	/** What the filesystem of a socket file means for it. */
+	placeOf(path: string): Promise<Place> | Place;
+	/** Whether the process that wrote this record was one of this machine and pid namespace, and has ended. */
+	hasEnded(record: LockRecord): boolean;
 	/** Closes a listening socket as libuv does: unlinks the path it was bound to, whatever lies there, then closes. */
 	closeListener(listener: Listener): void;
 	/**

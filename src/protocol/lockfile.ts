@@ -100,6 +100,11 @@ export function sameFile(found: FileStatus | undefined, file: FileStatus): found
 	return found !== undefined && found.ino === file.ino && found.dev === file.dev;
 }
 
+/** Whether the file that we have locked is still the one at the lock path. */
+export function* isIntact({lockPath}: {readonly lockPath: string}, lock: HeldLock): Protocol<boolean> {
+	return sameFile(yield* call('lstat', lockPath), lock.file);
+}
+
 /** Closes; Linux has freed the descriptor even where it reports an error (`close(2)`). */
 export function* close(descriptor: number): Protocol<void> {
 	try {
@@ -213,7 +218,11 @@ function queueOf(address: PathnameAddress, {descriptor, file}: HeldLock): Queue 
 }
 
 /** Reads the record, and refuses a file that has other content: it is somebody's. */
-function* readRecord(address: PathnameAddress, descriptor: number, file: FileStatus): Protocol<LockRecord | undefined> {
+export function* readRecord(
+	address: PathnameAddress,
+	descriptor: number,
+	file: FileStatus,
+): Protocol<LockRecord | undefined> {
 	const content = file.size > maxRecordBytes ? undefined : yield* call('read', descriptor, maxRecordBytes);
 	return refuseForeignContent(address, file, content);
 }

@@ -8,8 +8,8 @@ import {asBindLockError, type BindLockError, type Holder} from '../errors.js';
 import {taken as nameTaken} from './abstract.js';
 import {call, type FileStatus, type Protocol} from './calls.js';
 import {type Remover, readerPatienceMs} from './lockfile.js';
-import {isDead, isOurs, refuseUnlessOurSocket, whilePinned} from './pathname.js';
-import {maxRecordBytes} from './record.js';
+
+import {type LockRecord, maxRecordBytes} from './record.js';
 import {
 	cannotOpen,
 	isForbidden,
@@ -19,6 +19,7 @@ import {
 	taken,
 	unstable,
 } from './refusals.js';
+import {answering, isDead, isOurs, refuseUnlessOurSocket, refuseUnprovable, whilePinned} from './stale.js';
 
 export interface Seen {
 	readonly state: 'free' | 'stale' | 'held' | 'foreign' | 'blocked';
@@ -47,7 +48,8 @@ function* lookOnce(address: PathnameAddress, uid: number): Protocol<Seen | 'chan
 		if (lock.reason !== undefined) return {state: 'blocked', found, ...named(lock.holder), reason: lock.reason};
 		// A claim that nothing contradicts: the holder may be in a pid namespace that ours cannot see.
 		if (socket === undefined && lock.holder !== undefined) return {state: 'held', found, holder: lock.holder};
-		if (socket !== undefined) return (yield* isStale(address, socket, uid)) ? {state: 'stale', found} : 'changed';
+		if (socket !== undefined)
+			return (yield* isStale(address, socket, uid, lock.record)) ? {state: 'stale', found} : 'changed';
 		// A lock file that is there already could be locked all the same, but no socket could be bound.
 		yield* call('checkWritable', dirname(address.path));
 		return {state: 'free', found};
@@ -76,6 +78,8 @@ interface Look {
 	readonly holder?: Holder;
 	/** Why it could not be taken. */
 	readonly reason?: BindLockError;
+	/** What the last holder has left. */
+	readonly record?: LockRecord | undefined;
 }
 
 function* lookAtLock(address: PathnameAddress, uid: number): Protocol<Look> {
@@ -95,7 +99,7 @@ function* lookAtLock(address: PathnameAddress, uid: number): Protocol<Look> {
 		yield* checkOpens(address, file, uid);
 		if (kind === 'unseen') {
 			// The kernel would show a lock of this pid namespace.
-			return {held: false, ...named(contention.elsewhere ? holder : undefined)};
+			return {held: false, record, ...named(contention.elsewhere ? holder : undefined)};
 		}
 		if (waitedMs >= readerPatienceMs) {
 			return {held: false, ...named(holder), reason: taken(address, contention, undefined)};
@@ -115,15 +119,21 @@ function* checkOpens(address: PathnameAddress, file: FileStatus, uid: number): P
 	}
 }
 
-function* isStale(address: PathnameAddress, socket: FileStatus, uid: number): Protocol<boolean> {
+function* isStale(
+	address: PathnameAddress,
+	socket: FileStatus,
+	uid: number,
+	record: LockRecord | undefined,
+): Protocol<boolean> {
 	const remover = {uid, reclaimForeign: false};
 	if (socket.type !== 'socket') refuseUnlessOurSocket(address, socket, remover);
 	const dead = yield* whilePinned(address, socket, pinned => {
 		return isOurs(socket, remover)
-			? isDead(address, socket, pinned, true)
+			? isDead(address, socket, pinned, {ours: true, proof: false})
 			: isOthersDead(address, socket, remover, pinned);
 	});
 	if (dead !== true) return false;
+	yield* refuseUnprovable(address, () => answering(record));
 	refuseUnlessOurSocket(address, socket, remover, 'dead');
 	yield* call('checkWritable', dirname(address.path));
 	return true;
@@ -137,7 +147,7 @@ function* isOthersDead(
 	pinned: number | undefined,
 ): Protocol<boolean> {
 	try {
-		return yield* isDead(address, socket, pinned, false);
+		return yield* isDead(address, socket, pinned, {ours: false, proof: false});
 	} catch (error) {
 		const reason = asBindLockError(address.given, error);
 		if (reason.syscall === 'connect') refuseUnlessOurSocket(address, socket, remover, reason);

@@ -16,6 +16,8 @@ export interface LockRecord {
 	readonly command?: string | undefined;
 	readonly label?: string | undefined;
 	readonly host?: string | undefined;
+	/** As /proc/sys/kernel/random/boot_id names it: after another boot, or on another machine, `pid` is another process. */
+	readonly boot?: string | undefined;
 	/** As `/proc/self/ns/pid` names it: in another one, `pid` is another process. */
 	readonly pidNamespace?: string | undefined;
 }
@@ -56,7 +58,7 @@ export function parseRecord(content: string): LockRecord | undefined | 'foreign'
 /** Field by field, which is a third of the cost of a loop over their names. */
 function parseFields(pid: number, json: string): LockRecord {
 	try {
-		const {fd, uid, since, command, label, host, pidNamespace} = JSON.parse(json) as Record<string, unknown>;
+		const {fd, uid, since, command, label, host, boot, pidNamespace} = JSON.parse(json) as Record<string, unknown>;
 		return {
 			pid,
 			fd: integer(fd),
@@ -65,6 +67,7 @@ function parseFields(pid: number, json: string): LockRecord {
 			command: text(command),
 			label: text(label),
 			host: text(host),
+			boot: text(boot),
 			pidNamespace: text(pidNamespace),
 		};
 	} catch {

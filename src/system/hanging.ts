@@ -34,7 +34,8 @@ export function answers(mount: Mount, devices: readonly string[]): boolean {
 	return isOurs && !layersOf(mount).some(layer => mayHang(mountOfText(layer, ours)?.type ?? mount.type));
 }
 
-function layersOf({superOptions}: Mount): string[] {
+/** The directories of an overlay, as they were given to mount(2). */
+export function layersOf({superOptions}: Mount): string[] {
 	const layer = /^(?:lowerdir\+?|datadir\+?|upperdir)=(.*)$/s;
 	return superOptions.flatMap(option => layer.exec(option)?.[1]?.split(':') ?? []).filter(path => path !== '');
 }

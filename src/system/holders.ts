@@ -10,6 +10,7 @@ import type {LockRecord} from '../protocol/record.js';
 import {hasFlock, isOfAnother, type Lock, locksOf, type Mode} from './kernel-locks.js';
 import {
 	allProcesses,
+	bootId,
 	confirmed,
 	describeProcess,
 	descriptorsOf,
@@ -115,6 +116,15 @@ export function claimedHolder(record: LockRecord | undefined): Holder | undefine
 		...(host === undefined ? {} : {host}),
 	};
 	return withRecord(claim, record);
+}
+
+/**
+ * Whether the process that wrote the record was one of this boot of this machine and of our pid namespace, and its pid
+ * is nobody's now. A pid that is in use again counts as the same process.
+ */
+export function hasEnded({pid, boot, pidNamespace}: LockRecord): boolean {
+	const isOurs = boot !== undefined && boot === bootId() && pidNamespace === namespaceOf('pid') && !showsNothing();
+	return isOurs && !exists(pid);
 }
 
 /** Whether there is no /proc here, as on macOS: then nothing contradicts the record of a process that lives. */

@@ -2,9 +2,10 @@
  * Whether a server would hear a client, found out without being one, as far as the kernel tells.
  */
 import {type Address, maxNameBytes} from '../address.js';
+import {isServed} from './bound-sockets.js';
 import {connectOnce} from './connect.js';
 import {NodeSystem} from './node.js';
-import {isNameServed, isServed} from './sockets.js';
+import {isNameServed} from './sockets.js';
 
 /** @returns `'listening'`, or why not */
 export async function isListening(address: Address): Promise<'listening' | string> {
@@ -12,7 +13,7 @@ export async function isListening(address: Address): Promise<'listening' | strin
 	const socket = new NodeSystem(address.given).lstat(address.path);
 	if (socket === undefined) return 'nothing is there';
 	if (socket.type !== 'socket') return 'it is not a socket';
-	const served = isServed(address.path, socket);
+	const served = await isServed(address.path, socket);
 	if (served !== undefined) return served ? 'listening' : 'a server is bound to it and does not listen yet';
 	// Nobody in this network namespace: so it is dead, and refuses, or of another one, and then there
 	// is no other way to know.
@@ -23,8 +24,8 @@ export async function isListening(address: Address): Promise<'listening' | strin
 }
 
 /** Whether looking at it means connecting to it: a socket file to which no process in sight is bound. */
-export function isAskedByConnecting(address: Address): boolean {
+export async function isAskedByConnecting(address: Address): Promise<boolean> {
 	if (address.kind === 'abstract') return false;
 	const socket = new NodeSystem(address.given).lstat(address.path);
-	return socket?.type === 'socket' && isServed(address.path, socket) === undefined;
+	return socket?.type === 'socket' && (await isServed(address.path, socket)) === undefined;
 }

@@ -21,21 +21,26 @@ import {
 	type Listener,
 	type LockSocket,
 	type LockSocketHolder,
+	type Place,
 	type Protocol,
 	proceed,
 	type System,
+	type Thoroughness,
 } from '../protocol/calls.js';
 import {type LockRecord, maxRecordBytes} from '../protocol/record.js';
+import {accessTime, expectAccess} from './access-time.js';
+import {boundTo} from './bound-sockets.js';
 import {type Attempt, connectOnce, prepareConnect} from './connect.js';
 import {statusOfDescriptor, statusOfPath} from './file-status.js';
 import {loadFlock} from './flock.js';
-import {hasLock, lockContention} from './holders.js';
+import {hasEnded, hasLock, lockContention} from './holders.js';
 import {createLockFile, openLockFile} from './lock-file.js';
 import {awaitLockSocket, bindLockSocket, closeLockSocket} from './lock-socket.js';
+import {placeOf} from './place.js';
 import {oPath, type Process, signalProcess} from './procfs.js';
 import {awaitFlock} from './queue.js';
-import {boundTo, boundToAbstract, hasLockSocket, lockSocketHolder} from './sockets.js';
-import {wakeable} from './timers.js';
+import {boundToAbstract, hasLockSocket, lockSocketHolder} from './sockets.js';
+import {pause} from './timers.js';
 
 /** The effective user id of this process; -1 where there are none. */
 export function ownUid(): number {
@@ -164,14 +169,32 @@ export class NodeSystem implements System {
 		return lockContention(file, lockPath, record);
 	}
 
-	bound(path: string, socket: FileStatus): Bound | undefined {
-		return boundTo(path, socket, this.#own);
+	bound(path: string, socket: FileStatus, thoroughness: Thoroughness): Promise<Bound | undefined> | undefined {
+		return boundTo(path, socket, thoroughness, this.#own)?.then(bound => {
+			this.#signal?.throwIfAborted();
+			return bound;
+		});
 	}
 
-	connect(path: string, pinned: number | undefined): Promise<string> {
+	async connect(path: string, pinned: number | undefined, proof: boolean): Promise<string> {
 		const attempt = this.#attempt;
 		this.#attempt = undefined;
-		return connectOnce(path, pinned, this.#signal, attempt);
+		const before = proof && pinned !== undefined ? await expectAccess(pinned) : undefined;
+		this.#signal?.throwIfAborted();
+		const answer = await connectOnce(path, pinned, this.#signal, attempt);
+		if (answer !== 'ECONNREFUSED' || process.platform !== 'linux') return answer;
+		if (pinned === undefined || before === undefined) return 'UNPROVED';
+		return accessTime(pinned) === before ? answer : 'BOUND';
+	}
+
+	async placeOf(path: string): Promise<Place> {
+		const place = await placeOf(path);
+		this.#signal?.throwIfAborted();
+		return place;
+	}
+
+	hasEnded(record: LockRecord): boolean {
+		return hasEnded(record);
 	}
 
 	closeListener(listener: Listener): void {
@@ -221,7 +244,7 @@ export class NodeSystem implements System {
 
 	pause(milliseconds: number): Promise<void> {
 		const jittered = milliseconds * (0.5 + Math.random());
-		return wakeable(performance.now() + jittered, this.#signal, () => {}).then(() => {});
+		return pause(jittered, this.#signal);
 	}
 }
 

@@ -199,6 +199,11 @@ export function namespaceOf(kind: 'net' | 'pid'): string {
 	return linkOrUndefined(`/proc/self/ns/${kind}`) ?? 'unknown';
 }
 
+/** Of this boot of this machine, `undefined` without /proc (`proc_sys_kernel(5)`). */
+export function bootId(): string | undefined {
+	return readProc('/proc/sys/kernel/random/boot_id')?.trim();
+}
+
 /** What `namespaceOf('pid')` is outside of containers: `PROC_PID_INIT_INO` of linux/proc_ns.h. */
 export const initialPidNamespace = 'pid:[4026531836]';
 

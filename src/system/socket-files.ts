@@ -2,37 +2,71 @@
  * Which file each bound socket has made, by its inode: the table in /proc does not have that. The kernel tells
  * it by netlink (`UNIX_DIAG_VFS` of `sock_diag(7)`), which Node does not speak and `ss(8)` of iproute2 does.
  */
-import {spawnSync} from 'node:child_process';
+import {execFile, spawnSync} from 'node:child_process';
+
+/** The file that a socket has made. */
+export interface SocketFile {
+	/** Its inode number, in the 32 bits that the kernel gives. */
+	readonly ino: bigint;
+	/** `major:minor` of its filesystem, as in /proc/<pid>/mountinfo. */
+	readonly device: string;
+}
 
 /**
- * Of this network namespace.
+ * Of this network namespace. Blocks until `ss` has answered, which takes some milliseconds.
  *
- * @returns inode of the file, in the 32 bits that the kernel gives, by inode of the socket; empty without `ss`
+ * @returns inode of the file, as {@link SocketFile.ino}, by inode of the socket; empty without `ss`
  */
 export function socketFiles(): ReadonlyMap<string, bigint> {
-	const {status, stdout} = spawnSync('ss', ['-xae'], {stdio: ['ignore', 'pipe', 'ignore'], ...limits});
-	const files = new Map<string, bigint>();
-	if (status !== 0) return files;
+	const {status, stdout} = spawnSync('ss', options, {stdio: ['ignore', 'pipe', 'ignore'], ...limits});
+	const files = status === 0 ? [...parse(stdout.toString('latin1'))] : [];
+	return new Map(files.map(([socket, {ino}]) => [socket, ino]));
+}
+
+/** Of this network namespace, without blocking. @returns by inode of the socket; `undefined` without `ss` */
+export function readSocketFiles(): Promise<ReadonlyMap<string, SocketFile> | undefined> {
+	return new Promise(resolve => {
+		try {
+			execFile('ss', options, {encoding: 'latin1', ...limits}, (error, stdout) => {
+				resolve(error === null ? parse(stdout) : undefined);
+			});
+		} catch {
+			// No process may be started.
+			resolve(undefined);
+		}
+	});
+}
+
+const options = ['-xae'];
+
+/** Its table is read before it prints, and printing takes no time. */
+const limits = {timeout: 5000, killSignal: 'SIGKILL', maxBuffer: 2 ** 28} as const;
+
+function parse(output: string): Map<string, SocketFile> {
+	const files = new Map<string, SocketFile>();
 	const twice = new Set<string>();
-	for (const [, socket = '', file = ''] of stdout.toString('latin1').matchAll(row)) {
+	for (const [, socket = '', ino = '', major, minor] of output.matchAll(row)) {
 		// A name may contain a newline and what looks like a row.
 		if (files.has(socket)) twice.add(socket);
-		files.set(socket, BigInt(file));
+		files.set(socket, {ino: BigInt(ino), device: deviceOf(Number(major), Number(minor))});
 	}
 	for (const socket of twice) files.delete(socket);
 	return files;
 }
 
-/** Its table is read before it prints, and printing takes no time. */
-const limits = {timeout: 5000, killSignal: 'SIGKILL', maxBuffer: 2 ** 28} as const;
-
 /**
  * `u_str LISTEN 0 128 /run/app.sock 4711 * 0 <-> ino:131 dev:0/25`: name and inode of the socket, and of the one that
  * it is connected to; which directions are shut down; its file.
  */
-const row = / (\d+) +\S+ +\d+ +[<-]-[->] ino:(\d+) dev:/g;
+const row = / (\d+) +\S+ +\d+ +[<-]-[->] ino:(\d+) dev:(\d+)\/(\d+)/g;
+
+/** The kernel sends 12 bits of major and 20 of minor (`MKDEV`), and ss splits them as `makedev(3)` of libc joins them. */
+function deviceOf(major: number, minor: number): string {
+	const number = ((major & 0xfff) << 8) | (minor & 0xff) | ((minor & 0xfff00) << 12);
+	return `${number >>> 20}:${number & 0xfffff}`;
+}
 
 /** Whether that number, of 32 bits, may be of this file. */
-export function isInodeOf(inode: bigint, file: {readonly ino: bigint}): boolean {
-	return BigInt.asUintN(32, file.ino) === inode;
+export function isInodeOf(inode: bigint, file: {readonly ino: bigint | number}): boolean {
+	return BigInt.asUintN(32, BigInt(file.ino)) === inode;
 }

@@ -1,74 +1,33 @@
 /**
- * Who is bound to a socket file or an abstract name, as the kernel's table of sockets knows it.
+ * The kernel's table of sockets, and who is bound to an abstract name.
  */
-import {existsSync} from 'node:fs';
 import {basename, isAbsolute} from 'node:path';
 import type {Holder} from '../errors.js';
-import type {Bound, FileStatus, LockSocketHolder} from '../protocol/calls.js';
+import type {Bound, LockSocketHolder} from '../protocol/calls.js';
 import {claimedHolder, withRecord} from './holders.js';
 import {askLockSocket} from './lock-socket.js';
-import {allProcesses, confirmed, descriptorsOf, leadsTo, linkOrUndefined, type Possession, readProc} from './procfs.js';
+import {allProcesses, confirmed, descriptorsOf, readProc} from './procfs.js';
 
-/**
- * A socket in /proc/net/unix that is bound to this file, listening or not. That table has the path
- * as the server wrote it, of this network namespace, and no inode of the file. So a row with the
- * same last name is looked at closer: does its path lead here for the process that has it open?
- *
- * @param own descriptor of a socket that does not count
- */
-export function boundTo(path: string, socket: FileStatus, own?: number): Bound | undefined {
-	const ownLink = own === undefined ? undefined : linkOrUndefined(`/proc/self/fd/${own}`);
-	let unnamed: Bound | undefined;
-	let tells = true;
-	for (const {row, owners} of rowsBoundTo(path, socket)) {
-		if (linkOf(row) === ownLink) continue;
-		// Nobody is named for a row that may be of another directory: in a moment its server listens.
-		const owner = owners.find(({pid}) => leadsTo(rootedFor(pid, row.path), socket));
-		const holder = owner === undefined ? undefined : confirmed(owner);
-		if (holder !== undefined) return {holder};
-		// One that may be seen, and cannot be placed, is not asked.
-		tells &&= owners.length === 0 && !isUntold(row);
-		unnamed = {tells};
-	}
-	return unnamed;
-}
-
-/** Whether this process, and no other that we can see, has this socket open. */
-export function isOursAlone(descriptor: number | undefined): boolean {
-	const link = linkOrUndefined(`/proc/self/fd/${descriptor}`);
-	const owners = [...descriptorsOf(allProcesses(), target => target === link)];
-	return owners.length > 0 && owners.every(({pid}) => pid === process.pid);
-}
-
-/** Whether a client of this socket file would be heard; `undefined` if the table shows nobody bound to it. */
-export function isServed(path: string, socket: FileStatus): boolean | undefined {
-	const served = [...rowsBoundTo(path, socket)].map(({row}) => isServing(row));
-	return served.length === 0 ? undefined : served.includes(true);
-}
-
-/** The same for an abstract name, in either spelling. */
+/** Whether a client of this abstract name would be heard, in either spelling. */
 export function isNameServed(name: string): boolean {
 	const row = abstractRow([`@${name}`, padded(name)]);
 	return row !== undefined && isServing(row);
 }
 
 /** As the links in /proc/<pid>/fd name it. */
-function linkOf({inode}: Row): string {
+export function linkOf({inode}: Pick<Row, 'inode'>): string {
 	return `socket:[${inode}]`;
 }
 
-function isServing({type, listening}: Row): boolean {
+export function isServing({type, listening}: Row): boolean {
 	return listening || type === 'datagram';
 }
 
-function* rowsBoundTo(path: string, socket: FileStatus): Generator<{row: Row; owners: readonly Possession[]}> {
-	const table = readProc('/proc/net/unix', true);
-	if (table === undefined) return;
-	for (const row of rowsNamed(table, basename(path))) {
+/** Sockets that were bound to a path with this last name. */
+export function* rowsWithName(name: string): Generator<Row> {
+	for (const row of rowsNamed(readProc('/proc/net/unix', true) ?? '', name)) {
 		// A name with a space in it, of which this is the end.
-		if (basename(row.path) !== basename(path)) continue;
-		const owners = [...descriptorsOf(allProcesses(), target => target === linkOf(row))];
-		if (isBoundHere(row, owners, path, socket)) yield {row, owners};
+		if (basename(row.path) === name) yield row;
 	}
 }
 
@@ -77,7 +36,7 @@ export function boundToAbstract(name: string): Bound | undefined {
 	const row = abstractRow([`@${name}`, padded(name)]);
 	if (row === undefined) return undefined;
 	const holder = ownerOf(row);
-	return holder === undefined ? {} : {holder};
+	return {isCertain: true, ...(holder === undefined ? {} : {holder})};
 }
 
 /**
@@ -135,27 +94,6 @@ export function ownerOf(row: Row, claimed?: number): Holder | undefined {
 function* processesFrom(first: number | undefined): Generator<number> {
 	if (first !== undefined) yield first;
 	yield* allProcesses();
-}
-
-function isBoundHere(row: Row, owners: readonly {readonly pid: number}[], path: string, socket: FileStatus): boolean {
-	const seen = owners.map(({pid}) => rootedFor(pid, row.path));
-	if (seen.some(each => leadsTo(each, socket))) return true;
-	const untold = isUntold(row);
-	// Relative to a directory that its process has left, perhaps.
-	if (!isAbsolute(row.path)) return untold;
-	const isNamed = row.path === path || leadsTo(row.path, socket);
-	// Of a process that cannot be seen, and that may see the file under another path.
-	if (owners.length === 0) return isNamed || (untold && !existsSync(row.path));
-	// Its process has another root since it bound it, or its path has bytes that are not UTF-8, and leads nowhere for us.
-	return untold && !seen.some(each => existsSync(each)) && (isNamed || !existsSync(row.path));
-}
-
-/**
- * If it listens, connecting tells. If it does not listen yet, nothing can tell, and what may be alive is not to be
- * removed: where it may be the one.
- */
-function isUntold({type, listening}: Row): boolean {
-	return type === 'stream' && !listening;
 }
 
 /** The path as that process sees it: under its root, which may be a container's, or its working directory. */

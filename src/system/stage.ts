@@ -2,7 +2,7 @@
  * A machine to rehearse on: nothing on it can be changed.
  */
 import type {Server} from 'node:net';
-import type {Bound, Contention, FileStatus} from '../protocol/calls.js';
+import type {Bound, Contention, FileStatus, Place} from '../protocol/calls.js';
 import {queueingCommand} from './flock.js';
 import {NodeSystem, ownUid} from './node.js';
 import {awaitFlock} from './queue.js';
@@ -68,13 +68,18 @@ export class Stage extends NodeSystem {
 		super.link(root, root);
 	}
 
-	override bound(): Bound | undefined {
-		return super.bound(nowhere, {...found, type: 'socket'});
+	override bound(): Promise<Bound | undefined> | undefined {
+		return super.bound(nowhere, {...found, type: 'socket'}, 'named');
 	}
 
 	/** To the pinned directory, which refuses as a dead socket does. */
-	override connect(_path: string, pinned: number | undefined): Promise<string> {
-		return super.connect(nowhere, pinned);
+	override async connect(_path: string, pinned: number | undefined): Promise<string> {
+		const answer = await super.connect(nowhere, pinned, false);
+		return answer === 'UNPROVED' ? 'ECONNREFUSED' : answer;
+	}
+
+	override async placeOf(): Promise<Place> {
+		return {isMountPoint: false};
 	}
 
 	override unlink(): boolean {

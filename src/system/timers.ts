@@ -39,3 +39,8 @@ export function wakeable(
 		listen(() => settle(() => resolve(true)));
 	});
 }
+
+/** @throws the signal's reason */
+export async function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+	await wakeable(performance.now() + milliseconds, signal, () => {});
+}

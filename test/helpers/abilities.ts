@@ -3,8 +3,10 @@
  * a test that cannot run says so in its title.
  */
 import {spawnSync} from 'node:child_process';
-import {existsSync} from 'node:fs';
+import {existsSync, mkdtempSync, rmSync, symlinkSync} from 'node:fs';
 import {createRequire} from 'node:module';
+import {tmpdir} from 'node:os';
+import {delimiter, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import test, {type ExecutionContext} from 'ava';
 import {notRoot} from './programs.js';
@@ -81,4 +83,20 @@ function unlessWorks(reason: string, command: string, ...args: readonly string[]
 /** A program that is not everywhere. */
 export function lacking(program: string): string | undefined {
 	return unlessWorks(`needs ${program}`, 'sh', '-c', `command -v ${program}`);
+}
+
+/** Until the end of the test this process and its children find flock(1) in PATH, and nothing else, so no ss(8). */
+export function withoutSs(t: ExecutionContext): void {
+	const {PATH: before = ''} = process.env;
+	const directory = mkdtempSync(join(tmpdir(), 'bl-'));
+	const flock = before
+		.split(delimiter)
+		.map(each => join(each, 'flock'))
+		.find(existsSync);
+	if (flock !== undefined) symlinkSync(flock, join(directory, 'flock'));
+	process.env['PATH'] = directory;
+	t.teardown(() => {
+		process.env['PATH'] = before;
+		rmSync(directory, {recursive: true});
+	});
 }

@@ -9,7 +9,15 @@ import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, BindLockError, inspect} from '../../src/index.js';
 import type {System} from '../../src/protocol/calls.js';
-import {noMounts, noNetworkNamespaces, noPidNamespaces, noPython, testUnless} from '../helpers/abilities.js';
+import {
+	lacking,
+	noMounts,
+	noNetworkNamespaces,
+	noPidNamespaces,
+	noPython,
+	testUnless,
+	withoutSs,
+} from '../helpers/abilities.js';
 import {listeners, makeStale} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
 import {
@@ -69,7 +77,7 @@ function haunted(times: number): {system: System; pauses: number[]} {
 	const pauses: number[] = [];
 	let looks = 0;
 	const system = systemWith({
-		bound: proceed => (looks++ < times ? {} : proceed()),
+		bound: proceed => (looks++ < times ? {isCertain: true} : proceed()),
 		async pause(_, milliseconds) {
 			pauses.push(milliseconds);
 		},
@@ -341,7 +349,18 @@ test.serial(
 	},
 );
 
-test.serial('a server bound by a relative path that has left its directory answers, and so is alive', async t => {
+testUnless(lacking('ss'))(
+	'a server bound by a relative path that has left its directory is recognised by its file',
+	async t => {
+		const directory = temporaryDirectory(t);
+		const program = await startNaive(t, 's', {chdir: '/'}, {cwd: directory});
+		await recognised(t, join(directory, 's'), program);
+		t.is(await clientsOf(program), 0);
+	},
+);
+
+test.serial('without ss it answers, and so is alive', async t => {
+	withoutSs(t);
 	const directory = temporaryDirectory(t);
 	await startNaive(t, 's', {chdir: '/'}, {cwd: directory});
 	t.regex((await refused(t, join(directory, 's'))).message, /answers there/);

@@ -9,7 +9,7 @@ import type {Program} from './process.js';
 import {lockPath, type OwnOptions, path} from './programs.js';
 import type {Scenario} from './state.js';
 
-export interface Cast extends Partial<Pick<Scenario, 'promise' | 'prepare' | 'refused'>> {
+export interface Cast extends Partial<Pick<Scenario, 'promise' | 'prepare' | 'refused' | 'noatime'>> {
 	readonly own?: readonly OwnOptions[];
 	readonly ownAbstract?: readonly AbstractOptions[];
 	readonly others?: readonly Program[];
@@ -95,6 +95,21 @@ export const quick: Readonly<Record<string, Cast>> = {
 		others: [outsiders.naiveElsewhere],
 		promise: 'lock',
 		prepare: stale,
+	},
+	'one and a naive server elsewhere, noatime': {
+		own: [twice],
+		others: [outsiders.naiveElsewhere],
+		promise: 'lock',
+		prepare: stale,
+		noatime: true,
+	},
+	'two and a naive server, noatime': {own: [once, once], others: [naiveServer], promise: 'lock', noatime: true},
+	'one and a server that stays, noatime': {
+		own: [twice],
+		others: [outsiders.patientServer],
+		promise: 'lock',
+		errors: 1,
+		noatime: true,
 	},
 	'one and a server that stays': {own: [twice], others: [outsiders.patientServer], promise: 'lock', errors: 1},
 	'one and a server elsewhere that stays': {own: [once], others: [patientElsewhere], promise: 'lock', errors: 1},

@@ -67,7 +67,13 @@ onLinux(`${runs} generated scripts of calls have the same results on the simulat
 	await t.notThrowsAsync(fc.assert(same, {numRuns: runs, seed}));
 	t.log(`${outcomes.size} different outcomes of a call`);
 	// The scripts reach what the protocol is about.
-	for (const outcome of ['connect: "CONNECTED"', 'connect: "ECONNREFUSED"', 'bound: true', 'flock: false']) {
+	for (const outcome of [
+		'connect: "CONNECTED"',
+		'connect: "UNPROVED"',
+		'connectPinned: "ECONNREFUSED"',
+		'bound: true',
+		'flock: false',
+	]) {
 		t.true(outcomes.has(outcome), outcome);
 	}
 	t.is(readdirSync('/proc/self/fd').length, before);

@@ -59,14 +59,18 @@ export class Kernel {
 	inodes: readonly (Inode | undefined)[] = [undefined];
 	processes: readonly ProcessTable[];
 
-	constructor(paths: readonly string[], networks: readonly number[]) {
+	/** Whether the access times of files are noted, as without `noatime`. */
+	readonly notesAccess: boolean;
+
+	constructor(paths: readonly string[], networks: readonly number[], notesAccess = true) {
 		this.paths = paths;
+		this.notesAccess = notesAccess;
 		this.names = paths.map(() => 0);
 		this.processes = networks.map(network => ({descriptors: [], dying: false, network}));
 	}
 
 	copy(): Kernel {
-		const copy = new Kernel(this.paths, []);
+		const copy = new Kernel(this.paths, [], this.notesAccess);
 		copy.names = this.names;
 		copy.inodes = this.inodes;
 		copy.processes = this.processes;
@@ -196,9 +200,14 @@ export class Kernel {
 		);
 	}
 
-	/** As /proc/net/unix shows it: by the path that each socket was bound to, if that leads there now, in one's own network namespace. */
-	bound(pid: number, path: string, ino: number): Bound | undefined {
-		return this.#owner(pid, socket => socket.path === path && socket.ino !== 0 && this.entry(path) === ino);
+	/**
+	 * As /proc/net/unix and `ss` show it: a socket that was bound to this path and has this file, in one's own network
+	 * namespace.
+	 *
+	 * @param path `undefined`: to any path
+	 */
+	bound(pid: number, path: string | undefined, ino: number): Bound | undefined {
+		return this.#owner(pid, socket => ino !== 0 && socket.ino === ino && (path === undefined || socket.path === path));
 	}
 
 	/** Who has one of these abstract names, in one's own network namespace. */
@@ -212,7 +221,7 @@ export class Kernel {
 		for (const each of this.processes) {
 			if (each.network !== network) continue;
 			if (!each.descriptors.some(open => open?.kind === 'socket' && isWanted(open))) continue;
-			return each.dying ? {} : {holder: someHolder};
+			return {isCertain: true, ...(each.dying ? {} : {holder: someHolder})};
 		}
 		return undefined;
 	}

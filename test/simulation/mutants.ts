@@ -4,7 +4,7 @@
  */
 
 import type {FileStatus} from '../../src/protocol/calls.js';
-import {reclaim} from '../../src/protocol/pathname.js';
+import {holdingWhile, reclaim} from '../../src/protocol/stale.js';
 import {type AbstractParts, shippedAbstract} from './abstract-programs.js';
 import {address, answering, ask, type Body, lockPath, type Parts, path, shipped} from './programs.js';
 import type {SimulatedCall} from './system.js';
@@ -66,7 +66,11 @@ export const mutants: Readonly<Record<string, Mutant>> = {
 		parts: {
 			...shipped,
 			*take(claim) {
-				yield* reclaim(address, claim);
+				yield* reclaim(
+					address,
+					claim,
+					holdingWhile(() => true),
+				);
 				return yield* shipped.take(claim);
 			},
 		},
@@ -88,23 +92,30 @@ export const mutants: Readonly<Record<string, Mutant>> = {
 	},
 	'does not look who is bound (R4b)': {
 		breaks: /unlinks \/s, to which/,
-		caughtBy: 'two and a naive server',
+		caughtBy: 'two and a naive server, noatime',
 		parts: altered('bound', () => undefined),
+	},
+	'a socket that is bound and does not listen counts as dead (R4b)': {
+		breaks: /unlinks \/s, to which/,
+		caughtBy: 'one and a naive server elsewhere',
+		parts: altered('connect', answer => (answer === 'BOUND' ? 'ECONNREFUSED' : answer)),
 	},
 	'cannot look who is bound, and goes on': {
 		breaks: /unlinks \/s, to which/,
-		caughtBy: 'one and a server that stays',
-		parts: changed(
-			() =>
-				function* (call) {
-					if (call.name !== 'bound') return yield call;
-					try {
-						return yield call;
-					} catch {
-						return undefined;
-					}
-				},
-		),
+		caughtBy: 'one and a server that stays, noatime',
+		parts: changed(() => {
+			let isBlind = false;
+			return function* (call) {
+				if (call.name !== 'bound') return yield call;
+				if (isBlind) return undefined;
+				try {
+					return yield call;
+				} catch {
+					isBlind = true;
+					return undefined;
+				}
+			};
+		}),
 	},
 	'compares inodes after the close (R14)': {
 		breaks: /unlinks \/s, to which/,
@@ -128,7 +139,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
 				if (isLook(call, path) && asked) return found;
 				const answer = yield call;
 				if (isLook(call, path)) found = answer;
-				asked = call.name === 'connect';
+				if (call.name === 'connect') asked = true;
 				return answer;
 			};
 		}),

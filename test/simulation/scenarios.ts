@@ -26,6 +26,7 @@ export function scenario(name: string, mutant = ''): Scenario {
 		budget: {crashes: cast.crashes ?? 0, errors: cast.errors ?? 0},
 		promise: cast.promise ?? 'all',
 		kind: cast.ownAbstract === undefined ? 'pathname' : 'abstract',
+		...(cast.noatime ? {noatime: true} : {}),
 		...(cast.prepare === undefined ? {} : {prepare: cast.prepare}),
 		...(cast.refused === undefined ? {} : {refused: cast.refused}),
 	};

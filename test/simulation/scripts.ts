@@ -80,6 +80,10 @@ export async function runScript<Server>(machine: Machine<Server>, lines: readonl
 	return results;
 }
 
+async function isBound(found: ReturnType<System['bound']>): Promise<boolean> {
+	return (await found) !== undefined;
+}
+
 class Run<Server> {
 	readonly #machine: Machine<Server>;
 	readonly #descriptors: number[] = [];
@@ -127,9 +131,9 @@ class Run<Server> {
 	#look({call, at}: Line): unknown {
 		const {system} = this.#machine;
 		const path = this.#machine.pathOf(at);
-		if (call === 'connect') return system.connect(path, undefined);
+		if (call === 'connect') return system.connect(path, undefined, true);
 		const found = system.lstat(path);
-		if (call === 'bound') return found?.type === 'socket' ? system.bound(path, found) !== undefined : 'no socket';
+		if (call === 'bound') return found?.type === 'socket' ? isBound(system.bound(path, found, 'named')) : 'no socket';
 		return found?.type === 'file' ? system.contention(found, path, undefined).kind : 'no file';
 	}
 
@@ -163,7 +167,7 @@ class Run<Server> {
 			case 'write':
 				return system.write(descriptor, text);
 			case 'connectPinned':
-				return system.connect('/nowhere', descriptor);
+				return system.connect('/nowhere', descriptor, true);
 			default:
 				this.#descriptors.splice(slot, 1);
 				return system.close(descriptor);

@@ -42,6 +42,8 @@ export interface Scenario {
 	/** What lies there at the beginning. */
 	readonly prepare?: (kernel: Kernel) => void;
 	readonly kind?: 'pathname' | 'abstract';
+	/** On a mount that notes no access times. */
+	readonly noatime?: boolean;
 	/** A newcomer is refused with this code in the end. */
 	readonly refused?: string;
 }
@@ -67,7 +69,8 @@ export interface Outcome {
 
 export function begin(scenario: Scenario): State {
 	// One process more than there are programs: the newcomer, in the end.
-	const kernel = new Kernel(paths, [...scenario.programs.map(program => program.network ?? 0), 0]);
+	const networks = [...scenario.programs.map(program => program.network ?? 0), 0];
+	const kernel = new Kernel(paths, networks, !scenario.noatime);
 	scenario.prepare?.(kernel);
 	const local = {looked: '', changed: false, misbound: false, refused: false, closing: false};
 	const locals = scenario.programs.map(({start}) => ({...local, place: Place.start(start)}));

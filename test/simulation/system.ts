@@ -9,7 +9,9 @@ import type {
 	Listener,
 	LockSocket,
 	LockSocketHolder,
+	Place,
 	System,
+	Thoroughness,
 } from '../../src/protocol/calls.js';
 import {type Descriptor, failure, type Kernel, type OpenFile} from './kernel.js';
 
@@ -183,16 +185,27 @@ export class SimulatedSystem implements System, MoreCalls {
 		return this.kernel.contention(Number(file.ino));
 	}
 
-	bound(path: string, socket: FileStatus): Bound | undefined {
-		return this.kernel.bound(this.pid, path, Number(socket.ino));
+	bound(path: string, socket: FileStatus, thoroughness: Thoroughness): Bound | undefined {
+		return this.kernel.bound(this.pid, thoroughness === 'all' ? undefined : path, Number(socket.ino));
 	}
 
-	connect(path: string, pinned: number | undefined): string {
+	connect(path: string, pinned: number | undefined, proof: boolean): string {
 		const ino = pinned === undefined ? this.kernel.entry(path) : this.kernel.descriptor(this.pid, pinned).ino;
 		if (ino === 0) return 'ENOENT';
 		const server = this.kernel.boundSocket(ino)?.socket;
-		if (server?.listening !== true) return 'ECONNREFUSED';
+		if (server?.listening !== true) {
+			if (!proof || pinned === undefined || !this.kernel.notesAccess) return 'UNPROVED';
+			return server === undefined ? 'ECONNREFUSED' : 'BOUND';
+		}
 		return server.full ? 'EAGAIN' : 'CONNECTED';
+	}
+
+	placeOf(): Place {
+		return {isMountPoint: false};
+	}
+
+	hasEnded(): boolean {
+		return false;
 	}
 
 	bind(path: string, full = false): number {
