@@ -30,7 +30,7 @@ import {type Attempt, connectOnce, prepareConnect} from './connect.js';
 import {statusOfDescriptor, statusOfPath} from './file-status.js';
 import {loadFlock} from './flock.js';
 import {hasLock, lockContention} from './holders.js';
-import {awaitLockSocket, bindLockSocket, closeLockSocket} from './lock-socket.js';
+import {awaitLockSocket, bindLockSocket, closeLockSocket, type Place} from './lock-socket.js';
 import {oPath, signalProcess} from './procfs.js';
 import {awaitFlock} from './queue.js';
 import {boundTo, boundToAbstract, hasLockSocket, lockSocketHolder} from './sockets.js';
@@ -72,6 +72,7 @@ export class NodeSystem implements System {
 	readonly #address: string;
 	readonly #signal: AbortSignal | undefined;
 	readonly #own: number | undefined;
+	readonly #place: Place = {shortOnes: 0};
 	#attempt: Attempt | undefined;
 
 	/**
@@ -199,7 +200,7 @@ export class NodeSystem implements System {
 	}
 
 	awaitLockSocket(name: string, deadline: number): Promise<boolean> {
-		return awaitLockSocket(name, deadline, this.#signal);
+		return awaitLockSocket(name, deadline, this.#signal, this.#place);
 	}
 
 	signalHolder(file: FileStatus, lockPath: string, holder: Holder, signal: NodeJS.Signals): boolean {

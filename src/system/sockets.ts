@@ -5,8 +5,8 @@ import {existsSync} from 'node:fs';
 import {basename, isAbsolute} from 'node:path';
 import type {Holder} from '../errors.js';
 import type {Bound, FileStatus, LockSocketHolder} from '../protocol/calls.js';
+import {askLockSocket} from './ask.js';
 import {claimedHolder, withRecord} from './holders.js';
-import {askLockSocket} from './lock-socket.js';
 import {allProcesses, describeProcess, descriptorsOf, leadsTo, linkOrUndefined, readProc} from './procfs.js';
 
 /**
