@@ -119,7 +119,7 @@ export interface System {
 	closeListener(listener: Listener): void;
 	/**
 	 * Binds an abstract name, always padded to 108 bytes, and listens: `undefined` if it is taken.
-	 * Answers every client with the record and keeps the connection open.
+	 * Answers every client with the record, and keeps the latest connections open.
 	 */
 	bindLockSocket(name: string, record: string): LockSocket | undefined | Promise<LockSocket | undefined>;
 	/** Frees the name; its clients see the end of their connection. */
@@ -134,7 +134,10 @@ export interface System {
 	 * (of `performance.now()`) is past.
 	 */
 	awaitFlock(descriptor: number, deadline: number): Promise<boolean> | boolean;
-	/** Waits until whoever is bound to the abstract lock name closes it. `false`: the deadline is past. */
+	/**
+	 * Waits until whoever is bound to the abstract lock name closes it, or needs the place of this waiter for another
+	 * one. `false`: the deadline is past.
+	 */
 	awaitLockSocket(name: string, deadline: number): Promise<boolean> | boolean;
 	/**
 	 * Sends the signal if the process still has the lock; `false` if it has not. After a first signal only that very

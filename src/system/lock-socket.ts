@@ -5,18 +5,21 @@
 import type {Server, Socket} from 'node:net';
 import {codeOf} from '../errors.js';
 import type {Listener, LockSocket} from '../protocol/calls.js';
-import {type LockRecord, maxRecordBytes, parseRecord} from '../protocol/record.js';
+import {descriptorLimit} from './procfs.js';
 import {adoptListener, bypassing, descriptorOf, listenerOf} from './server.js';
 import {timeLeft, wakeable} from './timers.js';
 
-/** Connections that are kept open. One too many is answered and closed: a waiter then comes again. */
-const maxClients = 4096;
+/**
+ * Connections that one lock keeps open. A further one closes the oldest, which has been answered; a waiter connects
+ * again. So clients that stay cannot use up the holder's descriptors.
+ */
+const maxClients = 64;
 
 /** A client has nothing to say; one that goes on is cut off. */
 const maxHeardBytes = 65_536;
 
-/** A healthy holder answers in well under a millisecond; a stalled one is named by the kernel alone. */
-const answerTimeoutMs = 200;
+/** Those of all locks of this process, the oldest first. */
+const allClients = new Set<Socket>();
 
 class NodeLockSocket {
 	readonly server: Server;
@@ -27,17 +30,21 @@ class NodeLockSocket {
 		this.server = process.getBuiltinModule('node:net').createServer({allowHalfOpen: false}, socket => {
 			this.#answer(socket, record);
 		});
+		// After a failed accept (no descriptors) the socket still listens, and the lock is still ours.
+		this.server.on('error', () => {});
 	}
 
 	#answer(socket: Socket, record: string): void {
 		// Errors of one client (ECONNRESET, EPIPE) concern that client.
 		socket.on('error', () => {});
-		if (this.clients.size >= maxClients) {
-			socket.end(record);
-			return;
-		}
+		if (this.clients.size >= maxClients) closeOldest(this.clients);
+		if (allClients.size >= maxClientsInAll()) closeOldest(allClients);
 		this.clients.add(socket);
-		socket.on('close', () => this.clients.delete(socket));
+		allClients.add(socket);
+		socket.on('close', () => {
+			this.clients.delete(socket);
+			allClients.delete(socket);
+		});
 		socket.on('data', () => {
 			if (socket.bytesRead > maxHeardBytes) socket.destroy();
 		});
@@ -45,6 +52,27 @@ class NodeLockSocket {
 		socket.write(record);
 	}
 }
+
+function closeOldest(clients: Set<Socket>): void {
+	for (const oldest of clients) {
+		clients.delete(oldest);
+		oldest.destroy();
+		return;
+	}
+}
+
+/** A quarter of the descriptor limit: the rest is for the process's own clients and files. */
+function maxClientsInAll(): number {
+	try {
+		quarter ??= Math.ceil((descriptorLimit() || Number.POSITIVE_INFINITY) / 4);
+		return quarter;
+	} catch {
+		// No descriptor is left to read the limit with.
+		return 1;
+	}
+}
+
+let quarter: number | undefined;
 
 /** Binds and listens; synchronously if the name is free. */
 export function bindLockSocket(name: string, record: string): LockSocket | undefined | Promise<LockSocket | undefined> {
@@ -57,7 +85,6 @@ export function bindLockSocket(name: string, record: string): LockSocket | undef
 	server.listen(bypassing({path: padded(name), exclusive: true}));
 	server.unref();
 	if (!server.listening) return failed;
-	// An accept that fails (no descriptors) leaves the client in the backlog, and us the holder.
 	failed.catch(() => {});
 	return socket;
 }
@@ -87,38 +114,15 @@ export function lockDescriptorOf(lockSocket: LockSocket): number {
 	return descriptorOf(listenerOfLock(lockSocket)) ?? -1;
 }
 
-/**
- * Asks the holder for its record.
- *
- * @returns `'foreign'` for an answer that is no record, or a refusal; `undefined` if none came in time
- */
-export async function askLockSocket(name: string): Promise<LockRecord | 'foreign' | undefined> {
-	const socket = process.getBuiltinModule('node:net').connect({path: padded(name)});
-	let heard = '';
-	let answer: LockRecord | 'foreign' | undefined;
-	try {
-		await wakeable(performance.now() + answerTimeoutMs, undefined, wake => {
-			socket.setEncoding('utf8').on('data', chunk => {
-				heard += chunk;
-				if (/\n.*\n/s.test(heard) || heard.length > maxRecordBytes) wake();
-			});
-			socket.on('end', wake).on('error', error => {
-				if (codeOf(error) !== 'EAGAIN') answer = 'foreign';
-				wake();
-			});
-			socket.on('end', () => {
-				answer = 'foreign';
-			});
-		});
-	} finally {
-		socket.destroy();
-	}
-	return heard === '' ? answer : recordOrForeign(heard);
+/** What one wait remembers. */
+export interface Turn {
+	/** How many connections in a row were short, up to the latest. */
+	shortOnes: number;
 }
 
 /**
  * Waits for the end of whoever is bound to the name: a connection to it ends then, also one that
- * was never accepted.
+ * was never accepted. It also ends when the holder needs its place for others: then this is to be called again.
  *
  * @returns `false` when the deadline is past
  * @throws the signal's reason
@@ -127,43 +131,54 @@ export async function awaitLockSocket(
 	name: string,
 	deadline: number,
 	signal: AbortSignal | undefined,
+	turn: Turn,
 ): Promise<boolean> {
 	signal?.throwIfAborted();
+	await pause(pauseMs(turn), deadline, signal);
 	// A connection that fails is known to fail sooner than any timer fires.
 	if (timeLeft(deadline) <= 0) return false;
+	const began = performance.now();
 	const socket = process.getBuiltinModule('node:net').connect({path: padded(name)});
-	let code: string | undefined;
-	let connected = false;
 	try {
 		const ended = await wakeable(deadline, signal, wake => {
-			socket.on('connect', () => {
-				connected = true;
-			});
-			socket.on('error', error => {
-				code = codeOf(error);
-			});
-			socket.on('close', wake).resume();
+			socket
+				.on('error', () => {})
+				.on('close', wake)
+				.resume();
 		});
 		if (!ended) return false;
 	} finally {
-		socket.on('error', () => {}).destroy();
+		socket.destroy();
 	}
-	// Refused: nobody is bound any more, or the socket is of another kind. A full backlog (EAGAIN) or a
-	// squatter that hangs up at once leaves nothing to wait by, but time.
-	const pauseMs = code === 'EAGAIN' || !connected ? 5 + 45 * Math.random() : 2 * Math.random();
-	await wakeable(Math.min(performance.now() + pauseMs, deadline), signal, () => {});
+	turn.shortOnes = performance.now() - began < shortMs ? turn.shortOnes + 1 : 0;
+	// All waiters see the end of their holder at the same time.
+	await pause(2 * Math.random(), deadline, signal);
 	return true;
 }
 
-function recordOrForeign(heard: string): LockRecord | 'foreign' {
-	const record = heard.length > maxRecordBytes ? 'foreign' : parseRecord(heard);
-	return record === undefined || record === 'foreign' || record.since === undefined ? 'foreign' : record;
+/** A connection that ends sooner is short. */
+const shortMs = 1000;
+
+/** Long, because all waiters that the holder does not keep do this: those it keeps see its end at once. */
+const longestPauseMs = 500;
+
+/**
+ * How long a waiter pauses before it connects again. Connections are short where there are more waiters than the
+ * holder keeps, where its backlog is full, and where a squatter hangs up at once. A single short one causes no pause:
+ * most likely its holder has just ended.
+ */
+function pauseMs({shortOnes}: Turn): number {
+	return shortOnes < 2 ? 0 : Math.min(longestPauseMs, 5 * 2 ** (shortOnes - 2)) * (0.5 + Math.random());
+}
+
+async function pause(milliseconds: number, deadline: number, signal: AbortSignal | undefined): Promise<void> {
+	if (milliseconds > 0) await wakeable(Math.min(performance.now() + milliseconds, deadline), signal, () => {});
 }
 
 /**
  * All 108 bytes of `sun_path`, explicitly: Node 20 pads an abstract name and later ones bind its
  * exact length, so only a name of full length is one address to all of them (`unix(7)`).
  */
-function padded(name: string): string {
+export function padded(name: string): string {
 	return `\0${name}`.padEnd(108 - Buffer.byteLength(name) + name.length, '\0');
 }

@@ -35,7 +35,7 @@ import {statusOfDescriptor, statusOfPath} from './file-status.js';
 import {loadFlock} from './flock.js';
 import {hasEnded, hasLock, lockContention} from './holders.js';
 import {createLockFile, openLockFile} from './lock-file.js';
-import {awaitLockSocket, bindLockSocket, closeLockSocket} from './lock-socket.js';
+import {awaitLockSocket, bindLockSocket, closeLockSocket, type Turn} from './lock-socket.js';
 import {placeOf} from './place.js';
 import {oPath, type Process, signalProcess} from './procfs.js';
 import {awaitFlock} from './queue.js';
@@ -78,6 +78,7 @@ export class NodeSystem implements System {
 	readonly #address: string;
 	readonly #signal: AbortSignal | undefined;
 	readonly #own: number | undefined;
+	readonly #turn: Turn = {shortOnes: 0};
 	#attempt: Attempt | undefined;
 	#signalled: Process | undefined;
 
@@ -224,7 +225,7 @@ export class NodeSystem implements System {
 	}
 
 	awaitLockSocket(name: string, deadline: number): Promise<boolean> {
-		return awaitLockSocket(name, deadline, this.#signal);
+		return awaitLockSocket(name, deadline, this.#signal, this.#turn);
 	}
 
 	signalHolder(file: FileStatus, lockPath: string, holder: Holder, signal: NodeJS.Signals): boolean {

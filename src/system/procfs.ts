@@ -188,10 +188,15 @@ function statusFields(pid: number): string[] | undefined {
 
 /** How many more descriptors this process may have open; 0 where that cannot be told. */
 export function freeDescriptors(): number {
-	const limit = Number(/^Max open files +(\d+)/m.exec(readProc('/proc/self/limits') ?? '')?.[1] ?? 0);
+	const limit = descriptorLimit();
 	// One that was opened under a higher limit takes no place; the one that reads the directory is free again.
 	const open = namesIn('/proc/self/fd').filter(name => Number(name) < limit).length - 1;
 	return limit === 0 ? 0 : Math.max(0, limit - open);
+}
+
+/** How many descriptors this process may have open; 0 where that cannot be told. */
+export function descriptorLimit(): number {
+	return Number(/^Max open files +(\d+)/m.exec(readProc('/proc/self/limits') ?? '')?.[1] ?? 0);
 }
 
 /** `net:[4026531840]`, or `'unknown'` without /proc. */

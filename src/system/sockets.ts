@@ -4,8 +4,9 @@
 import {basename, isAbsolute} from 'node:path';
 import type {Holder} from '../errors.js';
 import type {Bound, LockSocketHolder} from '../protocol/calls.js';
+import type {LockRecord} from '../protocol/record.js';
+import {type Answer, askLockSocket} from './ask.js';
 import {claimedHolder, withRecord} from './holders.js';
-import {askLockSocket} from './lock-socket.js';
 import {allProcesses, confirmed, descriptorsOf, readProc} from './procfs.js';
 
 /** Whether a client of this abstract name would be heard, in either spelling. */
@@ -39,21 +40,31 @@ export function boundToAbstract(name: string): Bound | undefined {
 	return {isCertain: true, ...(holder === undefined ? {} : {holder})};
 }
 
-/**
- * Who is bound to an abstract lock name: the kernel names the process, its answer adds label and
- * time. Only where the kernel names nobody does the answer count as a claim.
- */
+/** Who is bound to an abstract lock name. */
 export async function lockSocketHolder(name: string): Promise<LockSocketHolder | undefined> {
 	const before = lockRow(name);
 	const answer = await askLockSocket(name);
 	const row = lockRow(name);
 	if (row === undefined || row.inode !== before?.inode) return undefined;
-	const record = answer === 'foreign' ? undefined : answer;
-	const owner = ownerOf(row, record?.pid);
+	return namedBy(answer, ownerOf(row, recordIn(answer)?.pid));
+}
+
+/**
+ * The kernel names the process, its answer adds label and time. Only where the kernel names nobody does the answer
+ * count as a claim.
+ *
+ * @param owner a process that has the lock socket open
+ */
+export function namedBy(answer: Answer, owner: Holder | undefined): LockSocketHolder {
+	const record = recordIn(answer);
 	const holder = owner === undefined ? claimedHolder(record) : withRecord(owner, record);
 	const bindlock =
 		answer === undefined ? undefined : record !== undefined && (owner === undefined || owner.pid === record.pid);
 	return holder === undefined ? {bindlock} : {bindlock, holder};
+}
+
+export function recordIn(answer: Answer): LockRecord | undefined {
+	return answer === 'foreign' ? undefined : answer;
 }
 
 /** Whether a process is bound to an abstract lock name, now. */

@@ -57,6 +57,11 @@ export function boundSockets(): BoundSocket[] | undefined {
 	return told(sockets, files);
 }
 
+/** Inodes of the sockets of our network namespace that are bound now. */
+export function boundInodes(): ReadonlySet<string> {
+	return new Set([...rowsOf(readProc('/proc/net/unix', true) ?? '')].map(({inode}) => inode));
+}
+
 /** Each with `isThere`, if that can be told. */
 function told(sockets: readonly BoundSocket[], files: ReadonlyMap<string, bigint>): BoundSocket[] {
 	const atFile = grouped(sockets, ({file}) => (file === undefined ? '' : identity(file)));

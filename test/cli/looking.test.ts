@@ -135,6 +135,62 @@ test('list shows a server that bindlock has started, and abstract names with the
 	await withDeadline(program.exited);
 });
 
+/** Binds so many names, each with a lock that never answers, and one whose lock answers with what is no record. */
+const mute = `
+import socket, sys
+count, prefix = int(sys.argv[1]), sys.argv[2]
+bound = []
+for name in [f'{prefix}-mute{i}' for i in range(count)] + [f'{prefix}-rude']:
+    for each in (name, name + '.lock'):
+        s = socket.socket(socket.AF_UNIX)
+        s.bind(b'\\0' + each.encode().ljust(107, b'\\0'))
+        s.listen(5)
+        bound.append(s)
+print('up', flush=True)
+while True:
+    client, _ = bound[-1].accept()
+    client.send(b'hello')
+    client.close()
+`;
+
+testUnless(noPython())('list asks 200 locks that do not answer at once, and hears those that do', async t => {
+	const prefix = `bindlock-test-${process.pid}-crowd`;
+	const program = startCommand(t, python, ['-c', mute, '200', prefix]);
+	await program.expect('line');
+	const {pid} = await startLasting(t, [`@${prefix}`, '--label', 'green']);
+	serveNaively(t, `\0${prefix}`);
+	for (const before of [[], ['sh', '-c', 'ulimit -n 64 && exec "$@"', 'sh']]) {
+		const {stdout, stderr} = await bindlock(['list', '--json'], {before});
+		t.is(stderr, '');
+		const rows = (jsonLines(stdout) as Row[]).filter(({address}) => address.startsWith(`@${prefix}`));
+		const mutes = rows.filter(({address}) => address.includes('mute'));
+		t.is(mutes.length, 200, 'each with its lock');
+		for (const row of mutes) t.like(row, {state: 'held', holder: {pid: program.pid}});
+		const of = (address: string): Row | undefined => rows.find(row => row.address === address);
+		t.like(of(`@${prefix}`), {state: 'held', holder: {label: 'green'}, processes: [{pid: process.pid}]});
+		t.like(of(`@${prefix}-rude`), {state: 'blocked', holder: {pid: program.pid}, reason: {code: 'EADDRINUSE'}});
+	}
+	kill(pid, 'SIGKILL');
+	await program.kill();
+});
+
+testUnless(noPython())('list: a datagram socket is not the lock of a name', async t => {
+	const name = `bindlock-test-${process.pid}-datagram`;
+	const script = `import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(b'\\0' + sys.argv[1].encode().ljust(107, b'\\0')); print('up', flush=True); sys.stdin.read()`;
+	const program = startCommand(t, python, ['-c', script, `${name}.lock`]);
+	await program.expect('line');
+	serveNaively(t, `\0${name}`);
+	const rows = (jsonLines((await bindlock(['list', '--json'])).stdout) as Row[])
+		.filter(({address}) => address.startsWith(`@${name}`))
+		.map(({address, state}) => [address, state]);
+	t.deepEqual(rows, [
+		[`@${name}`, 'foreign'],
+		[`@${name}.lock`, 'foreign'],
+	]);
+	program.end();
+});
+
 testUnless(noOtherUser())('list and status work for another user, who sees less', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
