@@ -3,15 +3,16 @@
  */
 import type {Holder} from '../errors.js';
 import {inspect} from '../inspect.js';
-import {lockOf} from '../system/locks.js';
+import {lockBeside} from '../system/locks.js';
 import {describeProcess} from '../system/procfs.js';
 import {ownerOf, padded} from '../system/sockets.js';
-import {type BoundSocket, fileAt} from '../system/table.js';
+import type {BoundSocket} from '../system/table.js';
 import {parseArgument} from './addresses.js';
 import type {Entry} from './list-left.js';
 import {reasonJson} from './show.js';
 
-export async function boundEntries(sockets: readonly BoundSocket[]): Promise<Entry[]> {
+/** @param devices of mounts that may be looked at whatever their type */
+export async function boundEntries(sockets: readonly BoundSocket[], devices: readonly string[]): Promise<Entry[]> {
 	const names = sockets.filter(({isAbstract}) => isAbstract);
 	const locks = new Map(names.map(socket => [keyOf(socket, socket.path), socket]));
 	const entries: Entry[] = [];
@@ -24,20 +25,20 @@ export async function boundEntries(sockets: readonly BoundSocket[]): Promise<Ent
 	}
 	// The lock socket of a name is told with that name; alone it is a lock whose server has yet to bind.
 	const shown = entries.filter(({socket}) => socket !== undefined && !used.has(socket));
-	for (const socket of sockets) if (!socket.isAbstract) shown.push(pathEntry(socket));
+	for (const socket of sockets) if (!socket.isAbstract) shown.push(pathEntry(socket, devices));
 	return shown;
 }
 
-function pathEntry(socket: BoundSocket): Entry {
+function pathEntry(socket: BoundSocket, devices: readonly string[]): Entry {
 	const processes = processesOf(socket);
-	const {here, path, file, isThere} = socket;
+	const {here, path, file, seenAt, isThere} = socket;
 	const address = here === undefined || here.startsWith('/proc/') ? path : here;
-	const lockPath = here === undefined ? undefined : `${here}.lock`;
 	if (isThere !== true) return {address, state: isThere === false ? 'masked' : 'unknown', socket, processes};
 	const common = {address, socket, processes, ...(file === undefined ? {} : {since: file.since})};
-	if (lockPath === undefined || fileAt(lockPath) === undefined) return {...common, state: 'foreign'};
-	const lock = lockOf(lockPath);
-	return {...common, state: lock === undefined ? 'foreign' : 'held', holder: lock?.holder, lockPath};
+	const found = seenAt && lockBeside(seenAt.pid, seenAt.path, devices);
+	if (found === undefined) return {...common, state: 'foreign'};
+	const {lock} = found;
+	return {...common, state: lock === undefined ? 'foreign' : 'held', holder: lock?.holder, lockPath: `${here}.lock`};
 }
 
 async function nameEntry(socket: BoundSocket, lock: BoundSocket | undefined): Promise<Entry> {
