@@ -5,10 +5,10 @@ import type {AbstractAddress} from '../address.js';
 import type {Holder} from '../errors.js';
 import {taken} from '../protocol/abstract.js';
 import {type Answer, askLockSockets} from '../system/ask.js';
-import {lockOf} from '../system/locks.js';
+import {lockBeside} from '../system/locks.js';
 import {describeProcess} from '../system/procfs.js';
 import {namedBy, ownerOf, padded, recordIn} from '../system/sockets.js';
-import {type BoundSocket, boundInodes, fileAt} from '../system/table.js';
+import {type BoundSocket, boundInodes} from '../system/table.js';
 import {parseArgument} from './addresses.js';
 import type {Entry} from './list-left.js';
 import {reasonJson} from './show.js';
@@ -21,7 +21,8 @@ interface NameLock {
 	readonly socket: BoundSocket;
 }
 
-export async function boundEntries(sockets: readonly BoundSocket[]): Promise<Entry[]> {
+/** @param devices of mounts that may be looked at whatever their type */
+export async function boundEntries(sockets: readonly BoundSocket[], devices: readonly string[]): Promise<Entry[]> {
 	const describe = describing();
 	const names = sockets.filter(({isAbstract}) => isAbstract);
 	const locks = locksOf(names);
@@ -39,7 +40,7 @@ export async function boundEntries(sockets: readonly BoundSocket[]): Promise<Ent
 		const state = lock === undefined ? foreign : lockState(lock, answers, stillBound);
 		entries.push({address: `@${nameOf(socket)}`, socket, processes, ...state});
 	}
-	for (const socket of sockets) if (!socket.isAbstract) entries.push(pathEntry(socket, describe));
+	for (const socket of sockets) if (!socket.isAbstract) entries.push(pathEntry(socket, devices, describe));
 	return entries;
 }
 
@@ -52,16 +53,16 @@ function describing(): Describe {
 	};
 }
 
-function pathEntry(socket: BoundSocket, describe: Describe): Entry {
+function pathEntry(socket: BoundSocket, devices: readonly string[], describe: Describe): Entry {
 	const processes = processesOf(socket, describe);
-	const {here, path, file, isThere} = socket;
+	const {here, path, file, seenAt, isThere} = socket;
 	const address = here === undefined || here.startsWith('/proc/') ? path : here;
-	const lockPath = here === undefined ? undefined : `${here}.lock`;
 	if (isThere !== true) return {address, state: isThere === false ? 'masked' : 'unknown', socket, processes};
 	const common = {address, socket, processes, ...(file === undefined ? {} : {since: file.since})};
-	if (lockPath === undefined || fileAt(lockPath) === undefined) return {...common, state: 'foreign'};
-	const lock = lockOf(lockPath);
-	return {...common, state: lock === undefined ? 'foreign' : 'held', holder: lock?.holder, lockPath};
+	const found = seenAt && lockBeside(seenAt.pid, seenAt.path, devices);
+	if (found === undefined) return {...common, state: 'foreign'};
+	const {lock} = found;
+	return {...common, state: lock === undefined ? 'foreign' : 'held', holder: lock?.holder, lockPath: `${here}.lock`};
 }
 
 type State = Pick<Entry, 'state' | 'holder' | 'reason'>;

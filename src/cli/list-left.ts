@@ -3,9 +3,10 @@
  */
 import type {Holder} from '../errors.js';
 import {type Inspection, inspect} from '../inspect.js';
-import {lockOf} from '../system/locks.js';
+import {lockBeside} from '../system/locks.js';
+import {reachable} from '../system/reach.js';
 import {scanDirectory} from '../system/scan.js';
-import {type BoundSocket, type FoundFile, fileAt, identity} from '../system/table.js';
+import {type BoundSocket, type FoundFile, fileAt, fileSeen, identity} from '../system/table.js';
 import {reasonJson} from './show.js';
 
 /** A row of the table. */
@@ -22,9 +23,11 @@ export interface Entry {
 	readonly since?: Date;
 }
 
+/** @param devices of mounts that may be looked at whatever their type */
 export async function leftEntries(
 	directories: readonly string[],
 	bound: readonly BoundSocket[],
+	devices: readonly string[],
 ): Promise<{readonly entries: readonly Entry[]; readonly unread: readonly string[]}> {
 	const known = new Set(bound.map(({file, isThere}) => file && isThere !== false && identity(file)));
 	const entries = new Map<string, Entry>();
@@ -33,13 +36,15 @@ export async function leftEntries(
 		const scanned = scanDirectory(directory);
 		unread.push(...scanned.unread);
 		for (const path of scanned.sockets) {
-			const file = fileAt(path);
+			const file = fileSeen('self', path, devices);
 			if (file === undefined || known.has(identity(file))) continue;
-			const entry = socketEntry(path, file, await inspectIfShort(path));
+			const entry = canBeInspected(path, devices)
+				? socketEntry(path, file, await inspectIfShort(path))
+				: ({address: path, state: 'unknown', processes: [], since: file.since} as const);
 			if (entry !== undefined) entries.set(path, entry);
 		}
 		for (const lockPath of scanned.lockFiles) {
-			const entry = lockEntry(lockPath);
+			const entry = lockEntry(lockPath, devices);
 			if (entry !== undefined) entries.set(entry.address, entry);
 		}
 	}
@@ -62,6 +67,11 @@ function socketEntry(address: string, {since}: FoundFile, seen: Inspection | und
 	};
 }
 
+/** Not where the lock file is a mount point of something that may hang. */
+function canBeInspected(path: string, devices: readonly string[]): boolean {
+	return reachable('self', `${path}.lock`, {devices, follow: false}) !== undefined;
+}
+
 /** A path that is too long for an address was bound by a relative one; it cannot be asked by that. */
 async function inspectIfShort(path: string): Promise<Inspection | undefined> {
 	try {
@@ -71,9 +81,9 @@ async function inspectIfShort(path: string): Promise<Inspection | undefined> {
 	}
 }
 
-function lockEntry(lockPath: string): Entry | undefined {
+function lockEntry(lockPath: string, devices: readonly string[]): Entry | undefined {
 	const address = lockPath.slice(0, -'.lock'.length);
-	if (fileAt(address) !== undefined) return undefined;
-	const lock = lockOf(lockPath);
+	if (fileSeen('self', address, devices) !== undefined) return undefined;
+	const lock = lockBeside('self', address, devices)?.lock;
 	return lock?.recorded ? {address, state: 'held', processes: [], holder: lock.holder, lockPath} : undefined;
 }

@@ -3,6 +3,7 @@
  */
 import {type Holder, printable} from '../errors.js';
 import {writeData, writeMessage} from '../system/output.js';
+import {devicesOf} from '../system/scan.js';
 import {boundSockets} from '../system/table.js';
 import {showAge} from './durations.js';
 import {exit} from './failures.js';
@@ -12,14 +13,15 @@ import {holderJson, printJson, table} from './show.js';
 
 /** @returns the exit status */
 export default async function list(directories: readonly string[], {json}: {json?: boolean}): Promise<number> {
-	const sockets = boundSockets();
+	const devices = devicesOf(directories);
+	const sockets = boundSockets(devices);
 	if (sockets === undefined) throw new Error('there is no /proc/net/unix to read bound sockets from');
-	const {entries: left, unread} = await leftEntries(directories, sockets);
+	const {entries: left, unread} = await leftEntries(directories, sockets, devices);
 	if (unread.length > 0) {
 		const more = unread.length > 1 ? ` (and ${unread.length - 1} more)` : '';
 		writeMessage(`bindlock: not everything could be read: ${unread[0]}${more}`);
 	}
-	const entries = [...(await boundEntries(sockets)), ...left].sort(byAddress);
+	const entries = [...(await boundEntries(sockets, devices)), ...left].sort(byAddress);
 	if (json) for (const entry of entries) printJson(toJson(entry));
 	else if (entries.length > 0) writeData(table([heading, ...entries.map(toRow)], commandColumn));
 	return exit.done;

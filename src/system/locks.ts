@@ -2,17 +2,36 @@
  * For the command: who has the lock of an address that is known to be bound, or whose lock file was found; and what
  * is left in the file by a holder that could not empty it itself.
  */
-import {basename} from 'node:path';
+import {basename, dirname} from 'node:path';
 import type {Holder} from '../errors.js';
 import {maxRecordBytes, parseRecord} from '../protocol/record.js';
 import {loadFlock} from './flock.js';
 import {lockContention} from './holders.js';
 import {NodeSystem} from './node.js';
+import {statInside, withReached} from './reach.js';
 
 export interface Lock {
 	readonly holder?: Holder;
 	/** Whether it left a record, so that this is no lock of another kind. */
 	readonly recorded: boolean;
+}
+
+/**
+ * The lock of the socket that a process has at a path.
+ *
+ * @param devices of mounts that may be looked at whatever their type
+ * @returns `undefined` if there is no lock file, or it is on a mount that may hang
+ */
+export function lockBeside(
+	pid: number | 'self',
+	path: string,
+	devices: readonly string[],
+): {readonly lock: Lock | undefined} | undefined {
+	return withReached(pid, dirname(path), {devices}, ({descriptor}) => {
+		const name = `${basename(path)}.lock`;
+		if (descriptor === undefined || statInside(descriptor, Buffer.from(name)) === undefined) return undefined;
+		return {lock: lockOf(`/proc/self/fd/${descriptor}/${name}`)};
+	});
 }
 
 /** @returns `undefined` if nobody has it */

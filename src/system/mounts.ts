@@ -69,7 +69,7 @@ export interface Filesystem {
 
 /** @throws what the system call says of a directory that is not there */
 export function filesystemOf(directory: string): Filesystem {
-	const mount = mountOfPath(directory, 0);
+	const mount = mountOfDirectory(directory);
 	if (mount !== undefined) {
 		return {type: mount.type, mountPoint: mount.mountPoint, readOnly: mount.options.includes('ro')};
 	}
@@ -84,6 +84,11 @@ export function filesystemOf(directory: string): Filesystem {
  */
 export function mountOfFile(path: string): Mount | undefined {
 	return mountOfPath(path, constants.O_NOFOLLOW);
+}
+
+/** @throws as {@link mountOfFile} */
+export function mountOfDirectory(directory: string): Mount | undefined {
+	return mountOfPath(directory, constants.O_DIRECTORY);
 }
 
 function mountOfPath(path: string, flags: number): Mount | undefined {

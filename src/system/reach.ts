@@ -68,6 +68,21 @@ export function withReached<Result>(
 	}
 }
 
+/** What has that name in a directory that was reached, unless it is a mount point. A symbolic link is not followed. */
+export function statInside(directory: number, name: Buffer): BigIntStats | undefined {
+	let descriptor: number | undefined;
+	try {
+		const path = Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), name]);
+		descriptor = openSync(path, (oPath ?? 0) | constants.O_NOFOLLOW);
+		return mountIdOf(descriptor) === mountIdOf(directory) ? fstatSync(descriptor, {bigint: true}) : undefined;
+	} catch (error) {
+		if (isTrouble(error)) throw error;
+		return undefined;
+	} finally {
+		if (descriptor !== undefined) closeSync(descriptor);
+	}
+}
+
 /** As the kernel (`path_resolution(7)`). */
 const maxLinks = 40;
 

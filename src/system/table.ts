@@ -2,9 +2,10 @@
  * Every Unix socket that a process is bound to, in every network namespace that we may look into,
  * with what lies at its path.
  */
-import {lstatSync, readdirSync, readlinkSync} from 'node:fs';
+import {type BigIntStats, lstatSync, readdirSync, readlinkSync} from 'node:fs';
 import {dirname, isAbsolute, join} from 'node:path';
-import {allProcesses, descriptorsOf, leadsTo, namespaceOf, readProc} from './procfs.js';
+import {allProcesses, descriptorsOf, namespaceOf, readProc} from './procfs.js';
+import {reachable, statInside, statReachable, withReached} from './reach.js';
 import {isInodeOf, socketFiles} from './socket-files.js';
 import {parseRow, type Row, rootedFor} from './sockets.js';
 
@@ -18,6 +19,10 @@ export interface BoundSocket extends Row {
 	readonly file?: FoundFile;
 	/** The path by which we reach that file: as we would write it, or through the root of its process. */
 	readonly here?: string;
+	/** The same as a path of one process, by which it can be reached again without being led elsewhere. */
+	readonly seenAt?: {readonly pid: number | 'self'; readonly path: string};
+	/** Its path leads onto a mount that may hang, so that nobody has looked what lies there. */
+	readonly isOutOfReach?: boolean;
 	/**
 	 * Whether `file` is the one that it is bound to. `false`: the file of another socket, or none; it cannot be
 	 * reached by that path. Absent if that cannot be told, and for an abstract name.
@@ -32,8 +37,11 @@ export interface FoundFile {
 	readonly since: Date;
 }
 
-/** @returns `undefined` without a /proc to read it from */
-export function boundSockets(): BoundSocket[] | undefined {
+/**
+ * @param devices of mounts that may be looked at whatever their type
+ * @returns `undefined` without a /proc to read it from
+ */
+export function boundSockets(devices: readonly string[]): BoundSocket[] | undefined {
 	const own = namespaceOf('net');
 	const rows = new Map<string, {readonly row: Row; readonly namespace: string}>();
 	for (const [namespace, table] of tables(own)) {
@@ -51,7 +59,7 @@ export function boundSockets(): BoundSocket[] | undefined {
 			isAbstract,
 			pids,
 			...(namespace === own ? {} : {networkNamespace: namespace}),
-			...(isAbstract ? {} : whatLiesAt(row.path, pids[0], made)),
+			...(isAbstract ? {} : whatLiesAt(row.path, pids[0], made, devices)),
 		};
 	});
 	return told(sockets, files);
@@ -67,8 +75,8 @@ function told(sockets: readonly BoundSocket[], files: ReadonlyMap<string, bigint
 	const atFile = grouped(sockets, ({file}) => (file === undefined ? '' : identity(file)));
 	const ofInode = grouped(sockets, ({inode}) => inode);
 	return sockets.map(socket => {
-		const {file, inode, isAbstract, pids} = socket;
-		if (isAbstract) return socket;
+		const {file, inode, isAbstract, isOutOfReach, pids} = socket;
+		if (isAbstract || isOutOfReach) return socket;
 		const made = files.get(inode);
 		const place = file?.isSocket ? file : undefined;
 		const isOfPlace = (of: string): boolean => place !== undefined && isInodeOf(files.get(of) ?? -1n, place);
@@ -140,43 +148,67 @@ function whatLiesAt(
 	path: string,
 	pid: number | undefined,
 	made: bigint | undefined,
-): Pick<BoundSocket, 'file' | 'here'> {
-	const rooted = pid === undefined ? undefined : rootedFor(pid, path);
-	const seen = [rooted, isAbsolute(path) ? path : undefined].filter(each => each !== undefined);
-	const at = seen.find(each => fileAt(each) !== undefined) ?? seen[0];
-	if (at === undefined) return {};
-	const there = fileAt(at);
+	devices: readonly string[],
+): Pick<BoundSocket, 'file' | 'here' | 'seenAt' | 'isOutOfReach'> {
+	const views = [...(pid === undefined ? [] : [pid]), ...(isAbsolute(path) ? (['self'] as const) : [])];
+	const canLook = (each: number | 'self'): boolean => reachable(each, path, {devices, follow: false}) !== undefined;
+	// What we have at that path is another file, perhaps, than what its process has where nobody can look.
+	const view = views.find(each => !canLook(each) || fileSeen(each, path, devices) !== undefined) ?? views[0];
+	if (view === undefined) return {};
+	if (!canLook(view)) return {isOutOfReach: true};
+	const there = fileSeen(view, path, devices);
 	const renamed =
-		made === undefined || (there !== undefined && isInodeOf(made, there)) ? undefined : fileBeside(at, made);
+		made === undefined || (there !== undefined && isInodeOf(made, there))
+			? undefined
+			: fileBeside(view, path, made, devices);
 	const file = renamed?.file ?? there;
 	if (file === undefined) return {};
 	const rename = (spelled: string): string => (renamed === undefined ? spelled : join(dirname(spelled), renamed.name));
 	const absolute = rename(isAbsolute(path) ? path : join(linkOf(`/proc/${pid}/cwd`) ?? '/', path));
-	return {file, here: rooted === undefined || leadsTo(absolute, file) ? absolute : rename(rooted)};
+	const ours = fileSeen('self', absolute, devices);
+	if (pid === undefined || (ours !== undefined && identity(ours) === identity(file))) {
+		return {file, here: absolute, seenAt: {pid: 'self', path: absolute}};
+	}
+	return {file, here: rename(rootedFor(pid, path)), seenAt: {pid: view, path: rename(path)}};
 }
 
 /** The socket of that inode in the directory of that path. */
-function fileBeside(path: string, inode: bigint): {readonly name: string; readonly file: FoundFile} | undefined {
-	const directory = dirname(path);
-	try {
-		for (const entry of readdirSync(directory, {withFileTypes: true, encoding: 'buffer'})) {
-			const file = entry.isSocket() ? fileAt(Buffer.concat([Buffer.from(`${directory}/`), entry.name])) : undefined;
+function fileBeside(
+	view: number | 'self',
+	path: string,
+	inode: bigint,
+	devices: readonly string[],
+): {readonly name: string; readonly file: FoundFile} | undefined {
+	return withReached(view, dirname(path), {devices}, ({descriptor}) => {
+		if (descriptor === undefined) return undefined;
+		for (const entry of readdirSync(`/proc/self/fd/${descriptor}`, {withFileTypes: true, encoding: 'buffer'})) {
+			const file = entry.isSocket() ? asFound(statInside(descriptor, entry.name)) : undefined;
 			if (file !== undefined && isInodeOf(inode, file)) return {name: entry.name.toString(), file};
 		}
-	} catch {
-		// It may not be read.
-	}
-	return undefined;
+		return undefined;
+	});
+}
+
+/**
+ * What lies at the path of a process, a symbolic link in its last part not followed.
+ *
+ * @returns `undefined` also for what lies on a mount that may hang
+ */
+export function fileSeen(pid: number | 'self', path: string, devices: readonly string[]): FoundFile | undefined {
+	return asFound(statReachable(pid, path, {devices, follow: false}));
 }
 
 /** What lies at a path, a symbolic link in its last part not followed. */
-export function fileAt(path: string | Buffer): FoundFile | undefined {
+export function fileAt(path: string): FoundFile | undefined {
 	try {
-		const found = lstatSync(path, {bigint: true});
-		return {dev: found.dev, ino: found.ino, isSocket: found.isSocket(), since: found.mtime};
+		return asFound(lstatSync(path, {bigint: true}));
 	} catch {
 		return undefined;
 	}
+}
+
+function asFound(stats: BigIntStats | undefined): FoundFile | undefined {
+	return stats && {dev: stats.dev, ino: stats.ino, isSocket: stats.isSocket(), since: stats.mtime};
 }
 
 function linkOf(path: string): string | undefined {

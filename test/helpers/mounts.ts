@@ -15,17 +15,20 @@ export function noFuse(): string | undefined {
 /**
  * Shows a directory at another, which is made, by FUSE.
  *
- * @returns the program that answers for it, to be stopped
+ * @returns the program that answers for it: see {@link hang}
  */
 export async function mountByFuse(t: ExecutionContext, directory: string, at: string): Promise<Program> {
 	mkdirSync(at);
 	const program = startCommand(t, 'bindfs', ['-f', directory, at]);
-	t.teardown(() => {
-		program.signal('SIGCONT');
-		spawnSync('umount', ['-l', at]);
-	});
+	t.teardown(() => spawnSync('umount', ['-l', at]));
 	await until(() => readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${at} `), `a mount at ${at}`);
 	return program;
+}
+
+/** Has it answer no more, until the test ends: before the processes end that use it, which could not. */
+export function hang(t: ExecutionContext, fuse: Program): void {
+	fuse.signal('SIGSTOP');
+	t.teardown(() => fuse.signal('SIGCONT'));
 }
 
 export function noBtrfs(): string | undefined {

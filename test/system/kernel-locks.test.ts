@@ -2,7 +2,7 @@
  * Locks on filesystems whose device has one number in /proc/locks and another for stat.
  */
 import {execFileSync} from 'node:child_process';
-import {chmodSync, statSync, truncateSync, writeFileSync} from 'node:fs';
+import {chmodSync, mkdirSync, statSync, truncateSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
 import type {Contention, FileStatus} from '../../src/protocol/calls.js';
@@ -11,7 +11,7 @@ import {NodeSystem} from '../../src/system/node.js';
 import {noFlockCommand, noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
 import {statusOf} from '../helpers/command.js';
 import {checkLeaks} from '../helpers/leaks.js';
-import {mountBtrfs, noBtrfs} from '../helpers/mounts.js';
+import {hang, mountBtrfs, mountByFuse, noBtrfs, noFuse} from '../helpers/mounts.js';
 import {start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 
 checkLeaks();
@@ -25,9 +25,10 @@ function contentionOf(lockPath: string, status: Partial<FileStatus>): Contention
 	return lockContention({...found, ...status}, lockPath, undefined);
 }
 
-async function startShell(t: ExecutionContext, lockPath: string, script: string): Promise<void> {
+async function startShell(t: ExecutionContext, lockPath: string, script: string): Promise<number> {
 	const program = startCommand(t, 'sh', ['-c', script, lockPath]);
 	await program.expect('line');
+	return program.pid;
 }
 
 testUnless(noFlockCommand())('a lock whose taker is gone is of the file if it is of its mount', async t => {
@@ -46,6 +47,21 @@ testUnless(noFlockCommand())('a lock whose taker is seen to have it on another f
 	t.is(contentionOf(lockPath, {}).kind, 'exclusive');
 	t.deepEqual(contentionOf(lockPath, {dev: anonymousDevice}), {kind: 'unseen'});
 });
+
+testUnless(noFuse(), noFlockCommand())(
+	'no descriptor on a mount that hangs is asked whether it is of the file',
+	async t => {
+		const directory = temporaryDirectory(t);
+		mkdirSync(join(directory, 'real'));
+		const fuse = await mountByFuse(t, join(directory, 'real'), join(directory, 'mirror'));
+		const other = join(directory, 'mirror/s.lock');
+		const pid = await startShell(t, other, 'exec 9>>"$0" && flock -x 9 && echo locked && read line');
+		hang(t, fuse);
+		const address = join(directory, 's');
+		writeFileSync(`${address}.lock`, `${pid}\n${JSON.stringify({bindlock: 1, pid, fd: 9})}\n`);
+		t.is((await statusOf(address))['state'], 'free');
+	},
+);
 
 testUnless(noBtrfs(), noOtherUser())('btrfs: a lock of a user into whose process we may not look is held', async t => {
 	const directory = join(mountBtrfs(t), 'a');

@@ -9,7 +9,7 @@ import {type ReachOptions, reachable, statReachable} from '../../src/system/reac
 import {noMounts, noPython, python, testUnless} from '../helpers/abilities.js';
 import {runToEnd} from '../helpers/command.js';
 import {checkLeaks} from '../helpers/leaks.js';
-import {mountByFuse, noFuse} from '../helpers/mounts.js';
+import {hang, mountByFuse, noFuse} from '../helpers/mounts.js';
 import {notRoot, startCommand, temporaryDirectory} from '../helpers/programs.js';
 
 checkLeaks();
@@ -129,7 +129,7 @@ testUnless(noFuse())('no path leads onto a mount that hangs, unless its device i
 	symlinkSync(mirror, join(directory, 'to'));
 	const {pid} = await started(t, ['sh', '-c', `exec 7<mirror; cd mirror; ${script}`], directory);
 	const {dev} = statSync(mirror);
-	fuse.signal('SIGSTOP');
+	hang(t, fuse);
 	const onto = ['mirror', 'mirror/file', 'mirror/..', 'onto', 'to', 'to/file', 'to/../real/file'];
 	const paths = onto.map(path => `${directory}/${path}`);
 	const viaUs = `/proc/${process.pid}/root${mirror}`;
