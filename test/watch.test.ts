@@ -22,8 +22,9 @@ import {connect, createServer, type Server, type Socket} from 'node:net';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, type BindLock, inspect, listen} from '../src/index.js';
+import {NodeSystem} from '../src/system/node.js';
 import {flockHolders, listeners, reach} from './helpers/detectors.js';
-import {start, startCommand, temporaryDirectory, until, withDeadline} from './helpers/programs.js';
+import {type Program, start, startCommand, temporaryDirectory, until, withDeadline} from './helpers/programs.js';
 import {makeStaleSync} from './helpers/sockets.js';
 
 function pathOf(t: ExecutionContext): string {
@@ -221,6 +222,41 @@ test.serial('listen: a dead socket that somebody left over ours is removed, and 
 		t.false(existsSync(path));
 	}
 });
+
+for (const who of ['released', 'lost'] as const) {
+	test.serial(`healing removes nothing once the lock is ${who}, although it had found the socket dead`, async t => {
+		const path = pathOf(t);
+		const {lock} = await serve(t, path);
+		t.false(lock.signal.aborted);
+		let successor: Program | undefined;
+		const {connect: original} = NodeSystem.prototype;
+		const taken = new Promise<void>(resolve => {
+			NodeSystem.prototype.connect = async function (...parameters) {
+				NodeSystem.prototype.connect = original;
+				const answer = await original.apply(this, parameters);
+				// Between the answer and the unlink.
+				if (who === 'released') await lock.release();
+				else unlinkSync(`${path}.lock`);
+				unlinkSync(path);
+				successor = start(t, 'holder', ['listen', path, '{"heal":false}']);
+				await successor.expect('held');
+				resolve();
+				return answer;
+			};
+		});
+		t.teardown(() => {
+			NodeSystem.prototype.connect = original;
+		});
+		unlinkSync(path);
+		makeStaleSync(path);
+		await withDeadline(taken);
+		const {ino} = lstatSync(path);
+		if (who === 'lost') t.like(await abortOf(lock), {reason: {name: 'BindLockError'}});
+		await lock.release();
+		t.is(lstatSync(path).ino, ino);
+		t.is(await reach(path), successor?.pid ?? -1);
+	});
+}
 
 test.serial('listen: after a chdir a relative name is not bound again where it leads now', async t => {
 	const here = process.cwd();

@@ -3,7 +3,7 @@
  * `call` is one step of the kernel, in the order that keeps it correct.
  */
 import type {PathnameAddress} from '../address.js';
-import {BindLockError} from '../errors.js';
+import {BindLockError, codeOf} from '../errors.js';
 import type {Protocol} from './calls.js';
 import {
 	abandon,
@@ -69,6 +69,8 @@ function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): P
 			kept = true;
 			return {lock, created, reclaimed};
 		} catch (error) {
+			// The lock file was replaced while it was asked whether the socket is dead, as it can be before the lock.
+			if (codeOf(error) === 'ERR_LOCK_LOST') continue;
 			if ((error as NodeJS.ErrnoException | undefined)?.syscall !== 'flock') throw error;
 			if (created && neverLocks(error)) remove = true;
 			throw cannotFlock(address, error);

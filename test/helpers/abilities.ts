@@ -3,7 +3,7 @@
  * a test that cannot run says so in its title.
  */
 import {spawnSync} from 'node:child_process';
-import {existsSync, mkdtempSync, rmSync, symlinkSync} from 'node:fs';
+import {chmodSync, existsSync, mkdtempSync, rmSync, symlinkSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import {tmpdir} from 'node:os';
 import {delimiter, join} from 'node:path';
@@ -85,18 +85,22 @@ export function lacking(program: string): string | undefined {
 	return unlessWorks(`needs ${program}`, 'sh', '-c', `command -v ${program}`);
 }
 
-/** Until the end of the test this process and its children find flock(1) in PATH, and nothing else, so no ss(8). */
+/** A PATH with flock(1), and nothing else, so without ss(8). */
+export function pathWithoutSs(t: ExecutionContext): string {
+	const directory = mkdtempSync(join(tmpdir(), 'bl-'));
+	t.teardown(() => rmSync(directory, {recursive: true}));
+	const all = (process.env['PATH'] ?? '').split(delimiter);
+	const flock = all.map(each => join(each, 'flock')).find(existsSync);
+	if (flock !== undefined) symlinkSync(flock, join(directory, 'flock'));
+	chmodSync(directory, 0o755);
+	return directory;
+}
+
+/** Until the end of the test this process and its children have that PATH. */
 export function withoutSs(t: ExecutionContext): void {
 	const {PATH: before = ''} = process.env;
-	const directory = mkdtempSync(join(tmpdir(), 'bl-'));
-	const flock = before
-		.split(delimiter)
-		.map(each => join(each, 'flock'))
-		.find(existsSync);
-	if (flock !== undefined) symlinkSync(flock, join(directory, 'flock'));
-	process.env['PATH'] = directory;
+	process.env['PATH'] = pathWithoutSs(t);
 	t.teardown(() => {
 		process.env['PATH'] = before;
-		rmSync(directory, {recursive: true});
 	});
 }

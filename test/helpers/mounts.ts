@@ -53,3 +53,18 @@ export function mountBtrfs(t: ExecutionContext): string {
 	t.teardown(() => spawnSync('umount', ['-l', at]));
 	return at;
 }
+
+/** A filesystem of another kind at a directory, which is made; unmounted after the test. */
+export function mountAt(t: ExecutionContext, at: string, type: string, options: string): void {
+	mkdirSync(at, {recursive: true});
+	execFileSync('mount', ['-t', type, '-o', options, 'none', at]);
+	t.teardown(() => spawnSync('umount', ['-l', at]));
+}
+
+/** An overlay with its layers beside it, in a directory. */
+export function mountOverlay(t: ExecutionContext, directory: string): {upper: string; merged: string} {
+	const of = (name: string): string => join(directory, name);
+	for (const name of ['lower', 'upper', 'work']) mkdirSync(of(name));
+	mountAt(t, of('merged'), 'overlay', `lowerdir=${of('lower')},upperdir=${of('upper')},workdir=${of('work')}`);
+	return {upper: of('upper'), merged: of('merged')};
+}

@@ -3,7 +3,16 @@
  * path, not disturbed, and told apart from what is dead.
  */
 import {once} from 'node:events';
-import {existsSync, linkSync, mkdirSync, readFileSync, renameSync, symlinkSync} from 'node:fs';
+import {
+	chownSync,
+	existsSync,
+	linkSync,
+	mkdirSync,
+	readFileSync,
+	renameSync,
+	symlinkSync,
+	writeFileSync,
+} from 'node:fs';
 import {connect, type Socket} from 'node:net';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
@@ -13,8 +22,12 @@ import {
 	lacking,
 	noMounts,
 	noNetworkNamespaces,
+	noOtherUser,
 	noPidNamespaces,
 	noPython,
+	otherUid,
+	pathWithoutSs,
+	python,
 	testUnless,
 	withoutSs,
 } from '../helpers/abilities.js';
@@ -119,6 +132,78 @@ for (const [kind, what] of Object.entries({
 		await recognised(t, address, await startSocket(t, kind as 'bound', address));
 	});
 }
+
+maybePython('R4b: a socket between bind and listen that no table shows is told by its file', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	await startSocket(t, 'bound', address);
+	const inode = inodeOf(address);
+	const error = await refused(t, address, takeWith(blind, address));
+	t.regex(error.message, /cannot be seen from here is bound to it/);
+	t.is(inodeOf(address), inode);
+});
+
+testUnless(noPython(), noNetworkNamespaces())('the same in another network namespace', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	await startSocket(t, 'bound', address, {before: ['unshare', '--net']});
+	await refused(t, address);
+});
+
+maybePython('R20: where the file does not tell, one reading that misses the row is no proof', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	await startSocket(t, 'bound', address);
+	for (let missed = 1; missed <= 4; missed++) {
+		let readings = 0;
+		const system = systemWith({
+			connect: async () => 'UNPROVED',
+			bound: proceed => (readings++ < missed ? undefined : proceed()),
+		});
+		await refused(t, address, takeWith(system, address));
+	}
+});
+
+testUnless(noPython(), noOtherUser())(
+	"R19: a stranger's relative, bound, silent socket of the same name keeps no crashed server from coming back",
+	async t => {
+		const become = ['setpriv', `--reuid=${otherUid}`, `--regid=${otherUid}`, '--clear-groups'];
+		for (const before of [become, [...become, 'env', `PATH=${pathWithoutSs(t)}`]]) {
+			const [mine, theirs] = [temporaryDirectory(t), temporaryDirectory(t)];
+			chownSync(mine, otherUid, otherUid);
+			await startSocket(t, 'bound', 'crashed', {cwd: theirs});
+			await makeStale(join(mine, 'crashed'));
+			chownSync(join(mine, 'crashed'), otherUid, otherUid);
+			const program = start(t, 'holder', ['acquire', join(mine, 'crashed')], {before});
+			t.like(await program.expect('held'), {reclaimed: true}, before.at(-1) ?? '');
+			await program.kill();
+		}
+	},
+);
+
+testUnless(noPython(), lacking('ss'))('many sockets with our last name are asked about once', async t => {
+	const [mine, theirs, bin] = [temporaryDirectory(t), temporaryDirectory(t), temporaryDirectory(t)];
+	const {PATH = ''} = process.env;
+	const asked = join(bin, 'asked');
+	writeFileSync(join(bin, 'ss'), `#!/bin/sh\necho >>'${asked}'; PATH='${PATH}' exec ss "$@"\n`, {mode: 0o755});
+	process.env['PATH'] = `${bin}:${PATH}`;
+	t.teardown(() => {
+		process.env['PATH'] = PATH;
+	});
+	const script = `import os, socket, sys
+keep = []
+for i in range(300):
+  os.mkdir(f'{sys.argv[1]}/{i}')
+  keep.append(socket.socket(socket.AF_UNIX))
+  keep[-1].bind(f'{sys.argv[1]}/{i}/many')
+print('up', flush=True)
+sys.stdin.read()`;
+	const crowd = startCommand(t, python, ['-c', script, theirs]);
+	await crowd.expect('line');
+	await makeStale(join(mine, 'many'));
+	const lock = await acquire(join(mine, 'many'));
+	t.true(lock.reclaimed);
+	// Who is bound, and whether one of them is on another view.
+	t.is(readFileSync(asked, 'utf8'), '\n\n');
+	await lock.release();
+});
 
 maybePython('what only a connection can tell: datagram, seqpacket, full backlog', async t => {
 	for (const [kind, message] of [

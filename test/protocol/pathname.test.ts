@@ -4,14 +4,27 @@
  */
 
 import {spawnSync} from 'node:child_process';
-import {chmodSync, chownSync, mkdirSync, renameSync, statSync, symlinkSync, unlinkSync, writeFileSync} from 'node:fs';
+import {
+	chmodSync,
+	chownSync,
+	closeSync,
+	existsSync,
+	mkdirSync,
+	openSync,
+	renameSync,
+	statSync,
+	symlinkSync,
+	unlinkSync,
+	writeFileSync,
+} from 'node:fs';
 import {createServer} from 'node:net';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, BindLockError, listen} from '../../src/index.js';
 import type {System} from '../../src/protocol/calls.js';
+import {loadFlock} from '../../src/system/flock.js';
 import {noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
-import {makeStale, reach} from '../helpers/detectors.js';
+import {flockHolders, makeStale, reach} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
 import {notRoot, start, temporaryDirectory} from '../helpers/programs.js';
 import {giveBack, once, systemWith, takeSync, takeWith, wrap} from '../helpers/protocol.js';
@@ -296,3 +309,35 @@ for (const [answer, code, message] of [
 		t.deepEqual(contentOf(directory), before);
 	});
 }
+
+test.serial(
+	'the lock file is removed while the socket is asked: another one is locked, and then it is reclaimed',
+	async t => {
+		const address = join(temporaryDirectory(t), 's');
+		await makeStale(address);
+		const system = atMoment('connect', address, () => unlinkSync(`${address}.lock`));
+		const taken = await takeWith(system, address);
+		t.true(taken.reclaimed);
+		t.false(existsSync(address));
+		t.deepEqual(flockHolders(`${address}.lock`, [process.pid]), [process.pid]);
+		giveBack(address, taken);
+	},
+);
+
+test.serial(
+	'the lock file is removed and taken while the socket is asked: refused, and nothing is unlinked',
+	async t => {
+		const address = join(temporaryDirectory(t), 's');
+		await makeStale(address);
+		const stale = inodeOf(address);
+		let other: number | undefined;
+		const system = atMoment('connect', address, () => {
+			unlinkSync(`${address}.lock`);
+			other = openSync(`${address}.lock`, 'wx');
+			loadFlock(address)(other);
+		});
+		await t.throwsAsync(takeWith(system, address), {code: 'EADDRINUSE'});
+		t.is(inodeOf(address), stale);
+		closeSync(other ?? -1);
+	},
+);

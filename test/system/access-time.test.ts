@@ -1,0 +1,89 @@
+/**
+ * Whether a socket is bound to a file that refuses connections, by the access time of the file.
+ */
+import {closeSync, constants, lstatSync, mkdirSync, openSync, utimesSync} from 'node:fs';
+import {join} from 'node:path';
+import test, {type ExecutionContext} from 'ava';
+import {accessTime, expectAccess} from '../../src/system/access-time.js';
+import {NodeSystem} from '../../src/system/node.js';
+import {noMounts, noNetworkNamespaces, noPython, testUnless} from '../helpers/abilities.js';
+import {makeStale} from '../helpers/detectors.js';
+import {checkLeaks} from '../helpers/leaks.js';
+import {mountAt, mountBtrfs, mountByFuse, mountOverlay, noBtrfs, noFuse} from '../helpers/mounts.js';
+import {type StartOptions, temporaryDirectory} from '../helpers/programs.js';
+import {startSocket} from '../helpers/sockets.js';
+
+checkLeaks();
+
+async function connectTo(path: string, proof = true): Promise<string> {
+	const system = new NodeSystem(path);
+	const pinned = system.pin(path);
+	try {
+		return await system.connect(path, pinned, proof);
+	} finally {
+		if (pinned !== undefined) system.close(pinned);
+	}
+}
+
+/** Bound and not listening, then dead; asked more than once, because each answer leaves a newer time. */
+async function checkAnswers(t: ExecutionContext, directory: string, options: StartOptions = {}): Promise<void> {
+	const path = join(directory, 's');
+	const server = await startSocket(t, 'bound', path, options);
+	const {mtimeNs, mode, uid} = lstatSync(path, {bigint: true});
+	for (let time = 0; time < 3; time++) t.is(await connectTo(path), 'BOUND', `time ${time}`);
+	t.is(await connectTo(path, false), 'UNPROVED');
+	await server.kill();
+	for (let time = 0; time < 2; time++) t.is(await connectTo(path), 'ECONNREFUSED', `dead, time ${time}`);
+	t.like(lstatSync(path, {bigint: true}), {mtimeNs, mode, uid}, 'nothing else has changed');
+}
+
+testUnless(noPython())('bound and dead, on the filesystem of temporary files', async t => {
+	await checkAnswers(t, temporaryDirectory(t));
+});
+
+testUnless(noPython(), noNetworkNamespaces())('in another network namespace, too', async t => {
+	await checkAnswers(t, temporaryDirectory(t), {before: ['unshare', '--net']});
+});
+
+testUnless(noPython(), noMounts())('on tmpfs and overlay', async t => {
+	const directory = temporaryDirectory(t);
+	mountAt(t, join(directory, 'tmpfs'), 'tmpfs', 'relatime');
+	await checkAnswers(t, join(directory, 'tmpfs'));
+	mkdirSync(join(directory, 'overlay'));
+	await checkAnswers(t, mountOverlay(t, join(directory, 'overlay')).merged);
+});
+
+testUnless(noPython(), noBtrfs())('on btrfs', async t => {
+	await checkAnswers(t, mountBtrfs(t));
+});
+
+testUnless(noPython(), noMounts())('with noatime nothing is proved', async t => {
+	const directory = temporaryDirectory(t);
+	mountAt(t, join(directory, 'noatime'), 'tmpfs', 'noatime');
+	await startSocket(t, 'bound', join(directory, 'noatime', 's'));
+	t.is(await connectTo(join(directory, 'noatime', 's')), 'UNPROVED');
+});
+
+testUnless(noPython(), noFuse())('nor through FUSE', async t => {
+	const directory = temporaryDirectory(t);
+	await mountByFuse(t, temporaryDirectory(t), join(directory, 'mirror'));
+	await startSocket(t, 'bound', join(directory, 'mirror', 's'));
+	t.is(await connectTo(join(directory, 'mirror', 's')), 'UNPROVED');
+});
+
+test.serial('an access time in the future proves nothing', async t => {
+	const path = join(temporaryDirectory(t), 's');
+	await makeStale(path);
+	utimesSync(path, Date.now() / 1000 + 100, Date.now() / 1000);
+	t.is(await connectTo(path), 'UNPROVED');
+});
+
+test.serial('what is expected is the time of before, and a descriptor that is none says nothing', async t => {
+	const path = join(temporaryDirectory(t), 's');
+	await makeStale(path);
+	const pinned = openSync(path, 0o10000000 | constants.O_NOFOLLOW);
+	const before = accessTime(pinned);
+	t.is(await expectAccess(pinned), before);
+	closeSync(pinned);
+	t.is(await expectAccess(pinned), undefined);
+});

@@ -1,0 +1,253 @@
+/**
+ * Views of a directory in which a live server refuses connections: nothing of it is removed.
+ */
+import {execFileSync, spawnSync} from 'node:child_process';
+import {copyFileSync, existsSync, mkdirSync, readFileSync, unlinkSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import test, {type ExecutionContext} from 'ava';
+import {acquire, BindLockError, inspect} from '../../src/index.js';
+import {otherViewOfDirectory, placeOf} from '../../src/system/place.js';
+import {lacking, noMounts, noOtherUser, noPython, otherUid, testUnless} from '../helpers/abilities.js';
+import {bindlock} from '../helpers/command.js';
+import {makeStale, reach} from '../helpers/detectors.js';
+import {checkLeaks} from '../helpers/leaks.js';
+import {hang, mountByFuse, mountOverlay, noFuse} from '../helpers/mounts.js';
+import {type Program, start, startCommand, temporaryDirectory} from '../helpers/programs.js';
+import {startSocket} from '../helpers/sockets.js';
+import {inodeOf} from '../helpers/tree.js';
+
+checkLeaks();
+
+/** Neither `acquire` nor the command removes it, and the server is reached where it runs. */
+async function staysBlocked(t: ExecutionContext, seen: string, real: string, server: Program): Promise<BindLockError> {
+	const before = inodeOf(real);
+	t.like(await inspect(seen), {state: 'blocked', reason: {code: 'ERR_LIVENESS_UNKNOWN'}});
+	const error = await t.throwsAsync(acquire(seen), {instanceOf: BindLockError, code: 'ERR_LIVENESS_UNKNOWN'});
+	t.regex((await bindlock(['reclaim', seen])).stderr, /stays: Cannot tell whether a server is bound/);
+	t.is(inodeOf(real), before);
+	t.is(await reach(real), server.pid);
+	return error as BindLockError;
+}
+
+async function serverAt(t: ExecutionContext, address: string): Promise<Program> {
+	const server = start(t, 'holder', ['listen', address, '{"heal":false}']);
+	await server.expect('held');
+	return server;
+}
+
+interface Mirror {
+	readonly real: string;
+	readonly mirror: string;
+	readonly fuse: Program;
+}
+
+async function mirrored(t: ExecutionContext): Promise<Mirror> {
+	const [real, directory] = [temporaryDirectory(t), temporaryDirectory(t)];
+	const mirror = join(directory, 'mirror');
+	return {real, mirror, fuse: await mountByFuse(t, real, mirror)};
+}
+
+const onFuse = testUnless(noFuse());
+
+onFuse('R16: a live server is not removed through a FUSE mirror of its directory', async t => {
+	const {real, mirror} = await mirrored(t);
+	const server = await serverAt(t, join(real, 's'));
+	const error = await staysBlocked(t, join(mirror, 's'), join(real, 's'), server);
+	t.regex(error.message, /start the server where it runs, or remove the file yourself/);
+});
+
+onFuse('nor from below, if it was bound through the mirror', async t => {
+	const {real, mirror} = await mirrored(t);
+	const server = await serverAt(t, join(mirror, 's'));
+	await staysBlocked(t, join(real, 's'), join(mirror, 's'), server);
+});
+
+onFuse('nor is a server that takes no lock, or whose lock file is gone', async t => {
+	const {real, mirror} = await mirrored(t);
+	const server = await serverAt(t, join(real, 's'));
+	unlinkSync(join(real, 's.lock'));
+	await staysBlocked(t, join(mirror, 's'), join(real, 's'), server);
+	t.false(existsSync(join(real, 's.lock')), 'a lock file made for it goes again');
+});
+
+testUnless(noFuse(), lacking('unshare'))('nor one of another network namespace, of which no table tells', async t => {
+	const {real, mirror} = await mirrored(t);
+	const server = start(t, 'holder', ['listen', join(real, 's'), '{"heal":false}'], {before: ['unshare', '--net']});
+	await server.expect('held');
+	await staysBlocked(t, join(mirror, 's'), join(real, 's'), server);
+});
+
+onFuse('nor with a lease, which has no record', async t => {
+	const {real, mirror} = await mirrored(t);
+	const server = await serverAt(t, join(real, 's'));
+	unlinkSync(join(real, 's.lock'));
+	const before = inodeOf(join(real, 's'));
+	await t.throwsAsync(acquire(join(mirror, 's'), {backend: 'lease'}), {code: 'ERR_LIVENESS_UNKNOWN'});
+	t.is(inodeOf(join(real, 's')), before);
+	t.is(await reach(join(real, 's')), server.pid);
+	t.false(existsSync(join(real, 's.lock')));
+});
+
+onFuse('a crashed server is succeeded there: its record names a process that has ended', async t => {
+	const {mirror} = await mirrored(t);
+	const address = join(mirror, 's');
+	const server = await serverAt(t, address);
+	await server.kill();
+	t.like(await inspect(address), {state: 'stale'});
+	const lock = await acquire(address);
+	t.true(lock.reclaimed);
+	await lock.release();
+});
+
+onFuse(
+	'the record proves nothing if it is of another boot, of another pid namespace, or names a live process',
+	async t => {
+		const {mirror} = await mirrored(t);
+		const address = join(mirror, 's');
+		const server = await serverAt(t, address);
+		await server.kill();
+		const record = readFileSync(`${address}.lock`, 'utf8');
+		const changed = {
+			'another boot': record.replace(/"boot":"[^"]+"/, '"boot":"00000000-0000-0000-0000-000000000000"'),
+			'no boot': record.replace(/"boot":"[^"]+",/, ''),
+			'another pid namespace': record.replace(/"pidNamespace":"[^"]+"/, '"pidNamespace":"pid:[1]"'),
+			'a live process': record.replaceAll(String(server.pid), String(process.ppid)),
+			'a bare pid': `${server.pid}\n`,
+			nothing: '',
+		};
+		for (const [what, text] of Object.entries(changed)) {
+			t.not(text, record, what);
+			writeFileSync(`${address}.lock`, text);
+			await t.throwsAsync(acquire(address), {code: 'ERR_LIVENESS_UNKNOWN'}, what);
+		}
+		writeFileSync(`${address}.lock`, record);
+		await (await acquire(address)).release();
+	},
+);
+
+onFuse('a dead record does not help while a process of the same user serves that name on another mount', async t => {
+	const {real, mirror} = await mirrored(t);
+	const crashed = await serverAt(t, join(mirror, 's'));
+	await crashed.kill();
+	copyFileSync(join(real, 's.lock'), join(real, 'record'));
+	unlinkSync(join(real, 's'));
+	const server = start(t, 'naive', [join(real, 's'), '{"once":true}']);
+	await server.expect('listening');
+	copyFileSync(join(real, 'record'), join(real, 's.lock'));
+	const before = inodeOf(join(real, 's'));
+	await t.throwsAsync(acquire(join(mirror, 's')), {code: 'ERR_LIVENESS_UNKNOWN'});
+	t.is(inodeOf(join(real, 's')), before);
+});
+
+testUnless(
+	noFuse(),
+	noPython(),
+	noOtherUser(),
+)("a stranger's socket of that name on a FUSE mount keeps no crashed server from coming back", async t => {
+	const [mine, theirs] = [temporaryDirectory(t), await mirrored(t)];
+	execFileSync('chmod', ['-R', '777', theirs.real]);
+	await makeStale(join(mine, 's'));
+	const link = join(theirs.mirror, 's');
+	const script =
+		'import socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(1); print("up", flush=True); sys.stdin.read()';
+	// The owner of the mount, and not of our file.
+	const before = ['setpriv', `--reuid=${otherUid}`, `--regid=${otherUid}`, '--clear-groups'];
+	const stranger = startCommand(t, '/usr/bin/python3', ['-c', script, link], {before});
+	await stranger.peek().catch(() => undefined);
+	const lock = await acquire(join(mine, 's'));
+	t.true(lock.reclaimed);
+	await lock.release();
+});
+
+onFuse('another server with that name on a mount that hangs holds up nobody', async t => {
+	const mine = temporaryDirectory(t);
+	await (await serverAt(t, join(mine, 's'))).kill();
+	const {mirror, fuse} = await mirrored(t);
+	const server = await serverAt(t, join(mirror, 's'));
+	hang(t, fuse);
+	t.like(await inspect(join(mine, 's')), {state: 'stale'});
+	const lock = await acquire(join(mine, 's'));
+	t.true(lock.reclaimed);
+	await lock.release();
+	t.truthy(server.pid);
+});
+
+testUnless(noMounts())('R16: a live server in an overlay is not removed from its upper layer', async t => {
+	const {upper, merged} = mountOverlay(t, temporaryDirectory(t));
+	for (const directory of ['run']) mkdirSync(join(merged, directory));
+	const server = await serverAt(t, join(merged, 'run/s'));
+	await staysBlocked(t, join(upper, 'run/s'), join(merged, 'run/s'), server);
+});
+
+testUnless(noMounts())('nor if the overlay is mounted in a mount namespace of its own', async t => {
+	const directory = temporaryDirectory(t);
+	const of = (name: string): string => join(directory, name);
+	for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(of(name));
+	const mount = `mount -t overlay overlay -o lowerdir=${of('lower')},upperdir=${of('upper')},workdir=${of('work')} ${of('merged')}`;
+	const before = ['unshare', '--mount', '--net', 'sh', '-c', `${mount} && exec "$@"`, 'sh'];
+	const server = start(t, 'holder', ['listen', of('merged/s'), '{"heal":false}'], {before});
+	await server.expect('held');
+	const inode = inodeOf(of('upper/s'));
+	const error = await t.throwsAsync(acquire(of('upper/s')), {code: 'ERR_LIVENESS_UNKNOWN'});
+	t.regex(error?.message ?? '', /in a layer of the overlay mounted at/);
+	t.is(inodeOf(of('upper/s')), inode);
+});
+
+testUnless(noMounts())('nor one that is bound in the upper layer, through the overlay', async t => {
+	const {upper, merged} = mountOverlay(t, temporaryDirectory(t));
+	const server = await serverAt(t, join(upper, 's'));
+	await staysBlocked(t, join(merged, 's'), join(upper, 's'), server);
+});
+
+testUnless(noMounts())('a crashed server in an overlay is succeeded there', async t => {
+	const {merged} = mountOverlay(t, temporaryDirectory(t));
+	await makeStale(join(merged, 's'));
+	const lock = await acquire(join(merged, 's'));
+	t.true(lock.reclaimed);
+	await lock.release();
+});
+
+testUnless(noMounts())('a socket file that is a mount point is blocked, with what to do', async t => {
+	const directory = temporaryDirectory(t);
+	const [source, address] = [join(directory, 'source'), join(directory, 's')];
+	await makeStale(source);
+	writeFileSync(address, '');
+	execFileSync('mount', ['--bind', source, address]);
+	t.teardown(() => spawnSync('umount', ['-l', address]));
+	t.deepEqual(await placeOf(address), {isMountPoint: true});
+	t.like(await inspect(address), {state: 'blocked', reason: {code: 'EBUSY'}});
+	await t.throwsAsync(acquire(address), {
+		code: 'EBUSY',
+		message: /it is a mount point|file is a mount point; mount its directory/,
+	});
+	const {status, stdout} = await bindlock(['status', address]);
+	t.not(status, 0);
+	t.regex(stdout, /^blocked .*mount its directory/);
+	t.true(existsSync(source));
+});
+
+test.serial('on a local filesystem there is one view', async t => {
+	const directory = temporaryDirectory(t);
+	await makeStale(join(directory, 's'));
+	t.deepEqual(await placeOf(join(directory, 's')), {isMountPoint: false});
+	t.is(otherViewOfDirectory(directory), undefined);
+	t.deepEqual(await placeOf(join(directory, 'nothing')), {isMountPoint: false});
+});
+
+onFuse('doctor warns before it happens', async t => {
+	const {mirror} = await mirrored(t);
+	const {stdout} = await bindlock(['doctor', join(mirror, 's')]);
+	t.regex(stdout, /^warning +other views: it is on fuse/m);
+	const {upper} = mountOverlay(t, temporaryDirectory(t));
+	t.regex((await bindlock(['doctor', join(upper, 's')])).stdout, /^warning +other views: its directory is in a layer/m);
+});
+
+testUnless(noFuse(), noPython())(
+	'a bound socket is told from a dead one where connecting tells neither: by ss',
+	async t => {
+		const {mirror} = await mirrored(t);
+		const address = join(mirror, 's');
+		await startSocket(t, 'bound', address);
+		await t.throwsAsync(acquire(address), {code: 'EADDRINUSE'});
+	},
+);
