@@ -4,7 +4,7 @@
  */
 
 import type {Address, PathnameAddress} from './address.js';
-import {BindLockError, printable} from './errors.js';
+import {BindLockError, codeOf, printable} from './errors.js';
 import {type Loss, publish} from './lock.js';
 import {DirectoryOf} from './system/directory.js';
 import {watchFiles} from './system/watcher.js';
@@ -121,6 +121,8 @@ export class Watch {
 			this.#start();
 		} catch (cause) {
 			if (this.#stopped) return;
+			// The lock file was removed while the socket was healed: the next look begins with the lock.
+			if (codeOf(cause) === 'ERR_LOCK_LOST') return;
 			this.stop();
 			loss.report(lossOf(address, keeper, this.#directory, cause));
 			this.#kept.lost();

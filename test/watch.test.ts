@@ -24,7 +24,7 @@ import test, {type ExecutionContext} from 'ava';
 import {acquire, type BindLock, inspect, listen} from '../src/index.js';
 import {NodeSystem} from '../src/system/node.js';
 import {flockHolders, listeners, reach} from './helpers/detectors.js';
-import {type Program, start, startCommand, temporaryDirectory, until, withDeadline} from './helpers/programs.js';
+import {start, startCommand, temporaryDirectory, until, withDeadline} from './helpers/programs.js';
 import {makeStaleSync} from './helpers/sockets.js';
 
 function pathOf(t: ExecutionContext): string {
@@ -223,40 +223,64 @@ test.serial('listen: a dead socket that somebody left over ours is removed, and 
 	}
 });
 
-for (const who of ['released', 'lost'] as const) {
-	test.serial(`healing removes nothing once the lock is ${who}, although it had found the socket dead`, async t => {
+/** Calls `act` when the probe of the next heal has its answer, and tells what is unlinked from then on. */
+function betweenAnswerAndUnlink(t: ExecutionContext, act: () => unknown): {done: Promise<void>; unlinked: string[]} {
+	const {connect: original, unlink} = NodeSystem.prototype;
+	const unlinked: string[] = [];
+	t.teardown(() => Object.assign(NodeSystem.prototype, {connect: original, unlink}));
+	const done = new Promise<void>(resolve => {
+		NodeSystem.prototype.connect = async function (...parameters) {
+			NodeSystem.prototype.connect = original;
+			const answer = await original.apply(this, parameters);
+			await act();
+			NodeSystem.prototype.unlink = function (path) {
+				unlinked.push(path);
+				return unlink.call(this, path);
+			};
+			setImmediate(resolve);
+			return answer;
+		};
+	});
+	return {done, unlinked};
+}
+
+test.serial(
+	'a release calls healing off: a socket that it has found dead is not unlinked without the lock',
+	async t => {
 		const path = pathOf(t);
 		const {lock} = await serve(t, path);
 		t.false(lock.signal.aborted);
-		let successor: Program | undefined;
-		const {connect: original} = NodeSystem.prototype;
-		const taken = new Promise<void>(resolve => {
-			NodeSystem.prototype.connect = async function (...parameters) {
-				NodeSystem.prototype.connect = original;
-				const answer = await original.apply(this, parameters);
-				// Between the answer and the unlink.
-				if (who === 'released') await lock.release();
-				else unlinkSync(`${path}.lock`);
-				unlinkSync(path);
-				successor = start(t, 'holder', ['listen', path, '{"heal":false}']);
-				await successor.expect('held');
-				resolve();
-				return answer;
-			};
-		});
-		t.teardown(() => {
-			NodeSystem.prototype.connect = original;
-		});
+		const {done, unlinked} = betweenAnswerAndUnlink(t, () => lock.release());
 		unlinkSync(path);
 		makeStaleSync(path);
-		await withDeadline(taken);
 		const {ino} = lstatSync(path);
-		if (who === 'lost') t.like(await abortOf(lock), {reason: {name: 'BindLockError'}});
-		await lock.release();
+		await withDeadline(done);
+		await settled();
+		t.deepEqual(unlinked, []);
 		t.is(lstatSync(path).ino, ino);
-		t.is(await reach(path), successor?.pid ?? -1);
-	});
-}
+		t.is(lock.healed, 0);
+	},
+);
+
+test.serial(
+	'a lock file that is removed while the socket is healed is locked again before anything is unlinked',
+	async t => {
+		const path = pathOf(t);
+		const {lock} = await serve(t, path);
+		t.false(lock.signal.aborted);
+		let before: string[] = [];
+		const {done, unlinked} = betweenAnswerAndUnlink(t, () => unlinkSync(`${path}.lock`));
+		unlinkSync(path);
+		makeStaleSync(path);
+		await withDeadline(done);
+		before = [...unlinked];
+		await until(() => lock.healed === 2 || lock.signal.aborted, 'both are healed');
+		t.deepEqual(before, []);
+		t.is(lock.signal.reason, undefined);
+		t.is(await reach(path), process.pid);
+		t.deepEqual(flockHolders(`${path}.lock`, [process.pid]), [process.pid]);
+	},
+);
 
 test.serial('listen: after a chdir a relative name is not bound again where it leads now', async t => {
 	const here = process.cwd();
