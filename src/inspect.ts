@@ -31,7 +31,9 @@ export interface Inspection {
 
 /**
  * Tells free, stale, held, foreign and blocked apart. It never locks, so it can make no `acquire`
- * fail, and it connects only to a socket file to which, by /proc, no process is bound that can be seen.
+ * fail, and it connects only to a socket file to which no process is seen to be bound. Of a socket file that refuses
+ * the connection it sets the change time (`ctime`), and nothing else: that tells a dead one from one that does not
+ * listen yet.
  *
  * @throws BindLockError for an address that cannot be one
  */

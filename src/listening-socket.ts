@@ -5,7 +5,7 @@
 import type {Server} from 'node:net';
 import {type Address, type PathnameAddress, refuseElsewhere} from './address.js';
 import {removerOf} from './claim.js';
-import {printable, show} from './errors.js';
+import {BindLockError, codeOf, printable, show} from './errors.js';
 import type {ListenOptions} from './options.js';
 import type {FileStatus, Listener} from './protocol/calls.js';
 import {sameFile} from './protocol/lockfile.js';
@@ -154,7 +154,11 @@ export class ListeningSocket {
 		const {readableAll, writableAll, socketMode} = this.#options;
 		if (this.#address.kind === 'abstract' || !(readableAll || writableAll || socketMode !== undefined)) return;
 		const added = (readableAll ? 0o444 : 0) | (writableAll ? 0o222 : 0);
-		changeMode(this.#address.bindPath, began, mode => socketMode ?? mode | added);
+		try {
+			changeMode(this.#address.bindPath, began, mode => socketMode ?? mode | added);
+		} catch (cause) {
+			throw cannotChangeMode(this.#address, cause as Error);
+		}
 	}
 
 	/** Stops listening. */
@@ -237,4 +241,13 @@ export class ListeningSocket {
 			'BindLockWarning',
 		);
 	}
+}
+
+function cannotChangeMode(address: Address, cause: Error): BindLockError {
+	return new BindLockError(`Cannot set the mode of the socket ${printable(address.given)}: ${cause.message}`, {
+		code: codeOf(cause),
+		address: address.given,
+		syscall: 'chmod',
+		cause,
+	});
 }

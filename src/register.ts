@@ -104,7 +104,14 @@ function takeAndListen(
 			return;
 		}
 		const isAbstract = address.kind === 'abstract';
-		serving.startBy(server, bound, () => listen(isAbstract ? undefined : {descriptor: bound?.descriptor}));
+		try {
+			serving.startBy(server, bound, () => listen(isAbstract ? undefined : {descriptor: bound?.descriptor}));
+		} catch (error) {
+			// What Node throws itself it throws at once.
+			if (!(error instanceof BindLockError)) throw error;
+			fail(error);
+			return;
+		}
 		loss.whenReported(reason => process.emitWarning(reason.message, 'BindLockWarning'));
 	};
 	if (!(taking instanceof Promise)) {
@@ -154,7 +161,7 @@ async function bindLater(
 	}
 }
 
-/** Node binds what it was given, and libuv unlinks just that, also where a relative name leads elsewhere by then. */
+/** Node binds what it was given, and in a worker thread libuv unlinks just that, also where a relative name leads elsewhere by then. */
 function addressBoundByNode(path: string): Address {
 	const address = parseAddress(asNodeReads(path));
 	return address.kind === 'pathname' ? {...address, bindPath: path} : address;

@@ -125,8 +125,13 @@ export class Serving {
 			}
 		}
 		if (!server.listening) return;
-		if (bound === undefined) this.#socket.attach(began);
-		else this.#socket.attachApart();
+		try {
+			if (bound === undefined) this.#socket.attach(began);
+			else this.#socket.attachApart();
+		} catch (error) {
+			this.#lock.releaseNow();
+			throw error;
+		}
 		this.#startWatching();
 	}
 

@@ -97,7 +97,7 @@ export class Watch {
 		if (this.#healing || this.#stopped || !this.#gone().any) return;
 		this.#healing = true;
 		try {
-			// One that closes beside us sets our file aside for some microseconds: no reason to bind anew.
+			// A server in a worker thread that closes beside us sets our file aside for some microseconds: no reason to bind anew.
 			await new Promise(resolve => setTimeout(resolve, momentMs));
 			await returnOf(this.#directory, () => this.#stopped);
 			const gone = this.#gone();

@@ -12,7 +12,7 @@ export const status: CommandDefinition = {
 	summary: 'tell whether an address is free, stale, held, foreign or blocked, and by whom',
 	description: [
 		'free: nothing is there. stale: a socket file to which no process is bound, which the next server that uses bindlock removes. held: somebody has the lock. foreign: a server that takes no lock is bound there. blocked: it could not be taken, for a reason that is given with what to do.',
-		'Takes no lock. Connects to nothing that a process of this network namespace is bound to.',
+		'Takes no lock. Connects to nothing that a process of this network namespace is seen to be bound to. Of a socket file that refuses the connection it sets the change time, and nothing else.',
 	],
 	arguments: [{name: 'ADDRESS', kind: 'address', required: true, variadic: true}],
 	options: [{name: 'watch', description: 'go on, and print again what has changed, until interrupted'}],

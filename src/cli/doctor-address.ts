@@ -45,7 +45,7 @@ async function directoryChecks(address: PathnameAddress): Promise<Finding[]> {
 		const remedy = directory === 'ENOENT' ? `create it: mkdir -p ${printable(path)}` : 'choose another address';
 		return [{level: 'problem', check: 'directory', message: `${printable(path)}: ${directory}`, remedy}];
 	}
-	const found = [permissions(path, directory), filesystem(path, filesystemOf(path)), ...views(path)];
+	const found = [permissions(path, directory), filesystem(path, filesystemOf(path)), ...(await views(path))];
 	return directory.writable ? [...found, flockTrial(path), bindTrial(await tryBind(path))] : found;
 }
 
@@ -124,8 +124,8 @@ const remarks: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** Before a crash: afterwards nobody could tell whether the server lives. */
-function views(path: string): Finding[] {
-	const why = otherViewOfDirectory(path);
+async function views(path: string): Promise<Finding[]> {
+	const why = await otherViewOfDirectory(path);
 	if (why === undefined) return [];
 	return [
 		{

@@ -50,11 +50,7 @@ export interface Place {
 	 * Why a server may be bound to this file by another view of its directory, where the file has another inode:
 	 * connecting is refused then, although it is alive.
 	 */
-	readonly otherView?: {
-		readonly why: string;
-		/** Whether that server would be the last holder, so that it is dead if that is. */
-		readonly mayBeOfHolder: boolean;
-	};
+	readonly otherView?: string;
 }
 
 /** A listening socket in this process; only the driver knows what it is. */
@@ -107,12 +103,15 @@ export interface System {
 	/**
 	 * Connects to a pinned socket and disconnects: `'CONNECTED'`, or the error's code. A refused connection is
 	 * `'BOUND'` if a socket is bound to the file all the same, and does not listen; `'UNPROVED'` if that cannot be told.
-	 *
-	 * @param proof whether the times of the file may be changed to find that out
+	 * To find that out, the change time of the file is set.
 	 */
-	connect(path: string, pinned: number | undefined, proof: boolean): Promise<string> | string;
-	/** What the filesystem of a socket file means for it. */
-	placeOf(path: string): Promise<Place> | Place;
+	connect(path: string, pinned: number | undefined): Promise<string> | string;
+	/**
+	 * What the filesystem of a socket file means for it.
+	 *
+	 * @param holderHasEnded whether the last holder has: then only another server may be bound there, that is seen
+	 */
+	placeOf(path: string, holderHasEnded: boolean): Promise<Place> | Place;
 	/** Whether the process that wrote this record was one of this machine and pid namespace, and has ended. */
 	hasEnded(record: LockRecord): boolean;
 	/** Closes a listening socket as libuv does: unlinks the path it was bound to, whatever lies there, then closes. */

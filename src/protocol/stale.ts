@@ -132,7 +132,9 @@ export function* refuseUnprovable(
 	address: PathnameAddress,
 	readRecord: () => Protocol<LockRecord | undefined>,
 ): Protocol<void> {
-	const {isMountPoint, otherView} = yield* call('placeOf', address.path);
+	const record = yield* readRecord();
+	const holderHasEnded = record !== undefined && (yield* call('hasEnded', record));
+	const {isMountPoint, otherView} = yield* call('placeOf', address.path, holderHasEnded);
 	if (isMountPoint) {
 		throw new BindLockError(
 			`Cannot reclaim the socket ${printable(address.path)}: the file is a mount point; mount its directory instead of the file`,
@@ -140,12 +142,8 @@ export function* refuseUnprovable(
 		);
 	}
 	if (otherView === undefined) return;
-	if (otherView.mayBeOfHolder) {
-		const record = yield* readRecord();
-		if (record !== undefined && (yield* call('hasEnded', record))) return;
-	}
 	throw new BindLockError(
-		`Cannot tell whether a server is bound to ${printable(address.path)}: ${otherView.why}; start the server where it runs, or remove the file yourself when no server uses it`,
+		`Cannot tell whether a server is bound to ${printable(address.path)}: ${otherView}; start the server where it runs, or remove the file yourself when no server uses it`,
 		{code: 'ERR_LIVENESS_UNKNOWN', address: address.given, syscall: 'connect'},
 	);
 }
@@ -205,7 +203,7 @@ export function* isDead(
 	yield* refuseIfBound(address, () => call('bound', address.path, found, 'named'), {crashed, isAskedNext: ours});
 	let answer = '';
 	const look = function* (): Protocol<Bound | undefined> {
-		answer = yield* call('connect', address.path, pinned, proof);
+		answer = yield* call('connect', address.path, pinned);
 		return answer === 'BOUND' ? {isCertain: true} : undefined;
 	};
 	// Sockets that are bound and do not listen yet refuse connections as dead ones do (R4b).

@@ -23,8 +23,9 @@ const tickMs = 20;
  *
  * @param descriptor opened with `O_PATH`
  * @returns the access time, which an access will change; `undefined` if accesses are not noted there
+ * @throws the signal's reason
  */
-export async function expectAccess(descriptor: number): Promise<bigint | undefined> {
+export async function expectAccess(descriptor: number, signal?: AbortSignal): Promise<bigint | undefined> {
 	try {
 		const mount = mountOfDescriptor(descriptor);
 		if (mount === undefined || !measured.includes(mount.type) || mount.options.includes('noatime')) return undefined;
@@ -33,10 +34,11 @@ export async function expectAccess(descriptor: number): Promise<bigint | undefin
 		const resolutionMs = atimeNs % 1_000_000_000n === 0n ? 1000 : tickMs;
 		const ageMs = Date.now() - Number(atimeNs / 1_000_000n);
 		if (ageMs < 0) return undefined;
-		if (ageMs < resolutionMs) await pause(resolutionMs - ageMs);
+		if (ageMs < resolutionMs) await pause(resolutionMs - ageMs, signal);
 		chownSync(`/proc/self/fd/${descriptor}`, unchanged, unchanged);
 		return atimeNs;
 	} catch {
+		signal?.throwIfAborted();
 		// Nothing was found out, and who asks has other ways.
 		return undefined;
 	}

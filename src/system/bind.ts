@@ -6,7 +6,7 @@
  * one listens, and closing it closes the socket and touches no path. The first handle is never polled, holds no
  * descriptor of its own, and ends with the process (see `endWithoutCleanup`).
  */
-import {chmodSync, closeSync, fstatSync, lchmodSync, lstatSync, openSync, type Stats} from 'node:fs';
+import {chmodSync, closeSync, constants, fstatSync, lchmodSync, lstatSync, openSync, type Stats} from 'node:fs';
 import {getSystemErrorMap} from 'node:util';
 import type {Listener} from '../protocol/calls.js';
 import {oPath} from './procfs.js';
@@ -80,26 +80,23 @@ const clockToleranceMs = 2000;
  */
 export function changeMode(path: string, began: number, change: (mode: number) => number): void {
 	if (oPath === undefined) {
-		lchmodSync(path, change(verified(lstatSync(path), path, began).mode & 0o777));
+		lchmodSync(path, change(verified(lstatSync(path), began).mode & 0o777));
 		return;
 	}
-	const descriptor = openSync(path, oPath | noFollow);
+	const descriptor = openSync(path, oPath | constants.O_NOFOLLOW);
 	try {
-		const {mode} = verified(fstatSync(descriptor), path, began);
+		const {mode} = verified(fstatSync(descriptor), began);
 		chmodSync(`/proc/self/fd/${descriptor}`, change(mode & 0o777));
 	} finally {
 		closeSync(descriptor);
 	}
 }
 
-/** `O_NOFOLLOW` of Linux. */
-const noFollow = 0o400000;
-
 /** A neighbour may have put another socket of ours there, by a rename or a hard link, to have its mode changed. */
-function verified(found: Stats, path: string, began: number): Stats {
+function verified(found: Stats, began: number): Stats {
 	const isNew = found.mtimeMs >= began - clockToleranceMs;
 	if (found.isSocket() && found.nlink === 1 && found.uid === process.geteuid?.() && isNew) return found;
-	const error = new Error(`${path} was replaced before its mode could be set`);
+	const error = new Error('it was replaced before its mode could be set, or the clock of its filesystem is behind');
 	throw Object.assign(error, {code: 'ERR_ADDRESS_LOST'});
 }
 

@@ -4,12 +4,14 @@
  * `socket-files.ts`), which decides; without it the path is followed as the process that has it open sees it.
  */
 import {basename, isAbsolute} from 'node:path';
+import type {Holder} from '../errors.js';
 import type {Bound, FileStatus, Thoroughness} from '../protocol/calls.js';
-import {mountOfFile} from './mounts.js';
-import {allProcesses, confirmed, descriptorsOf, isTrouble, linkOrUndefined, type Possession} from './procfs.js';
+import {mountOrUndefined} from './mounts.js';
+import {allProcesses, confirmed, descriptorsOf, linkOrUndefined, type Possession} from './procfs.js';
 import {type ReachOptions, statReachable, withReached} from './reach.js';
 import {isInodeOf, readSocketFiles, type SocketFile} from './socket-files.js';
-import {isServing, linkOf, type Row, rowsWithName} from './sockets.js';
+import {isServing, linkOf, type NamedRow, rowsWithName} from './sockets.js';
+import {breather} from './timers.js';
 
 /**
  * A socket of this network namespace that is bound to this file, listening or not.
@@ -25,22 +27,19 @@ export function boundTo(
 ): Promise<Bound | undefined> | undefined {
 	const rows = candidates(path, own);
 	if (rows.length === 0 && thoroughness !== 'all') return undefined;
-	return new Search(path, socket, thoroughness).among(rows);
+	return new Search(path, socket, thoroughness).best(rows);
 }
 
 /** Whether a client of this socket file would be heard; `undefined` if nobody is seen to be bound to it. */
 export async function isServed(path: string, socket: FileStatus): Promise<boolean | undefined> {
 	const rows = candidates(path);
 	if (rows.length === 0) return undefined;
-	const served: boolean[] = [];
-	for (const row of rows) {
-		if ((await new Search(path, socket, 'possible').among([row])) !== undefined) served.push(isServing(row));
-	}
-	return served.length === 0 ? undefined : served.includes(true);
+	const found = await new Search(path, socket, 'possible').all(rows);
+	return found.length === 0 ? undefined : found.some(({row}) => row !== undefined && isServing(row));
 }
 
 /** Sockets that are bound, and alive, to a path with the same last name. */
-export function candidates(path: string, own?: number): Row[] {
+export function candidates(path: string, own?: number): NamedRow[] {
 	const ownLink = own === undefined ? undefined : linkOrUndefined(`/proc/self/fd/${own}`);
 	return [...rowsWithName(basename(path))].filter(row => linkOf(row) !== ownLink);
 }
@@ -58,6 +57,16 @@ export function ownersOf(inodes: ReadonlySet<string>): ReadonlyMap<string, reado
 	return owners;
 }
 
+/** Without `ss`, each candidate's path has to be followed. With more of them the socket itself has to tell. */
+const mostFollowed = 64;
+
+interface Match {
+	/** Absent for a socket with another name. */
+	readonly row?: NamedRow;
+	readonly holder?: Holder | undefined;
+	readonly isCertain: boolean;
+}
+
 class Search {
 	readonly #path: string;
 	readonly #socket: FileStatus;
@@ -70,24 +79,47 @@ class Search {
 		this.#path = path;
 		this.#socket = socket;
 		this.#thoroughness = thoroughness;
-		this.#device = deviceOf(path);
+		this.#device = mountOrUndefined(path)?.device;
 		this.#reach = {follow: false, devices: this.#device === undefined ? [] : [this.#device]};
 	}
 
-	async among(rows: readonly Row[]): Promise<Bound | undefined> {
+	/** One that is named before one that is not, and one that is certain before one that may be. */
+	async best(rows: readonly NamedRow[]): Promise<Bound | undefined> {
+		const found = await this.all(rows);
+		const best = found.find(({holder}) => holder !== undefined) ?? found.find(({isCertain}) => isCertain) ?? found[0];
+		if (best === undefined) return undefined;
+		const {holder, isCertain} = best;
+		return {isCertain, ...(holder === undefined ? {} : {holder})};
+	}
+
+	async all(rows: readonly NamedRow[]): Promise<Match[]> {
 		const files = (await readSocketFiles()) ?? new Map<string, SocketFile>();
-		const named = rows.map(({inode}) => inode);
-		const asked = this.#thoroughness === 'all' ? [...files.keys()] : named;
-		const certain = asked.filter(inode => this.#isFile(files.get(inode)));
-		const open = rows.filter(({inode}) => this.#isOpen(files.get(inode)));
-		const owners = ownersOf(new Set([...certain, ...open.map(({inode}) => inode)]));
-		for (const inode of certain) {
-			for (const owner of owners.get(inode) ?? []) {
-				const holder = confirmed(owner);
-				if (holder !== undefined) return {holder, isCertain: true};
-			}
+		const rowOf = new Map(rows.map(row => [row.inode, row]));
+		const asked = this.#thoroughness === 'all' ? [...files.keys()] : [...rowOf.keys()];
+		const bound = asked.filter(inode => this.#isFile(files.get(inode)));
+		const open = this.#mostLikely(rows.filter(({inode}) => this.#isOpen(files.get(inode))));
+		const owners = ownersOf(new Set([...bound, ...open.map(({inode}) => inode)]));
+		const found: Match[] = [];
+		for (const inode of bound) {
+			const holder = firstConfirmed(owners.get(inode) ?? []);
+			const row = rowOf.get(inode);
+			// Nobody is seen to have it: of another user, or on its way out, or forged.
+			found.push({...(row === undefined ? {} : {row}), holder, isCertain: holder !== undefined});
 		}
-		return certain.length > 0 ? {isCertain: true} : this.#amongOpen(open, owners);
+		const breathe = breather();
+		for (const row of open) {
+			await breathe();
+			const match = this.#follow(row, owners.get(row.inode) ?? []);
+			if (match !== undefined) found.push(match);
+		}
+		return found;
+	}
+
+	/** Those with our very path first. */
+	#mostLikely(rows: readonly NamedRow[]): readonly NamedRow[] {
+		if (rows.length <= mostFollowed) return rows;
+		const isOurs = ({path}: NamedRow): boolean => path === this.#path;
+		return [...rows.filter(isOurs), ...rows.filter(row => !isOurs(row))].slice(0, mostFollowed);
 	}
 
 	#isFile(file: SocketFile | undefined): boolean {
@@ -99,16 +131,11 @@ class Search {
 		return file === undefined || (isInodeOf(file.ino, this.#socket) && file.device !== this.#device);
 	}
 
-	#amongOpen(rows: readonly Row[], ownersByInode: ReadonlyMap<string, readonly Possession[]>): Bound | undefined {
-		let found: Bound | undefined;
-		for (const row of rows) {
-			const owners = ownersByInode.get(row.inode) ?? [];
-			const owner = owners.find(({pid}) => this.#leadsHere(pid, row.path));
-			const holder = owner && confirmed(owner);
-			if (holder !== undefined) return {holder, isCertain: true};
-			if (this.#mayBeHere(row, owners)) found = {isCertain: false};
-		}
-		return found;
+	#follow(row: NamedRow, owners: readonly Possession[]): Match | undefined {
+		const owner = row.isAmbiguous ? undefined : owners.find(({pid}) => this.#leadsHere(pid, row.path));
+		const holder = owner && confirmed(owner);
+		if (holder !== undefined) return {row, holder, isCertain: true};
+		return this.#mayBeHere(row, owners) ? {row, isCertain: false} : undefined;
 	}
 
 	#leadsHere(pid: number | 'self', path: string): boolean {
@@ -116,7 +143,7 @@ class Search {
 		return found !== undefined && found.ino === BigInt(this.#socket.ino) && found.dev === BigInt(this.#socket.dev);
 	}
 
-	#mayBeHere({path, type, listening}: Row, owners: readonly Possession[]): boolean {
+	#mayBeHere({path, type, listening}: NamedRow, owners: readonly Possession[]): boolean {
 		const isNamed = isAbsolute(path) && (path === this.#path || this.#leadsHere('self', path));
 		// Of a process that cannot be seen: of another user, or on its way out.
 		if (isNamed && owners.length === 0) return true;
@@ -129,18 +156,16 @@ class Search {
 		return owners.every(({pid}) => this.#isMissing(pid, path)) && (isNamed || this.#isMissing('self', path));
 	}
 
-	/** Nothing is there; not that it cannot be reached. */
+	/** Nothing is seen there, and nothing is in the way that may hang. */
 	#isMissing(pid: number | 'self', path: string): boolean {
 		return withReached(pid, path, this.#reach, ({descriptor}) => descriptor === undefined) === true;
 	}
 }
 
-/** `undefined` if that cannot be told, as where the file is gone by now. */
-function deviceOf(path: string): string | undefined {
-	try {
-		return mountOfFile(path)?.device;
-	} catch (error) {
-		if (isTrouble(error)) throw error;
-		return undefined;
+function firstConfirmed(owners: readonly Possession[]): Holder | undefined {
+	for (const owner of owners) {
+		const holder = confirmed(owner);
+		if (holder !== undefined) return holder;
 	}
+	return undefined;
 }

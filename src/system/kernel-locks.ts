@@ -2,8 +2,8 @@
  * The flocks of a file, as the kernel lists them: in /proc/locks for all files, in /proc/<pid>/fdinfo for a descriptor.
  */
 import type {FileStatus} from '../protocol/calls.js';
-import {type Mount, mountOfFile} from './mounts.js';
-import {descriptorsOf, isTrouble, readProc} from './procfs.js';
+import {type Mount, mountOrUndefined} from './mounts.js';
+import {descriptorsOf, readProc} from './procfs.js';
 import {statReachable} from './reach.js';
 
 /** As the kernel calls exclusive and shared. */
@@ -99,13 +99,4 @@ function isFile(pid: number, fd: number, file: FileStatus, lockPath: string): bo
 	const device = mountOrUndefined(lockPath)?.device;
 	const found = statReachable(pid, `/proc/self/fd/${fd}`, device === undefined ? {} : {devices: [device]});
 	return found && found.ino === BigInt(file.ino) && found.dev === BigInt(file.dev);
-}
-
-function mountOrUndefined(path: string): Mount | undefined {
-	try {
-		return mountOfFile(path);
-	} catch (error) {
-		if (isTrouble(error)) throw error;
-		return undefined;
-	}
 }

@@ -1,9 +1,8 @@
 /**
  * How a lock file is opened, and made so that its users can open it.
  */
-import {closeSync, constants, fchmodSync, fchownSync, fstatSync, openSync} from 'node:fs';
+import {closeSync, constants, existsSync, fchmodSync, fchownSync, fstatSync, openSync} from 'node:fs';
 import {basename, dirname} from 'node:path';
-import {codeOf} from '../errors.js';
 import {oPath} from './procfs.js';
 
 /**
@@ -72,8 +71,7 @@ function createIn({descriptor: directory, uid, gid}: Directory, path: string, mo
 	try {
 		descriptor = create(`/proc/self/fd/${directory}/${basename(path)}`, mode);
 	} catch (error) {
-		if (codeOf(error) === 'EEXIST') throw error;
-		// Without /proc. Any other trouble comes again, with the path that was asked for.
+		if (existsSync('/proc/self/fd')) throw error;
 		return create(path, mode);
 	}
 	ifPossible(() => fchownSync(descriptor, uid, gid));

@@ -3,7 +3,7 @@
  * any of the filesystems, so it cannot hang where one of them does.
  */
 import {closeSync, constants, openSync, statfsSync} from 'node:fs';
-import {oPath, readProc} from './procfs.js';
+import {isTrouble, oPath, readProc} from './procfs.js';
 
 export interface Mount {
 	readonly id: string;
@@ -24,14 +24,29 @@ export interface Mount {
 
 /** In the order in which they were mounted; empty without /proc. */
 export function mountsOf(pid: number | 'self'): readonly Mount[] {
-	const text = readProc(`/proc/${pid}/mountinfo`, true) ?? '';
-	return text.split('\n').flatMap(line => parseMount(line) ?? []);
+	return linesOf(pid).flatMap(line => parseMount(line) ?? []);
+}
+
+/** The overlays among them; a machine with containers has thousands of other mounts. */
+export function overlaysOf(pid: number | 'self'): readonly Mount[] {
+	return linesOf(pid)
+		.filter(line => line.includes(' - overlay '))
+		.flatMap(line => parseMount(line) ?? []);
+}
+
+/** Of this process. */
+export function mountWithId(id: string | undefined): Mount | undefined {
+	const line = linesOf('self').find(each => each.startsWith(`${id} `));
+	return line === undefined ? undefined : parseMount(line);
+}
+
+function linesOf(pid: number | 'self'): string[] {
+	return (readProc(`/proc/${pid}/mountinfo`, true) ?? '').split('\n');
 }
 
 /** The mount that a descriptor was opened on. Mounts may lie over each other, so that a path does not tell. */
 export function mountOfDescriptor(descriptor: number): Mount | undefined {
-	const id = mountIdOf(descriptor);
-	return mountsOf('self').find(mount => mount.id === id);
+	return mountWithId(mountIdOf(descriptor));
 }
 
 export function mountIdOf(descriptor: number): string | undefined {
@@ -89,6 +104,16 @@ export function mountOfFile(path: string): Mount | undefined {
 /** @throws as {@link mountOfFile} */
 export function mountOfDirectory(directory: string): Mount | undefined {
 	return mountOfPath(directory, constants.O_DIRECTORY);
+}
+
+/** The same; `undefined` if that cannot be told, as where the file is gone by now. */
+export function mountOrUndefined(path: string): Mount | undefined {
+	try {
+		return mountOfFile(path);
+	} catch (error) {
+		if (isTrouble(error)) throw error;
+		return undefined;
+	}
 }
 
 function mountOfPath(path: string, flags: number): Mount | undefined {

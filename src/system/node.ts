@@ -177,19 +177,18 @@ export class NodeSystem implements System {
 		});
 	}
 
-	async connect(path: string, pinned: number | undefined, proof: boolean): Promise<string> {
+	async connect(path: string, pinned: number | undefined): Promise<string> {
 		const attempt = this.#attempt;
 		this.#attempt = undefined;
-		const before = proof && pinned !== undefined ? await expectAccess(pinned) : undefined;
-		this.#signal?.throwIfAborted();
+		const before = pinned === undefined ? undefined : await expectAccess(pinned, this.#signal);
 		const answer = await connectOnce(path, pinned, this.#signal, attempt);
 		if (answer !== 'ECONNREFUSED' || process.platform !== 'linux') return answer;
 		if (pinned === undefined || before === undefined) return 'UNPROVED';
 		return accessTime(pinned) === before ? answer : 'BOUND';
 	}
 
-	async placeOf(path: string): Promise<Place> {
-		const place = await placeOf(path);
+	async placeOf(path: string, holderHasEnded: boolean): Promise<Place> {
+		const place = await placeOf(path, holderHasEnded);
 		this.#signal?.throwIfAborted();
 		return place;
 	}

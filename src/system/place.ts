@@ -8,26 +8,34 @@ import {dirname} from 'node:path';
 import {codeOf, printable} from '../errors.js';
 import type {Place} from '../protocol/calls.js';
 import {candidates, ownersOf} from './bound-sockets.js';
-import {layersOf, mayHang} from './hanging.js';
-import {type Mount, mountIdOf, mountOfDescriptor, mountsOf} from './mounts.js';
+import {layersOf, mayHang, mountOfText} from './hanging.js';
+import {type Mount, mountIdOf, mountOfDescriptor, mountsOf, mountWithId, overlaysOf} from './mounts.js';
 import {allProcesses, linkOrUndefined, oPath} from './procfs.js';
 import {statReachable} from './reach.js';
 import {readSocketFiles} from './socket-files.js';
+import type {Row} from './sockets.js';
+import {breather} from './timers.js';
 
-export async function placeOf(path: string): Promise<Place> {
-	if (oPath === undefined) return {isMountPoint: false};
+const oneView: Place = {isMountPoint: false};
+
+/** @param holderHasEnded as of `System.placeOf` */
+export async function placeOf(path: string, holderHasEnded: boolean): Promise<Place> {
+	if (oPath === undefined) return oneView;
 	const directory = openSync(dirname(path), oPath);
 	let file: number | undefined;
 	try {
 		file = openIfThere(path, oPath);
-		if (file === undefined) return {isMountPoint: false};
-		if (mountIdOf(file) !== mountIdOf(directory)) return {isMountPoint: true};
-		const mount = mountOfDescriptor(directory);
-		if (mount === undefined) return {isMountPoint: false};
-		const why = otherViewOf(directory, mount);
-		const rival = await rivalElsewhere(path, fstatSync(file).uid, mount, why !== undefined);
-		if (rival !== undefined) return {isMountPoint: false, otherView: {why: rival, mayBeOfHolder: why === undefined}};
-		return {isMountPoint: false, ...(why === undefined ? {} : {otherView: {why, mayBeOfHolder: true}})};
+		if (file === undefined) return oneView;
+		const id = mountIdOf(directory);
+		if (mountIdOf(file) !== id) return {isMountPoint: true};
+		const mount = mountWithId(id);
+		if (mount === undefined) return oneView;
+		const why = holderHasEnded ? undefined : await otherViewOf(directory, mount);
+		const isDoubtful = why !== undefined || mayHang(mount.type);
+		const {uid, mtimeMs: modifiedMs} = fstatSync(file);
+		const rival = await rivalElsewhere({path, uid, modifiedMs, mount, isDoubtful});
+		const otherView = rival ?? why;
+		return otherView === undefined ? oneView : {isMountPoint: false, otherView};
 	} finally {
 		closeSync(directory);
 		if (file !== undefined) closeSync(file);
@@ -44,64 +52,79 @@ function openIfThere(path: string, flags: number): number | undefined {
 }
 
 /** For a directory in which nothing is bound yet. @returns why what is bound there may have other views */
-export function otherViewOfDirectory(path: string): string | undefined {
+export async function otherViewOfDirectory(path: string): Promise<string | undefined> {
 	if (oPath === undefined) return undefined;
 	const directory = openSync(path, oPath);
 	try {
 		const mount = mountOfDescriptor(directory);
-		return mount && otherViewOf(directory, mount);
+		return mount && (await otherViewOf(directory, mount));
 	} finally {
 		closeSync(directory);
 	}
 }
 
-function otherViewOf(directory: number, mount: Mount): string | undefined {
+async function otherViewOf(directory: number, mount: Mount): Promise<string | undefined> {
 	// What is not the kernel's own filesystem shows files of another one, or of another machine.
 	if (mayHang(mount.type)) {
 		return `it is on ${mount.type}, mounted at ${printable(mount.mountPoint)}, and a server that uses this directory by another mount, or on another machine, refuses connections from here`;
 	}
-	const overlay = overlayAbove(directory);
+	const overlay = await overlayAbove(directory, mount);
 	return (
 		overlay &&
-		`its directory is in a layer of the overlay mounted at ${printable(overlay.mountPoint)}, and a server in there refuses connections from here`
+		`its directory is in the upper layer of the overlay mounted at ${printable(overlay.mountPoint)}, and a server in there refuses connections from here`
 	);
 }
 
-/** The overlay, in any mount namespace, that has this directory in a layer. */
-function overlayAbove(directory: number): Mount | undefined {
+/**
+ * The overlay, in any mount namespace, that has this directory in its upper layer: there, and not in the lower ones, is
+ * what is bound in an overlay.
+ */
+async function overlayAbove(directory: number, mount: Mount): Promise<Mount | undefined> {
 	const path = linkOrUndefined(`/proc/self/fd/${directory}`);
 	if (path === undefined) return undefined;
 	const above = [path];
 	while (above.at(-1) !== '/' && above.at(-1) !== '.') above.push(dirname(above.at(-1) ?? '/'));
-	const inodes = new Set(above.map(identityOf));
+	const seen = new Set<string>();
+	const breathe = breather();
 	for (const pid of oneOfEachMountNamespace()) {
-		for (const mount of mountsOf(pid)) {
-			if (mount.type === 'overlay' && layersOf(mount).some(layer => isAmong(layer, pid, above, inodes))) return mount;
+		await breathe();
+		const overlays = overlaysOf(pid);
+		const mounts = overlays.length === 0 ? [] : mountsOf(pid);
+		for (const overlay of overlays) {
+			const upper = upperOf(overlay);
+			if (upper === undefined || seen.has(upper)) continue;
+			await breathe();
+			if (isAmong(upper, above)) return overlay;
+			// A layer is on the filesystem of what is in it. Named by a link, or seen from another root.
+			if (mountOfText(upper, mounts)?.device !== mount.device) continue;
+			if (isInodeAmong(pid, upper, above)) return overlay;
+			seen.add(upper);
 		}
 	}
 	return undefined;
 }
 
-/** A layer is named as it was given to mount(2): perhaps by a relative path, or seen from another root. */
-function isAmong(
-	layer: string,
-	pid: number | 'self',
-	above: readonly string[],
-	inodes: ReadonlySet<string | undefined>,
-): boolean {
-	if (!layer.startsWith('/')) return above.some(path => path.endsWith(`/${layer.replace(/^\.\//, '')}`));
-	if (above.includes(layer)) return true;
-	const found = statReachable(pid, layer);
-	return found !== undefined && inodes.has(`${found.dev}:${found.ino}`);
+function upperOf({superOptions}: Mount): string | undefined {
+	return superOptions.find(option => option.startsWith('upperdir='))?.slice('upperdir='.length);
 }
 
-function identityOf(path: string): string | undefined {
-	try {
-		const {dev, ino} = statSync(path, {bigint: true});
-		return `${dev}:${ino}`;
-	} catch {
-		return undefined;
-	}
+/** A layer is named as it was given to mount(2), perhaps by a relative path. */
+function isAmong(layer: string, above: readonly string[]): boolean {
+	if (layer.startsWith('/')) return above.includes(layer);
+	return above.some(path => path.endsWith(`/${layer.replace(/^\.\//, '')}`));
+}
+
+function isInodeAmong(pid: number | 'self', layer: string, above: readonly string[]): boolean {
+	const found = statReachable(pid, layer);
+	if (found === undefined) return false;
+	return above.some(path => {
+		try {
+			const {dev, ino} = statSync(path, {bigint: true});
+			return dev === found.dev && ino === found.ino;
+		} catch {
+			return false;
+		}
+	});
 }
 
 function* oneOfEachMountNamespace(): Generator<number | 'self'> {
@@ -115,36 +138,60 @@ function* oneOfEachMountNamespace(): Generator<number | 'self'> {
 	}
 }
 
+interface Ours {
+	readonly path: string;
+	/** The owner of the file. */
+	readonly uid: number;
+	/** When it was made. */
+	readonly modifiedMs: number;
+	readonly mount: Mount;
+	/** Whether it is in such a place. */
+	readonly isDoubtful: boolean;
+}
+
 /**
- * A live socket with the same last name that may be this very file in another view, because it is on such a mount, or
- * this one is, or it is in a layer of our overlay. Only of the user to whom the file belongs, or of root: anybody
- * else could keep a crashed server from coming back by it.
- *
- * @param uid the owner of our own file
- * @param isDoubtful whether our own file is in such a place
+ * A live socket with the same last name that may be bound to this very file in another view: on a mount that shows other
+ * files, or from there, or beside an overlay. Only one of the user to whom the file belongs, or of root: anybody else
+ * could keep a crashed server from coming back by it.
  */
-async function rivalElsewhere(
-	path: string,
-	uid: number,
-	ours: Mount,
-	isDoubtful: boolean,
-): Promise<string | undefined> {
-	const rows = candidates(path);
+async function rivalElsewhere({path, uid, modifiedMs, mount: ours, isDoubtful}: Ours): Promise<string | undefined> {
+	const rows = candidates(path).slice(0, mostRivals);
 	if (rows.length === 0) return undefined;
 	const files = await readSocketFiles();
-	const mounts = mountsOf('self');
-	const layers = ours.type === 'overlay' ? layersOf(ours) : [];
 	const owners = ownersOf(new Set(rows.map(({inode}) => inode)));
 	for (const row of rows) {
 		const owner = owners.get(row.inode)?.find(({pid}) => [uid, 0].includes(uidOf(pid)));
-		const device = files?.get(row.inode)?.device;
-		if (owner === undefined || device === undefined || device === ours.device) continue;
-		const mount = [...mountsOf(owner.pid), ...mounts].find(each => each.device === device);
-		const isInLayer = layers.some(layer => row.path.startsWith(`${layer}/`));
-		if (!isDoubtful && !isInLayer && (mount === undefined || !mayHang(mount.type))) continue;
+		const theirs = owner && mountOfRow(row, owner.pid, files?.get(row.inode)?.device);
+		if (owner === undefined || theirs === undefined || theirs.device === ours.device) continue;
+		if (!isDoubtful && !mayHang(theirs.type) && !isBelow(row.path, path, ours)) continue;
+		if (!mayHang(theirs.type) && isOlderOrNewer(owner.pid, row.path, modifiedMs)) continue;
 		return `process ${owner.pid} is bound to ${printable(row.path)} on another mount, which may be the same file`;
 	}
 	return undefined;
+}
+
+/** So many processes with sockets of one name that a look at all of them would take long are hardly one server. */
+const mostRivals = 256;
+
+/** @param device as `ss` tells it; without, what the path says */
+function mountOfRow({path}: Row, pid: number, device: string | undefined): Mount | undefined {
+	const mounts = mountsOf(pid);
+	if (device !== undefined) return [...mounts, ...mountsOf('self')].find(each => each.device === device);
+	const directory = path.startsWith('/') ? '' : `${linkOrUndefined(`/proc/${pid}/cwd`)}/`;
+	return mountOfText(`${directory}${path}`, mounts);
+}
+
+/** One file has one time of modification in each view, which some of them show in seconds. */
+function isOlderOrNewer(pid: number, path: string, modifiedMs: number): boolean {
+	const found = statReachable(pid, path);
+	return found !== undefined && Math.abs(Number(found.mtimeMs) - modifiedMs) > 2000;
+}
+
+/** Whether it is what our overlay shows, in one of its layers. */
+function isBelow(row: string, path: string, ours: Mount): boolean {
+	if (ours.type !== 'overlay') return false;
+	const inside = path.slice(ours.mountPoint === '/' ? 0 : ours.mountPoint.length);
+	return layersOf(ours).some(layer => row === `${layer}${inside}`);
 }
 
 function uidOf(pid: number): number {

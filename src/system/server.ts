@@ -113,7 +113,7 @@ function untilListening(server: Server, listen: () => void, bound: () => void): 
 
 /**
  * Calls `stop` instead of closing the listening handle, whoever closes it and by whichever method
- * of whichever subclass: this is the point behind which libuv unlinks the path. Node has no public
+ * of whichever subclass: this is the point behind which the socket is closed. Node has no public
  * way to get there; `_handle` is as old as Node.
  */
 export function interceptClose(server: Server, stop: (listener: Listener) => void): void {

@@ -44,21 +44,21 @@ const limits = {timeout: 5000, killSignal: 'SIGKILL', maxBuffer: 2 ** 28} as con
 
 function parse(output: string): Map<string, SocketFile> {
 	const files = new Map<string, SocketFile>();
-	const twice = new Set<string>();
-	for (const [, socket = '', ino = '', major, minor] of output.matchAll(row)) {
-		// A name may contain a newline and what looks like a row.
-		if (files.has(socket)) twice.add(socket);
-		files.set(socket, {ino: BigInt(ino), device: deviceOf(Number(major), Number(minor))});
+	const seen = new Set<string>();
+	for (const [, socket = '', ino, major, minor] of output.matchAll(row)) {
+		// A name may contain what looks like a row, with a newline in it or without: then that socket is there twice.
+		if (seen.has(socket)) files.delete(socket);
+		else if (ino !== undefined) files.set(socket, {ino: BigInt(ino), device: deviceOf(Number(major), Number(minor))});
+		seen.add(socket);
 	}
-	for (const socket of twice) files.delete(socket);
 	return files;
 }
 
 /**
  * `u_str LISTEN 0 128 /run/app.sock 4711 * 0 <-> ino:131 dev:0/25`: name and inode of the socket, and of the one that
- * it is connected to; which directions are shut down; its file.
+ * it is connected to; which directions are shut down; its file, if it has one.
  */
-const row = / (\d+) +\S+ +\d+ +[<-]-[->] ino:(\d+) dev:(\d+)\/(\d+)/g;
+const row = / (\d+) +\S+ +\d+ +[<-]-[->](?: ino:(\d+) dev:(\d+)\/(\d+))?/g;
 
 /** The kernel sends 12 bits of major and 20 of minor (`MKDEV`), and ss splits them as `makedev(3)` of libc joins them. */
 function deviceOf(major: number, minor: number): string {

@@ -24,12 +24,23 @@ export function isServing({type, listening}: Row): boolean {
 	return listening || type === 'datagram';
 }
 
+export interface NamedRow extends Row {
+	/** Another row has the same socket: one of the two is a piece of a name with a newline in it. */
+	readonly isAmbiguous: boolean;
+}
+
 /** Sockets that were bound to a path with this last name. */
-export function* rowsWithName(name: string): Generator<Row> {
-	for (const row of rowsNamed(readProc('/proc/net/unix', true) ?? '', name)) {
+export function* rowsWithName(name: string): Generator<NamedRow> {
+	const table = readProc('/proc/net/unix', true) ?? '';
+	for (const row of rowsNamed(table, name)) {
 		// A name with a space in it, of which this is the end.
-		if (basename(row.path) === name) yield row;
+		if (basename(row.path) === name) yield {...row, isAmbiguous: isThereTwice(table, row)};
 	}
+}
+
+function isThereTwice(table: string, {inode}: Row): boolean {
+	const shown = new RegExp(`: [\\da-f]{8} [\\da-f]{8} [\\da-f]{8} [\\da-f]{4} [\\da-f]{2} +${inode}(?: |$)`, 'gim');
+	return [...table.matchAll(shown)].length > 1;
 }
 
 /** A socket bound to the abstract name: of that exact length, or padded to 108 bytes with NULs, which the table shows as `@`. */

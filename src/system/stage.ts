@@ -3,6 +3,7 @@
  */
 import type {Server} from 'node:net';
 import type {Bound, Contention, FileStatus, Place} from '../protocol/calls.js';
+import {connectOnce} from './connect.js';
 import {queueingCommand} from './flock.js';
 import {NodeSystem, ownUid} from './node.js';
 import {awaitFlock} from './queue.js';
@@ -74,8 +75,8 @@ export class Stage extends NodeSystem {
 
 	/** To the pinned directory, which refuses as a dead socket does. */
 	override async connect(_path: string, pinned: number | undefined): Promise<string> {
-		const answer = await super.connect(nowhere, pinned, false);
-		return answer === 'UNPROVED' ? 'ECONNREFUSED' : answer;
+		const answer = await connectOnce(nowhere, pinned, this.#signal);
+		return answer;
 	}
 
 	override async placeOf(): Promise<Place> {

@@ -2,9 +2,9 @@
  * Every Unix socket that a process is bound to, in every network namespace that we may look into,
  * with what lies at its path.
  */
-import {type BigIntStats, lstatSync, readdirSync, readlinkSync} from 'node:fs';
+import {type BigIntStats, fstatSync, lstatSync, readdirSync} from 'node:fs';
 import {dirname, isAbsolute, join} from 'node:path';
-import {allProcesses, descriptorsOf, namespaceOf, readProc} from './procfs.js';
+import {allProcesses, descriptorsOf, linkOrUndefined, namespaceOf, readProc} from './procfs.js';
 import {reachable, statInside, statReachable, withReached} from './reach.js';
 import {isInodeOf, socketFiles} from './socket-files.js';
 import {parseRow, type Row, rootedFor} from './sockets.js';
@@ -50,6 +50,7 @@ export function boundSockets(devices: readonly string[]): BoundSocket[] | undefi
 	if (rows.size === 0 && readProc('/proc/net/unix') === undefined) return undefined;
 	const files = socketFiles();
 	const owners = ownersOf(new Set([...rows.values()].map(({row}) => row.inode)));
+	const directories: Directories = new Map();
 	const sockets = [...rows.values()].map(({row, namespace}) => {
 		const pids = owners.get(row.inode) ?? [];
 		const made = files.get(row.inode);
@@ -59,7 +60,7 @@ export function boundSockets(devices: readonly string[]): BoundSocket[] | undefi
 			isAbstract,
 			pids,
 			...(namespace === own ? {} : {networkNamespace: namespace}),
-			...(isAbstract ? {} : whatLiesAt(row.path, pids[0], made, devices)),
+			...(isAbstract ? {} : whatLiesAt(row.path, pids[0], made, devices, directories)),
 		};
 	});
 	return told(sockets, files);
@@ -111,7 +112,7 @@ function* tables(own: string): Generator<[namespace: string, table: string]> {
 	yield [own, readProc('/proc/net/unix', true) ?? ''];
 	const seen = new Set([own]);
 	for (const pid of allProcesses()) {
-		const namespace = linkOf(`/proc/${pid}/ns/net`);
+		const namespace = linkOrUndefined(`/proc/${pid}/ns/net`);
 		if (namespace === undefined || seen.has(namespace)) continue;
 		seen.add(namespace);
 		yield [namespace, readProc(`/proc/${pid}/net/unix`, true) ?? ''];
@@ -149,6 +150,7 @@ function whatLiesAt(
 	pid: number | undefined,
 	made: bigint | undefined,
 	devices: readonly string[],
+	directories: Directories,
 ): Pick<BoundSocket, 'file' | 'here' | 'seenAt' | 'isOutOfReach'> {
 	const views = [...(pid === undefined ? [] : [pid]), ...(isAbsolute(path) ? (['self'] as const) : [])];
 	const canLook = (each: number | 'self'): boolean => reachable(each, path, {devices, follow: false}) !== undefined;
@@ -160,11 +162,11 @@ function whatLiesAt(
 	const renamed =
 		made === undefined || (there !== undefined && isInodeOf(made, there))
 			? undefined
-			: fileBeside(view, path, made, devices);
+			: fileBeside(view, path, made, devices, directories);
 	const file = renamed?.file ?? there;
 	if (file === undefined) return {};
 	const rename = (spelled: string): string => (renamed === undefined ? spelled : join(dirname(spelled), renamed.name));
-	const absolute = rename(isAbsolute(path) ? path : join(linkOf(`/proc/${pid}/cwd`) ?? '/', path));
+	const absolute = rename(isAbsolute(path) ? path : join(linkOrUndefined(`/proc/${pid}/cwd`) ?? '/', path));
 	const ours = fileSeen('self', absolute, devices);
 	if (pid === undefined || (ours !== undefined && identity(ours) === identity(file))) {
 		return {file, here: absolute, seenAt: {pid: 'self', path: absolute}};
@@ -172,21 +174,39 @@ function whatLiesAt(
 	return {file, here: rename(rootedFor(pid, path)), seenAt: {pid: view, path: rename(path)}};
 }
 
+interface NamedFile {
+	readonly name: string;
+	readonly file: FoundFile;
+}
+
+/** The sockets in each directory that was read, by its device and inode: many may be looked for in one. */
+type Directories = Map<string, readonly NamedFile[]>;
+
 /** The socket of that inode in the directory of that path. */
 function fileBeside(
 	view: number | 'self',
 	path: string,
 	inode: bigint,
 	devices: readonly string[],
-): {readonly name: string; readonly file: FoundFile} | undefined {
+	directories: Directories,
+): NamedFile | undefined {
 	return withReached(view, dirname(path), {devices}, ({descriptor}) => {
 		if (descriptor === undefined) return undefined;
-		for (const entry of readdirSync(`/proc/self/fd/${descriptor}`, {withFileTypes: true, encoding: 'buffer'})) {
-			const file = entry.isSocket() ? asFound(statInside(descriptor, entry.name)) : undefined;
-			if (file !== undefined && isInodeOf(inode, file)) return {name: entry.name.toString(), file};
-		}
-		return undefined;
+		const {dev, ino} = fstatSync(descriptor, {bigint: true});
+		const key = `${dev}:${ino}`;
+		const sockets = directories.get(key) ?? socketsIn(descriptor);
+		directories.set(key, sockets);
+		return sockets.find(({file}) => isInodeOf(inode, file));
 	});
+}
+
+function socketsIn(descriptor: number): NamedFile[] {
+	const found: NamedFile[] = [];
+	for (const entry of readdirSync(`/proc/self/fd/${descriptor}`, {withFileTypes: true, encoding: 'buffer'})) {
+		const file = entry.isSocket() ? asFound(statInside(descriptor, entry.name)) : undefined;
+		if (file !== undefined) found.push({name: entry.name.toString(), file});
+	}
+	return found;
 }
 
 /**
@@ -209,12 +229,4 @@ export function fileAt(path: string): FoundFile | undefined {
 
 function asFound(stats: BigIntStats | undefined): FoundFile | undefined {
 	return stats && {dev: stats.dev, ino: stats.ino, isSocket: stats.isSocket(), since: stats.mtime};
-}
-
-function linkOf(path: string): string | undefined {
-	try {
-		return readlinkSync(path);
-	} catch {
-		return undefined;
-	}
 }

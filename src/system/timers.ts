@@ -44,3 +44,20 @@ export function wakeable(
 export async function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
 	await wakeable(performance.now() + milliseconds, signal, () => {});
 }
+
+/** Longer nobody else in this process is kept waiting. */
+const stretchMs = 5;
+
+/** For long work: lets others have their turn each time that it was called late enough after the last one. */
+export function breather(): () => Promise<void> | undefined {
+	let began = performance.now();
+	return () => {
+		if (performance.now() - began < stretchMs) return undefined;
+		return new Promise(resolve => {
+			setImmediate(() => {
+				began = performance.now();
+				resolve();
+			});
+		});
+	};
+}

@@ -95,12 +95,12 @@ test('what a call throws, or rejects with, is thrown where the call stands', asy
 	function* protocol(): Protocol<string> {
 		for (const path of ['thrown', 'rejected']) {
 			try {
-				yield* call('connect', path, undefined, true);
+				yield* call('connect', path, undefined);
 			} catch (error) {
 				seen.push((error as Error).message);
 			}
 		}
-		return yield* call('connect', 'answered', undefined, true);
+		return yield* call('connect', 'answered', undefined);
 	}
 	const system = new NodeSystem('');
 	system.connect = path => {
@@ -128,7 +128,7 @@ test('a protocol that is run within another one leaves that its machine', async 
 		runSync(inner(false), named('inner'));
 		t.throws(() => runSync(inner(true), named('inner')), {message: 'inside'});
 		yield* call('lstat', 'between');
-		yield* call('connect', 'waited for', undefined, true);
+		yield* call('connect', 'waited for', undefined);
 		yield* call('lstat', 'after');
 	}
 	const running = run(outer(), named('outer'));

@@ -263,7 +263,7 @@ test.serial('looking is made of calls that look', async t => {
 		free: ['lstat', 'checkWritable'],
 		blocked: ['lstat', 'checkWritable'],
 		foreign: ['lstat', 'checkWritable', 'pin', 'fstat', 'bound', 'close'],
-		stale: ['lstat', 'checkWritable', 'pin', 'fstat', 'bound', 'connect', 'placeOf', 'close'],
+		stale: ['lstat', 'checkWritable', 'pin', 'fstat', 'bound', 'connect', 'hasEnded', 'placeOf', 'close'],
 	})) {
 		const made = new Set<string>();
 		const system = wrap((call, proceed) => {

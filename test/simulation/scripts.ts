@@ -131,7 +131,7 @@ class Run<Server> {
 	#look({call, at}: Line): unknown {
 		const {system} = this.#machine;
 		const path = this.#machine.pathOf(at);
-		if (call === 'connect') return system.connect(path, undefined, true);
+		if (call === 'connect') return system.connect(path, undefined);
 		const found = system.lstat(path);
 		if (call === 'bound') return found?.type === 'socket' ? isBound(system.bound(path, found, 'named')) : 'no socket';
 		return found?.type === 'file' ? system.contention(found, path, undefined).kind : 'no file';
@@ -167,7 +167,7 @@ class Run<Server> {
 			case 'write':
 				return system.write(descriptor, text);
 			case 'connectPinned':
-				return system.connect('/nowhere', descriptor, true);
+				return system.connect('/nowhere', descriptor);
 			default:
 				this.#descriptors.splice(slot, 1);
 				return system.close(descriptor);

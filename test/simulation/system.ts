@@ -189,12 +189,12 @@ export class SimulatedSystem implements System, MoreCalls {
 		return this.kernel.bound(this.pid, thoroughness === 'all' ? undefined : path, Number(socket.ino));
 	}
 
-	connect(path: string, pinned: number | undefined, proof: boolean): string {
+	connect(path: string, pinned: number | undefined): string {
 		const ino = pinned === undefined ? this.kernel.entry(path) : this.kernel.descriptor(this.pid, pinned).ino;
 		if (ino === 0) return 'ENOENT';
 		const server = this.kernel.boundSocket(ino)?.socket;
 		if (server?.listening !== true) {
-			if (!proof || pinned === undefined || !this.kernel.notesAccess) return 'UNPROVED';
+			if (pinned === undefined || !this.kernel.notesAccess) return 'UNPROVED';
 			return server === undefined ? 'ECONNREFUSED' : 'BOUND';
 		}
 		return server.full ? 'EAGAIN' : 'CONNECTED';

@@ -2,12 +2,12 @@
  * Views of a directory in which a live server refuses connections: nothing of it is removed.
  */
 import {execFileSync, spawnSync} from 'node:child_process';
-import {copyFileSync, existsSync, mkdirSync, readFileSync, unlinkSync, writeFileSync} from 'node:fs';
-import {join} from 'node:path';
+import {chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, unlinkSync, writeFileSync} from 'node:fs';
+import {dirname, join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, BindLockError, inspect} from '../../src/index.js';
 import {otherViewOfDirectory, placeOf} from '../../src/system/place.js';
-import {lacking, noMounts, noOtherUser, noPython, otherUid, testUnless} from '../helpers/abilities.js';
+import {lacking, noMounts, noOtherUser, noPython, otherUid, testUnless, withoutSs} from '../helpers/abilities.js';
 import {bindlock} from '../helpers/command.js';
 import {makeStale, reach} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
@@ -51,46 +51,46 @@ const onFuse = testUnless(noFuse());
 
 onFuse('R16: a live server is not removed through a FUSE mirror of its directory', async t => {
 	const {real, mirror} = await mirrored(t);
-	const server = await serverAt(t, join(real, 's'));
-	const error = await staysBlocked(t, join(mirror, 's'), join(real, 's'), server);
+	const server = await serverAt(t, join(real, 'viewed'));
+	const error = await staysBlocked(t, join(mirror, 'viewed'), join(real, 'viewed'), server);
 	t.regex(error.message, /start the server where it runs, or remove the file yourself/);
 });
 
 onFuse('nor from below, if it was bound through the mirror', async t => {
 	const {real, mirror} = await mirrored(t);
-	const server = await serverAt(t, join(mirror, 's'));
-	await staysBlocked(t, join(real, 's'), join(mirror, 's'), server);
+	const server = await serverAt(t, join(mirror, 'viewed'));
+	await staysBlocked(t, join(real, 'viewed'), join(mirror, 'viewed'), server);
 });
 
 onFuse('nor is a server that takes no lock, or whose lock file is gone', async t => {
 	const {real, mirror} = await mirrored(t);
-	const server = await serverAt(t, join(real, 's'));
-	unlinkSync(join(real, 's.lock'));
-	await staysBlocked(t, join(mirror, 's'), join(real, 's'), server);
-	t.false(existsSync(join(real, 's.lock')), 'a lock file made for it goes again');
+	const server = await serverAt(t, join(real, 'viewed'));
+	unlinkSync(join(real, 'viewed.lock'));
+	await staysBlocked(t, join(mirror, 'viewed'), join(real, 'viewed'), server);
+	t.false(existsSync(join(real, 'viewed.lock')), 'a lock file made for it goes again');
 });
 
 testUnless(noFuse(), lacking('unshare'))('nor one of another network namespace, of which no table tells', async t => {
 	const {real, mirror} = await mirrored(t);
-	const server = start(t, 'holder', ['listen', join(real, 's'), '{"heal":false}'], {before: ['unshare', '--net']});
+	const server = start(t, 'holder', ['listen', join(real, 'viewed'), '{"heal":false}'], {before: ['unshare', '--net']});
 	await server.expect('held');
-	await staysBlocked(t, join(mirror, 's'), join(real, 's'), server);
+	await staysBlocked(t, join(mirror, 'viewed'), join(real, 'viewed'), server);
 });
 
 onFuse('nor with a lease, which has no record', async t => {
 	const {real, mirror} = await mirrored(t);
-	const server = await serverAt(t, join(real, 's'));
-	unlinkSync(join(real, 's.lock'));
-	const before = inodeOf(join(real, 's'));
-	await t.throwsAsync(acquire(join(mirror, 's'), {backend: 'lease'}), {code: 'ERR_LIVENESS_UNKNOWN'});
-	t.is(inodeOf(join(real, 's')), before);
-	t.is(await reach(join(real, 's')), server.pid);
-	t.false(existsSync(join(real, 's.lock')));
+	const server = await serverAt(t, join(real, 'viewed'));
+	unlinkSync(join(real, 'viewed.lock'));
+	const before = inodeOf(join(real, 'viewed'));
+	await t.throwsAsync(acquire(join(mirror, 'viewed'), {backend: 'lease'}), {code: 'ERR_LIVENESS_UNKNOWN'});
+	t.is(inodeOf(join(real, 'viewed')), before);
+	t.is(await reach(join(real, 'viewed')), server.pid);
+	t.false(existsSync(join(real, 'viewed.lock')));
 });
 
 onFuse('a crashed server is succeeded there: its record names a process that has ended', async t => {
 	const {mirror} = await mirrored(t);
-	const address = join(mirror, 's');
+	const address = join(mirror, 'viewed');
 	const server = await serverAt(t, address);
 	await server.kill();
 	t.like(await inspect(address), {state: 'stale'});
@@ -103,7 +103,7 @@ onFuse(
 	'the record proves nothing if it is of another boot, of another pid namespace, or names a live process',
 	async t => {
 		const {mirror} = await mirrored(t);
-		const address = join(mirror, 's');
+		const address = join(mirror, 'viewed');
 		const server = await serverAt(t, address);
 		await server.kill();
 		const record = readFileSync(`${address}.lock`, 'utf8');
@@ -127,16 +127,16 @@ onFuse(
 
 onFuse('a dead record does not help while a process of the same user serves that name on another mount', async t => {
 	const {real, mirror} = await mirrored(t);
-	const crashed = await serverAt(t, join(mirror, 's'));
+	const crashed = await serverAt(t, join(mirror, 'viewed'));
 	await crashed.kill();
-	copyFileSync(join(real, 's.lock'), join(real, 'record'));
-	unlinkSync(join(real, 's'));
-	const server = start(t, 'naive', [join(real, 's'), '{"once":true}']);
+	copyFileSync(join(real, 'viewed.lock'), join(real, 'record'));
+	unlinkSync(join(real, 'viewed'));
+	const server = start(t, 'naive', [join(real, 'viewed'), '{"once":true}']);
 	await server.expect('listening');
-	copyFileSync(join(real, 'record'), join(real, 's.lock'));
-	const before = inodeOf(join(real, 's'));
-	await t.throwsAsync(acquire(join(mirror, 's')), {code: 'ERR_LIVENESS_UNKNOWN'});
-	t.is(inodeOf(join(real, 's')), before);
+	copyFileSync(join(real, 'record'), join(real, 'viewed.lock'));
+	const before = inodeOf(join(real, 'viewed'));
+	await t.throwsAsync(acquire(join(mirror, 'viewed')), {code: 'ERR_LIVENESS_UNKNOWN'});
+	t.is(inodeOf(join(real, 'viewed')), before);
 });
 
 testUnless(
@@ -146,27 +146,56 @@ testUnless(
 )("a stranger's socket of that name on a FUSE mount keeps no crashed server from coming back", async t => {
 	const [mine, theirs] = [temporaryDirectory(t), await mirrored(t)];
 	execFileSync('chmod', ['-R', '777', theirs.real]);
-	await makeStale(join(mine, 's'));
-	const link = join(theirs.mirror, 's');
+	await makeStale(join(mine, 'viewed'));
+	const link = join(theirs.mirror, 'viewed');
 	const script =
 		'import socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(1); print("up", flush=True); sys.stdin.read()';
 	// The owner of the mount, and not of our file.
 	const before = ['setpriv', `--reuid=${otherUid}`, `--regid=${otherUid}`, '--clear-groups'];
 	const stranger = startCommand(t, '/usr/bin/python3', ['-c', script, link], {before});
 	await stranger.peek().catch(() => undefined);
-	const lock = await acquire(join(mine, 's'));
+	const lock = await acquire(join(mine, 'viewed'));
 	t.true(lock.reclaimed);
 	await lock.release();
 });
 
+testUnless(noMounts())(
+	'a dead record does not help while a server that takes no lock is bound in the upper layer',
+	async t => {
+		const {upper, merged} = mountOverlay(t, temporaryDirectory(t));
+		await (await serverAt(t, join(merged, 'viewed'))).kill();
+		const record = readFileSync(join(merged, 'viewed.lock'));
+		unlinkSync(join(upper, 'viewed'));
+		const server = start(t, 'naive', [join(upper, 'viewed'), '{"once":true}']);
+		await server.expect('listening');
+		writeFileSync(join(merged, 'viewed.lock'), record);
+		const before = inodeOf(join(upper, 'viewed'));
+		await t.throwsAsync(acquire(join(merged, 'viewed')), {code: 'ERR_LIVENESS_UNKNOWN'});
+		t.is(inodeOf(join(upper, 'viewed')), before);
+	},
+);
+
+onFuse('without ss, a server that is bound through the mirror is seen by its path', async t => {
+	const {real, mirror} = await mirrored(t);
+	const server = await serverAt(t, join(mirror, 'viewed'));
+	withoutSs(t);
+	const before = inodeOf(join(real, 'viewed'));
+	await t.throwsAsync(acquire(join(real, 'viewed')), {code: 'ERR_LIVENESS_UNKNOWN'});
+	t.is(inodeOf(join(real, 'viewed')), before);
+	t.truthy(server.pid);
+});
+
 onFuse('another server with that name on a mount that hangs holds up nobody', async t => {
 	const mine = temporaryDirectory(t);
-	await (await serverAt(t, join(mine, 's'))).kill();
-	const {mirror, fuse} = await mirrored(t);
-	const server = await serverAt(t, join(mirror, 's'));
+	await makeStale(join(mine, 'viewed'));
+	const {real, mirror, fuse} = await mirrored(t);
+	chmodSync(real, 0o777);
+	chmodSync(dirname(mirror), 0o755);
+	const server = start(t, 'holder', ['listen', join(mirror, 'viewed')], {uid: otherUid});
+	await server.expect('held');
 	hang(t, fuse);
-	t.like(await inspect(join(mine, 's')), {state: 'stale'});
-	const lock = await acquire(join(mine, 's'));
+	t.like(await inspect(join(mine, 'viewed')), {state: 'stale'});
+	const lock = await acquire(join(mine, 'viewed'));
 	t.true(lock.reclaimed);
 	await lock.release();
 	t.truthy(server.pid);
@@ -175,8 +204,8 @@ onFuse('another server with that name on a mount that hangs holds up nobody', as
 testUnless(noMounts())('R16: a live server in an overlay is not removed from its upper layer', async t => {
 	const {upper, merged} = mountOverlay(t, temporaryDirectory(t));
 	for (const directory of ['run']) mkdirSync(join(merged, directory));
-	const server = await serverAt(t, join(merged, 'run/s'));
-	await staysBlocked(t, join(upper, 'run/s'), join(merged, 'run/s'), server);
+	const server = await serverAt(t, join(merged, 'run/viewed'));
+	await staysBlocked(t, join(upper, 'run/viewed'), join(merged, 'run/viewed'), server);
 });
 
 testUnless(noMounts())('nor if the overlay is mounted in a mount namespace of its own', async t => {
@@ -185,36 +214,36 @@ testUnless(noMounts())('nor if the overlay is mounted in a mount namespace of it
 	for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(of(name));
 	const mount = `mount -t overlay overlay -o lowerdir=${of('lower')},upperdir=${of('upper')},workdir=${of('work')} ${of('merged')}`;
 	const before = ['unshare', '--mount', '--net', 'sh', '-c', `${mount} && exec "$@"`, 'sh'];
-	const server = start(t, 'holder', ['listen', of('merged/s'), '{"heal":false}'], {before});
+	const server = start(t, 'holder', ['listen', of('merged/viewed'), '{"heal":false}'], {before});
 	await server.expect('held');
-	const inode = inodeOf(of('upper/s'));
-	const error = await t.throwsAsync(acquire(of('upper/s')), {code: 'ERR_LIVENESS_UNKNOWN'});
-	t.regex(error?.message ?? '', /in a layer of the overlay mounted at/);
-	t.is(inodeOf(of('upper/s')), inode);
+	const inode = inodeOf(of('upper/viewed'));
+	const error = await t.throwsAsync(acquire(of('upper/viewed')), {code: 'ERR_LIVENESS_UNKNOWN'});
+	t.regex(error?.message ?? '', /in the upper layer of the overlay mounted at/);
+	t.is(inodeOf(of('upper/viewed')), inode);
 });
 
 testUnless(noMounts())('nor one that is bound in the upper layer, through the overlay', async t => {
 	const {upper, merged} = mountOverlay(t, temporaryDirectory(t));
-	const server = await serverAt(t, join(upper, 's'));
-	await staysBlocked(t, join(merged, 's'), join(upper, 's'), server);
+	const server = await serverAt(t, join(upper, 'viewed'));
+	await staysBlocked(t, join(merged, 'viewed'), join(upper, 'viewed'), server);
 });
 
 testUnless(noMounts())('a crashed server in an overlay is succeeded there', async t => {
 	const {merged} = mountOverlay(t, temporaryDirectory(t));
-	await makeStale(join(merged, 's'));
-	const lock = await acquire(join(merged, 's'));
+	await makeStale(join(merged, 'viewed'));
+	const lock = await acquire(join(merged, 'viewed'));
 	t.true(lock.reclaimed);
 	await lock.release();
 });
 
 testUnless(noMounts())('a socket file that is a mount point is blocked, with what to do', async t => {
 	const directory = temporaryDirectory(t);
-	const [source, address] = [join(directory, 'source'), join(directory, 's')];
+	const [source, address] = [join(directory, 'source'), join(directory, 'viewed')];
 	await makeStale(source);
 	writeFileSync(address, '');
 	execFileSync('mount', ['--bind', source, address]);
 	t.teardown(() => spawnSync('umount', ['-l', address]));
-	t.deepEqual(await placeOf(address), {isMountPoint: true});
+	t.deepEqual(await placeOf(address, false), {isMountPoint: true});
 	t.like(await inspect(address), {state: 'blocked', reason: {code: 'EBUSY'}});
 	await t.throwsAsync(acquire(address), {
 		code: 'EBUSY',
@@ -228,25 +257,28 @@ testUnless(noMounts())('a socket file that is a mount point is blocked, with wha
 
 test.serial('on a local filesystem there is one view', async t => {
 	const directory = temporaryDirectory(t);
-	await makeStale(join(directory, 's'));
-	t.deepEqual(await placeOf(join(directory, 's')), {isMountPoint: false});
-	t.is(otherViewOfDirectory(directory), undefined);
-	t.deepEqual(await placeOf(join(directory, 'nothing')), {isMountPoint: false});
+	await makeStale(join(directory, 'viewed'));
+	t.deepEqual(await placeOf(join(directory, 'viewed'), false), {isMountPoint: false});
+	t.is(await otherViewOfDirectory(directory), undefined);
+	t.deepEqual(await placeOf(join(directory, 'nothing'), false), {isMountPoint: false});
 });
 
 onFuse('doctor warns before it happens', async t => {
 	const {mirror} = await mirrored(t);
-	const {stdout} = await bindlock(['doctor', join(mirror, 's')]);
+	const {stdout} = await bindlock(['doctor', join(mirror, 'viewed')]);
 	t.regex(stdout, /^warning +other views: it is on fuse/m);
 	const {upper} = mountOverlay(t, temporaryDirectory(t));
-	t.regex((await bindlock(['doctor', join(upper, 's')])).stdout, /^warning +other views: its directory is in a layer/m);
+	t.regex(
+		(await bindlock(['doctor', join(upper, 'viewed')])).stdout,
+		/^warning +other views: its directory is in the upper layer/m,
+	);
 });
 
 testUnless(noFuse(), noPython())(
 	'a bound socket is told from a dead one where connecting tells neither: by ss',
 	async t => {
 		const {mirror} = await mirrored(t);
-		const address = join(mirror, 's');
+		const address = join(mirror, 'viewed');
 		await startSocket(t, 'bound', address);
 		await t.throwsAsync(acquire(address), {code: 'EADDRINUSE'});
 	},

@@ -9,6 +9,7 @@ import test from 'ava';
 import {acquire} from '../../src/index.js';
 import type {Bound, FileStatus} from '../../src/protocol/calls.js';
 import {boundTo} from '../../src/system/bound-sockets.js';
+import {mountOfFile} from '../../src/system/mounts.js';
 import {NodeSystem} from '../../src/system/node.js';
 import {noMounts, noOtherUser, noPython, otherUid, python, testUnless} from '../helpers/abilities.js';
 import {makeStale} from '../helpers/detectors.js';
@@ -205,5 +206,37 @@ sys.stdin.read()`;
 		await lock.release();
 		await t.throwsAsync(acquire(alive), {code: 'EADDRINUSE'});
 		await forger.kill();
+	},
+);
+
+testUnless(noPython())(
+	'a name that looks like a row of ss says nothing of any file, with a newline in it or without',
+	async t => {
+		const directory = temporaryDirectory(t);
+		const dead = join(directory, 'forged');
+		await makeStale(dead);
+		const {ino} = statusOf(dead);
+		const device = mountOfFile(dead)?.device.split(':').map(Number) ?? [];
+		const [major = 0, minor = 0] = device;
+		// As ss prints it: see deviceOf in socket-files.ts.
+		const raw = major * 2 ** 20 + minor;
+		const printed = `${(raw >> 8) & 0xfff}/${((raw & 0xff) | ((raw >> 12) & 0xfff00)) >>> 0}`;
+		const script = `import os, socket, sys
+ino, dev, path = sys.argv[1:]
+keep = []
+for begin in ['x ', 'x\\nu_str LISTEN 0 1 y ']:
+  for own in [True, False]:
+    s = socket.socket(socket.AF_UNIX)
+    number = os.fstat(s.fileno()).st_ino if own else 987654321
+    s.bind('\\0' + f'{begin}{number} * 0 <-> ino:{ino} dev:{dev} {path[-40:]}'[:100])
+    keep.append(s)
+print('up', flush=True)
+sys.stdin.read()`;
+		const forger = startCommand(t, python, ['-c', script, String(ino), printed, '/forged']);
+		await forger.expect('line');
+		t.not((await boundAt(dead))?.isCertain, true);
+		const lock = await acquire(dead);
+		t.true(lock.reclaimed);
+		await lock.release();
 	},
 );
