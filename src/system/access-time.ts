@@ -22,21 +22,22 @@ const tickMs = 20;
  * change time is set, and nothing else: by a chown to nobody, which anybody may do.
  *
  * @param descriptor opened with `O_PATH`
- * @returns the access time, which an access will change; `undefined` if accesses are not noted there
+ * @returns the times of before; `undefined` if accesses are not noted there
  * @throws the signal's reason
  */
-export async function expectAccess(descriptor: number, signal?: AbortSignal): Promise<bigint | undefined> {
+export async function expectAccess(descriptor: number, signal?: AbortSignal): Promise<Times | undefined> {
 	try {
 		const mount = mountOfDescriptor(descriptor);
 		if (mount === undefined || !measured.includes(mount.type) || mount.options.includes('noatime')) return undefined;
-		const atimeNs = accessTime(descriptor);
+		const times = timesOf(descriptor);
+		const {atimeNs} = times;
 		// Some filesystems keep whole seconds. An access within the tick of the last one leaves no trace.
 		const resolutionMs = atimeNs % 1_000_000_000n === 0n ? 1000 : tickMs;
 		const ageMs = Date.now() - Number(atimeNs / 1_000_000n);
 		if (ageMs < 0) return undefined;
 		if (ageMs < resolutionMs) await pause(resolutionMs - ageMs, signal);
 		chownSync(`/proc/self/fd/${descriptor}`, unchanged, unchanged);
-		return atimeNs;
+		return times;
 	} catch {
 		signal?.throwIfAborted();
 		// Nothing was found out, and who asks has other ways.
@@ -48,6 +49,22 @@ export async function expectAccess(descriptor: number, signal?: AbortSignal): Pr
 const unchanged = -1;
 
 /** Nanoseconds since the epoch. */
-export function accessTime(descriptor: number): bigint {
-	return fstatSync(descriptor, {bigint: true}).atimeNs;
+export interface Times {
+	readonly atimeNs: bigint;
+	readonly mtimeNs: bigint;
+}
+
+function timesOf(descriptor: number): Times {
+	const {atimeNs, mtimeNs} = fstatSync(descriptor, {bigint: true});
+	return {atimeNs, mtimeNs};
+}
+
+/**
+ * @returns whether there was an access since; `undefined` if that cannot be told, because somebody has set the times:
+ * who may write to the file, as its clients may, can set both of them to now, and nothing else (`utimensat(2)`)
+ */
+export function wasAccessed(descriptor: number, before: Times): boolean | undefined {
+	const {atimeNs, mtimeNs} = timesOf(descriptor);
+	if (mtimeNs !== before.mtimeNs) return undefined;
+	return atimeNs !== before.atimeNs;
 }

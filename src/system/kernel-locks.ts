@@ -3,7 +3,7 @@
  */
 import type {FileStatus} from '../protocol/calls.js';
 import {type Mount, mountOrUndefined} from './mounts.js';
-import {descriptorsOf, readProc} from './procfs.js';
+import {allProcesses, descriptorsOf, type Possession, readProc} from './procfs.js';
 import {statReachable} from './reach.js';
 
 /** As the kernel calls exclusive and shared. */
@@ -47,11 +47,14 @@ function mayBeOn(device: string, file: FileStatus, lockPath: string): boolean {
 /** The major number of filesystems that have no device of their own; on others there is one number only. */
 const anonymous = '00:';
 
-/** Whether its taker is seen to have the lock of another file. */
+/** Whether its taker, or where that was a flock(1) a process with a lock file, is seen to have the lock of another file. */
 export function isOfAnother(lock: Lock, file: FileStatus, lockPath: string): boolean {
-	for (const {pid, fd} of descriptorsOf([lock.pid], () => true)) {
-		if (flockOf(pid, fd)?.file === lock.file && isFile(pid, fd, file, lockPath) === false) return true;
-	}
+	const isOther = ({pid, fd}: Possession): boolean => {
+		return flockOf(pid, fd)?.file === lock.file && isFile(pid, fd, file, lockPath) === false;
+	};
+	for (const found of descriptorsOf([lock.pid], () => true)) if (isOther(found)) return true;
+	for (const found of descriptorsOf(allProcesses(), target => target.endsWith('.lock')))
+		if (isOther(found)) return true;
 	return false;
 }
 

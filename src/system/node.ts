@@ -28,7 +28,7 @@ import {
 	type Thoroughness,
 } from '../protocol/calls.js';
 import {type LockRecord, maxRecordBytes} from '../protocol/record.js';
-import {accessTime, expectAccess} from './access-time.js';
+import {expectAccess, wasAccessed} from './access-time.js';
 import {boundTo} from './bound-sockets.js';
 import {type Attempt, connectOnce, prepareConnect} from './connect.js';
 import {statusOfDescriptor, statusOfPath} from './file-status.js';
@@ -183,8 +183,9 @@ export class NodeSystem implements System {
 		const before = pinned === undefined ? undefined : await expectAccess(pinned, this.#signal);
 		const answer = await connectOnce(path, pinned, this.#signal, attempt);
 		if (answer !== 'ECONNREFUSED' || process.platform !== 'linux') return answer;
-		if (pinned === undefined || before === undefined) return 'UNPROVED';
-		return accessTime(pinned) === before ? answer : 'BOUND';
+		const accessed = pinned === undefined || before === undefined ? undefined : wasAccessed(pinned, before);
+		if (accessed === undefined) return 'UNPROVED';
+		return accessed ? 'BOUND' : answer;
 	}
 
 	async placeOf(path: string, holderHasEnded: boolean): Promise<Place> {

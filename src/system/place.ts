@@ -9,7 +9,7 @@ import {codeOf, printable} from '../errors.js';
 import type {Place} from '../protocol/calls.js';
 import {candidates, ownersOf} from './bound-sockets.js';
 import {layersOf, mayHang, mountOfText} from './hanging.js';
-import {type Mount, mountIdOf, mountOfDescriptor, mountsOf, mountWithId, overlaysOf} from './mounts.js';
+import {filesystemOf, type Mount, mountIdOf, mountOfDescriptor, mountsOf, mountWithId, overlaysOf} from './mounts.js';
 import {allProcesses, linkOrUndefined, oPath} from './procfs.js';
 import {statReachable} from './reach.js';
 import {readSocketFiles} from './socket-files.js';
@@ -28,11 +28,12 @@ export async function placeOf(path: string, holderHasEnded: boolean): Promise<Pl
 		if (file === undefined) return oneView;
 		const id = mountIdOf(directory);
 		if (mountIdOf(file) !== id) return {isMountPoint: true};
-		const mount = mountWithId(id);
-		if (mount === undefined) return oneView;
-		const why = holderHasEnded ? undefined : await otherViewOf(directory, mount);
-		const isDoubtful = why !== undefined || mayHang(mount.type);
 		const {uid, mtimeMs: modifiedMs} = fstatSync(file);
+		const mount = mountWithId(id);
+		// In a chroot the list may lack it.
+		if (mount === undefined) return seenByType(dirname(path), holderHasEnded);
+		const why = holderHasEnded ? undefined : await otherViewOf(directory, uid, mount);
+		const isDoubtful = why !== undefined || mayHang(mount.type);
 		const rival = await rivalElsewhere({path, uid, modifiedMs, mount, isDoubtful});
 		const otherView = rival ?? why;
 		return otherView === undefined ? oneView : {isMountPoint: false, otherView};
@@ -41,6 +42,15 @@ export async function placeOf(path: string, holderHasEnded: boolean): Promise<Pl
 		if (file !== undefined) closeSync(file);
 	}
 }
+
+function seenByType(directory: string, holderHasEnded: boolean): Place {
+	const {type} = filesystemOf(directory);
+	if (holderHasEnded || !mayHang(type)) return oneView;
+	return {isMountPoint: false, otherView: `it is on ${type}, and ${otherMount}`};
+}
+
+const otherMount =
+	'a server that uses this directory by another mount, or on another machine, refuses connections from here';
 
 function openIfThere(path: string, flags: number): number | undefined {
 	try {
@@ -57,18 +67,18 @@ export async function otherViewOfDirectory(path: string): Promise<string | undef
 	const directory = openSync(path, oPath);
 	try {
 		const mount = mountOfDescriptor(directory);
-		return mount && (await otherViewOf(directory, mount));
+		return mount && (await otherViewOf(directory, process.geteuid?.() ?? 0, mount));
 	} finally {
 		closeSync(directory);
 	}
 }
 
-async function otherViewOf(directory: number, mount: Mount): Promise<string | undefined> {
+async function otherViewOf(directory: number, uid: number, mount: Mount): Promise<string | undefined> {
 	// What is not the kernel's own filesystem shows files of another one, or of another machine.
 	if (mayHang(mount.type)) {
-		return `it is on ${mount.type}, mounted at ${printable(mount.mountPoint)}, and a server that uses this directory by another mount, or on another machine, refuses connections from here`;
+		return `it is on ${mount.type}, mounted at ${printable(mount.mountPoint)}, and ${otherMount}`;
 	}
-	const overlay = await overlayAbove(directory, mount);
+	const overlay = await overlayAbove(directory, uid, mount);
 	return (
 		overlay &&
 		`its directory is in the upper layer of the overlay mounted at ${printable(overlay.mountPoint)}, and a server in there refuses connections from here`
@@ -76,29 +86,30 @@ async function otherViewOf(directory: number, mount: Mount): Promise<string | un
 }
 
 /**
- * The overlay, in any mount namespace, that has this directory in its upper layer: there, and not in the lower ones, is
- * what is bound in an overlay.
+ * The overlay that has this directory in its upper layer: there, and not in the lower ones, is what is bound in an
+ * overlay. In any mount namespace in which the owner of the file or root has a process: others may mount what they like
+ * in one of their own, and could keep a crashed server from coming back by it.
  */
-async function overlayAbove(directory: number, mount: Mount): Promise<Mount | undefined> {
+async function overlayAbove(directory: number, uid: number, mount: Mount): Promise<Mount | undefined> {
 	const path = linkOrUndefined(`/proc/self/fd/${directory}`);
 	if (path === undefined) return undefined;
 	const above = [path];
 	while (above.at(-1) !== '/' && above.at(-1) !== '.') above.push(dirname(above.at(-1) ?? '/'));
-	const seen = new Set<string>();
 	const breathe = breather();
-	for (const pid of oneOfEachMountNamespace()) {
+	for (const pid of oneOfEachMountNamespace(uid)) {
 		await breathe();
 		const overlays = overlaysOf(pid);
 		const mounts = overlays.length === 0 ? [] : mountsOf(pid);
+		const seen = new Set<string>();
 		for (const overlay of overlays) {
 			const upper = upperOf(overlay);
 			if (upper === undefined || seen.has(upper)) continue;
-			await breathe();
-			if (isAmong(upper, above)) return overlay;
-			// A layer is on the filesystem of what is in it. Named by a link, or seen from another root.
-			if (mountOfText(upper, mounts)?.device !== mount.device) continue;
-			if (isInodeAmong(pid, upper, above)) return overlay;
 			seen.add(upper);
+			await breathe();
+			// A layer is named as it was given to mount(2): from its directory of then, or in another root.
+			if (pid === 'self' && isAmong(upper, above)) return overlay;
+			// A layer is on the filesystem of what is in it.
+			if (mountOfText(upper, mounts)?.device === mount.device && isInodeAmong(pid, upper, above)) return overlay;
 		}
 	}
 	return undefined;
@@ -108,7 +119,6 @@ function upperOf({superOptions}: Mount): string | undefined {
 	return superOptions.find(option => option.startsWith('upperdir='))?.slice('upperdir='.length);
 }
 
-/** A layer is named as it was given to mount(2), perhaps by a relative path. */
 function isAmong(layer: string, above: readonly string[]): boolean {
 	if (layer.startsWith('/')) return above.includes(layer);
 	return above.some(path => path.endsWith(`/${layer.replace(/^\.\//, '')}`));
@@ -127,10 +137,11 @@ function isInodeAmong(pid: number | 'self', layer: string, above: readonly strin
 	});
 }
 
-function* oneOfEachMountNamespace(): Generator<number | 'self'> {
+function* oneOfEachMountNamespace(uid: number): Generator<number | 'self'> {
 	yield 'self';
 	const seen = new Set([linkOrUndefined('/proc/self/ns/mnt')]);
 	for (const pid of allProcesses()) {
+		if (![uid, 0].includes(uidOf(pid))) continue;
 		const namespace = linkOrUndefined(`/proc/${pid}/ns/mnt`);
 		if (namespace === undefined || seen.has(namespace)) continue;
 		seen.add(namespace);
@@ -150,9 +161,9 @@ interface Ours {
 }
 
 /**
- * A live socket with the same last name that may be bound to this very file in another view: on a mount that shows other
- * files, or from there, or beside an overlay. Only one of the user to whom the file belongs, or of root: anybody else
- * could keep a crashed server from coming back by it.
+ * A live socket with the same last name that is bound to this very file in a layer of our overlay; or that may be, on a
+ * mount that shows other files, or from there. The latter only of the user to whom the file belongs, or of root: anybody
+ * else could keep a crashed server from coming back by it.
  */
 async function rivalElsewhere({path, uid, modifiedMs, mount: ours, isDoubtful}: Ours): Promise<string | undefined> {
 	const rows = candidates(path).slice(0, mostRivals);
@@ -160,14 +171,20 @@ async function rivalElsewhere({path, uid, modifiedMs, mount: ours, isDoubtful}: 
 	const files = await readSocketFiles();
 	const owners = ownersOf(new Set(rows.map(({inode}) => inode)));
 	for (const row of rows) {
-		const owner = owners.get(row.inode)?.find(({pid}) => [uid, 0].includes(uidOf(pid)));
+		const all = owners.get(row.inode) ?? [];
+		const owner = all.find(({pid}) => [uid, 0].includes(uidOf(pid))) ?? all[0];
 		const theirs = owner && mountOfRow(row, owner.pid, files?.get(row.inode)?.device);
 		if (owner === undefined || theirs === undefined || theirs.device === ours.device) continue;
-		if (!isDoubtful && !mayHang(theirs.type) && !isBelow(row.path, path, ours)) continue;
-		if (!mayHang(theirs.type) && isOlderOrNewer(owner.pid, row.path, modifiedMs)) continue;
-		return `process ${owner.pid} is bound to ${printable(row.path)} on another mount, which may be the same file`;
+		const isSame = isBelow(owner.pid, row.path, path, ours);
+		if (!isSame && !mayBeSame(owner.pid, row.path, theirs)) continue;
+		return `process ${owner.pid} is bound to ${printable(row.path)} on another mount, which ${isSame ? 'is' : 'may be'} the same file`;
 	}
 	return undefined;
+
+	function mayBeSame(pid: number, theirPath: string, theirs: Mount): boolean {
+		if (![uid, 0].includes(uidOf(pid)) || !(isDoubtful || mayHang(theirs.type))) return false;
+		return mayHang(theirs.type) || !isOlderOrNewer(pid, theirPath, modifiedMs);
+	}
 }
 
 /** So many processes with sockets of one name that a look at all of them would take long are hardly one server. */
@@ -188,10 +205,15 @@ function isOlderOrNewer(pid: number, path: string, modifiedMs: number): boolean 
 }
 
 /** Whether it is what our overlay shows, in one of its layers. */
-function isBelow(row: string, path: string, ours: Mount): boolean {
+function isBelow(pid: number, theirPath: string, path: string, ours: Mount): boolean {
 	if (ours.type !== 'overlay') return false;
+	const found = statReachable(pid, theirPath);
+	if (found === undefined) return false;
 	const inside = path.slice(ours.mountPoint === '/' ? 0 : ours.mountPoint.length);
-	return layersOf(ours).some(layer => row === `${layer}${inside}`);
+	return layersOf(ours).some(layer => {
+		const below = statReachable('self', `${layer}${inside}`);
+		return below !== undefined && below.dev === found.dev && below.ino === found.ino;
+	});
 }
 
 function uidOf(pid: number): number {

@@ -164,13 +164,29 @@ export function stopListening(server: Server): void {
 /**
  * When its event loop is empty, Node closes all handles that are left before it ends, and libuv unlinks the paths that
  * they were bound to (measured on Node 20 to 26). `process.exit()` does not close them, and its second half is public
- * as `process.reallyExit` only. So from now on this process always ends in that way.
+ * as `process.reallyExit` only. So from now on this process always ends in that way, once the listeners of `'exit'`
+ * have run. Not by such a listener: others may remove it, or throw before it has its turn.
  */
 export function endWithoutCleanup(): void {
-	if (process.listeners('exit').includes(endNow)) return;
-	process.on('exit', endNow).on('uncaughtExceptionMonitor', noteFailure);
+	if (ends) return;
+	ends = true;
+	const emit = process.emit as (name: string, ...all: unknown[]) => boolean;
+	process.on('uncaughtExceptionMonitor', noteFailure);
+	process.emit = ((name: string, ...all: unknown[]) => {
+		// A program may emit it, too, without being about to end.
+		if (name !== 'exit' || !internals()._exiting) return emit.call(process, name, ...all);
+		try {
+			emit.call(process, name, ...all);
+		} catch (error) {
+			if (process.listenerCount('uncaughtException') === 0) throw error;
+			emit.call(process, 'uncaughtException', error, 'uncaughtException');
+		}
+		if (!failing) internals().reallyExit(Number(process.exitCode ?? all[0]));
+		return true;
+	}) as typeof process.emit;
 }
 
+let ends = false;
 let failing = false;
 
 /** Then Node prints the error after the listeners of `'exit'`, and ends without that cleanup by itself. */
@@ -178,14 +194,8 @@ function noteFailure(): void {
 	failing = process.listenerCount('uncaughtException') === 0 && !process.hasUncaughtExceptionCaptureCallback();
 }
 
-function endNow(code: number): void {
-	if (failing) return;
-	// A listener may set another one.
-	const current = (): number => Number(process.exitCode ?? code);
-	const listeners = process.listeners('exit');
-	// Those that come after this one have to be served, too.
-	for (const listener of listeners.slice(listeners.indexOf(endNow) + 1)) listener.call(process, current());
-	(process as unknown as {reallyExit(code: number): void}).reallyExit(current());
+function internals(): {readonly _exiting?: boolean; reallyExit(code: number): void} {
+	return process as unknown as ReturnType<typeof internals>;
 }
 
 function handleOf(server: Server): Handle | null {

@@ -186,3 +186,40 @@ test.serial('a server that ends by itself after it was masked leaves the file', 
 	t.deepEqual(await program.exited, {code: 7, signal: null});
 	t.is(readFileSync(address, 'utf8'), 'precious');
 });
+
+for (const [how, end] of Object.entries({
+	'an exit listener throws before, and that is handled':
+		"process.on('uncaughtException', () => {}).prependListener('exit', () => { throw new Error('x'); })",
+	'an exit listener throws after, and that is handled':
+		"process.on('uncaughtException', () => {}).on('exit', () => { throw new Error('x'); })",
+	'all exit listeners are removed': "process.removeAllListeners('exit')",
+})) {
+	test.serial(`a server that was released, and ends by itself, leaves the file of another: ${how}`, async t => {
+		const address = join(temporaryDirectory(t), 's');
+		const text = `import {writeFileSync} from 'node:fs';
+			import {createServer} from 'node:net';
+			import {listen} from ${JSON.stringify(new URL('../../src/index.js', import.meta.url).href)};
+			const lock = await listen(createServer(), ${JSON.stringify(address)});
+			await lock.release();
+			writeFileSync(${JSON.stringify(address)}, 'precious');
+			process.exitCode = 7;
+			${end};`;
+		const program = startCommand(t, process.execPath, ['--input-type=module', '-e', text]);
+		t.deepEqual(await program.exited, {code: 7, signal: null});
+		t.is(readFileSync(address, 'utf8'), 'precious');
+	});
+}
+
+test.serial("a program that emits 'exit' itself goes on", async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const text = `import {createServer} from 'node:net';
+		import {listen} from ${JSON.stringify(new URL('../../src/index.js', import.meta.url).href)};
+		listen(createServer(), ${JSON.stringify(address)}).then(lock => {
+			process.emit('exit', 3);
+			console.log('still here');
+			return lock.release();
+		});`;
+	const program = startCommand(t, process.execPath, ['--input-type=module', '-e', text]);
+	t.is((await program.next())['line'], 'still here');
+	t.deepEqual(await program.exited, {code: 0, signal: null});
+});

@@ -1,16 +1,25 @@
 /**
  * Whether a socket is bound to a file that refuses connections, by the access time of the file.
  */
-import {closeSync, constants, lstatSync, mkdirSync, openSync, utimesSync} from 'node:fs';
+import {chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync, utimesSync} from 'node:fs';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
-import {accessTime, expectAccess} from '../../src/system/access-time.js';
+import {acquire} from '../../src/index.js';
+import {expectAccess, wasAccessed} from '../../src/system/access-time.js';
 import {NodeSystem} from '../../src/system/node.js';
-import {noMounts, noNetworkNamespaces, noPython, testUnless} from '../helpers/abilities.js';
+import {
+	noMounts,
+	noNetworkNamespaces,
+	noOtherUser,
+	noPython,
+	otherUid,
+	python,
+	testUnless,
+} from '../helpers/abilities.js';
 import {makeStale} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
 import {mountAt, mountBtrfs, mountByFuse, mountOverlay, noBtrfs, noFuse} from '../helpers/mounts.js';
-import {type StartOptions, temporaryDirectory} from '../helpers/programs.js';
+import {type StartOptions, startCommand, temporaryDirectory} from '../helpers/programs.js';
 import {startSocket} from '../helpers/sockets.js';
 
 checkLeaks();
@@ -77,12 +86,32 @@ test.serial('an access time in the future proves nothing', async t => {
 	t.is(await connectTo(path), 'UNPROVED');
 });
 
-test.serial('what is expected is the time of before, and a descriptor that is none says nothing', async t => {
+test.serial('a client that sets the times of the file says nothing, and an access says something', async t => {
 	const path = join(temporaryDirectory(t), 's');
 	await makeStale(path);
 	const pinned = openSync(path, 0o10000000 | constants.O_NOFOLLOW);
-	const before = accessTime(pinned);
-	t.is(await expectAccess(pinned), before);
+	const before = await expectAccess(pinned);
+	if (before === undefined) return t.fail('accesses are noted here');
+	t.false(wasAccessed(pinned, before));
+	utimesSync(path, Date.now() / 1000, Number(before.mtimeNs) / 1e9 + 10);
+	t.is(wasAccessed(pinned, before), undefined);
 	closeSync(pinned);
 	t.is(await expectAccess(pinned), undefined);
 });
+
+testUnless(noPython(), noOtherUser())(
+	'a stranger who may connect and sets the times all the time keeps no dead socket from being removed',
+	async t => {
+		const directory = temporaryDirectory(t);
+		const path = join(directory, 'touched');
+		await makeStale(path);
+		chmodSync(directory, 0o755);
+		chmodSync(path, 0o777);
+		const script = 'import os, sys\nprint("up", flush=True)\nwhile os.path.exists(sys.argv[1]): os.utime(sys.argv[1])';
+		const stranger = startCommand(t, python, ['-c', script, path], {uid: otherUid});
+		await stranger.expect('line');
+		const lock = await acquire(path);
+		t.true(lock.reclaimed);
+		await lock.release();
+	},
+);

@@ -32,7 +32,8 @@ async function startShell(t: ExecutionContext, lockPath: string, script: string)
 }
 
 testUnless(noFlockCommand())('a lock whose taker is gone is of the file if it is of its mount', async t => {
-	const lockPath = join(temporaryDirectory(t), 's.lock');
+	// Not a name by which the shell is looked for: it stands for a process that cannot be seen.
+	const lockPath = join(temporaryDirectory(t), 'locked');
 	await startShell(t, lockPath, 'exec 9>>"$0" && flock -x 9 && echo locked && read line');
 	t.is(contentionOf(lockPath, {}).kind, 'exclusive');
 	t.deepEqual(contentionOf(lockPath, {dev: anonymousDevice}), {kind: 'exclusive'});

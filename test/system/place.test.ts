@@ -2,8 +2,17 @@
  * Views of a directory in which a live server refuses connections: nothing of it is removed.
  */
 import {execFileSync, spawnSync} from 'node:child_process';
-import {chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, unlinkSync, writeFileSync} from 'node:fs';
-import {dirname, join} from 'node:path';
+import {
+	chmodSync,
+	copyFileSync,
+	existsSync,
+	mkdirSync,
+	readFileSync,
+	symlinkSync,
+	unlinkSync,
+	writeFileSync,
+} from 'node:fs';
+import {basename, dirname, join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, BindLockError, inspect} from '../../src/index.js';
 import {otherViewOfDirectory, placeOf} from '../../src/system/place.js';
@@ -33,6 +42,14 @@ async function serverAt(t: ExecutionContext, address: string): Promise<Program> 
 	const server = start(t, 'holder', ['listen', address, '{"heal":false}']);
 	await server.expect('held');
 	return server;
+}
+
+const ownNamespaces = ['unshare', '--user', '--map-root-user', '--mount'];
+
+function noStrangersMounts(): string | undefined {
+	const become = [`--reuid=${otherUid}`, `--regid=${otherUid}`, '--clear-groups'];
+	const {status} = spawnSync('setpriv', [...become, ...ownNamespaces, 'mount', '-t', 'tmpfs', 'none', '/mnt']);
+	return status === 0 ? undefined : 'a user may not mount in a namespace of his own';
 }
 
 interface Mirror {
@@ -283,3 +300,48 @@ testUnless(noFuse(), noPython())(
 		await t.throwsAsync(acquire(address), {code: 'EADDRINUSE'});
 	},
 );
+
+testUnless(noMounts(), noPython())(
+	'a server in the upper layer is seen by its file, whatever its path says',
+	async t => {
+		const directory = temporaryDirectory(t);
+		const {upper, merged} = mountOverlay(t, directory);
+		symlinkSync(upper, join(directory, 'link'));
+		for (const [path, options] of [
+			['relative', {cwd: upper}],
+			[join(directory, 'link', 'linked'), {}],
+		] as const) {
+			await startSocket(t, 'seqpacket', path, options);
+			const seen = join(merged, basename(path));
+			const before = inodeOf(join(upper, basename(path)));
+			const error = await t.throwsAsync(acquire(seen), {code: 'ERR_LIVENESS_UNKNOWN'}, path);
+			t.regex(error?.message ?? '', /on another mount, which is the same file/);
+			t.is(inodeOf(join(upper, basename(path))), before);
+		}
+	},
+);
+
+testUnless(
+	noMounts(),
+	noOtherUser(),
+	noStrangersMounts(),
+)("a stranger's overlay in a mount namespace of his own keeps no crashed server from coming back", async t => {
+	const [run, theirs] = [join(temporaryDirectory(t), 'run'), temporaryDirectory(t)];
+	mkdirSync(run);
+	await makeStale(join(run, 'crashed'));
+	chmodSync(theirs, 0o777);
+	const mounts = [
+		`mount -t tmpfs none ${theirs}`,
+		`cd ${theirs}`,
+		'mkdir run work lower merged',
+		'mount -t overlay none -o lowerdir=lower,upperdir=run,workdir=work merged',
+		'echo mounted',
+		'exec cat',
+	].join(' && ');
+	const before = ['setpriv', `--reuid=${otherUid}`, `--regid=${otherUid}`, '--clear-groups', ...ownNamespaces];
+	const stranger = startCommand(t, 'sh', ['-c', mounts], {before});
+	t.is((await stranger.next())['line'], 'mounted', stranger.stderr);
+	const lock = await acquire(join(run, 'crashed'));
+	t.true(lock.reclaimed);
+	await lock.release();
+});
