@@ -8,7 +8,6 @@ import {asBindLockError, type BindLockError, type Holder} from '../errors.js';
 import {taken as nameTaken} from './abstract.js';
 import {call, type FileStatus, type Protocol} from './calls.js';
 import {type Remover, readerPatienceMs} from './lockfile.js';
-
 import {type LockRecord, maxRecordBytes} from './record.js';
 import {
 	cannotOpen,

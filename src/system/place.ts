@@ -3,18 +3,18 @@
  * beside an overlay, the same file has another inode. Connecting is refused there although the server lives, and flock
  * does not join the views.
  */
-import {closeSync, constants, fstatSync, openSync, statSync} from 'node:fs';
+import {closeSync, constants, fstatSync, openSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {codeOf, printable} from '../errors.js';
 import type {Place} from '../protocol/calls.js';
 import {candidates, ownersOf} from './bound-sockets.js';
 import {layersOf, mayHang, mountOfText} from './hanging.js';
-import {filesystemOf, type Mount, mountIdOf, mountOfDescriptor, mountsOf, mountWithId, overlaysOf} from './mounts.js';
-import {allProcesses, linkOrUndefined, oPath} from './procfs.js';
+import {filesystemOf, type Mount, mountIdOf, mountOfDescriptor, mountsOf, mountWithId} from './mounts.js';
+import {overlayAbove} from './overlays.js';
+import {linkOrUndefined, oPath, uidOf} from './procfs.js';
 import {statReachable} from './reach.js';
 import {readSocketFiles} from './socket-files.js';
 import type {Row} from './sockets.js';
-import {breather} from './timers.js';
 
 const oneView: Place = {isMountPoint: false};
 
@@ -85,70 +85,6 @@ async function otherViewOf(directory: number, uid: number, mount: Mount): Promis
 	);
 }
 
-/**
- * The overlay that has this directory in its upper layer: there, and not in the lower ones, is what is bound in an
- * overlay. In any mount namespace in which the owner of the file or root has a process: others may mount what they like
- * in one of their own, and could keep a crashed server from coming back by it.
- */
-async function overlayAbove(directory: number, uid: number, mount: Mount): Promise<Mount | undefined> {
-	const path = linkOrUndefined(`/proc/self/fd/${directory}`);
-	if (path === undefined) return undefined;
-	const above = [path];
-	while (above.at(-1) !== '/' && above.at(-1) !== '.') above.push(dirname(above.at(-1) ?? '/'));
-	const breathe = breather();
-	for (const pid of oneOfEachMountNamespace(uid)) {
-		await breathe();
-		const overlays = overlaysOf(pid);
-		const mounts = overlays.length === 0 ? [] : mountsOf(pid);
-		const seen = new Set<string>();
-		for (const overlay of overlays) {
-			const upper = upperOf(overlay);
-			if (upper === undefined || seen.has(upper)) continue;
-			seen.add(upper);
-			await breathe();
-			// A layer is named as it was given to mount(2): from its directory of then, or in another root.
-			if (pid === 'self' && isAmong(upper, above)) return overlay;
-			// A layer is on the filesystem of what is in it.
-			if (mountOfText(upper, mounts)?.device === mount.device && isInodeAmong(pid, upper, above)) return overlay;
-		}
-	}
-	return undefined;
-}
-
-function upperOf({superOptions}: Mount): string | undefined {
-	return superOptions.find(option => option.startsWith('upperdir='))?.slice('upperdir='.length);
-}
-
-function isAmong(layer: string, above: readonly string[]): boolean {
-	if (layer.startsWith('/')) return above.includes(layer);
-	return above.some(path => path.endsWith(`/${layer.replace(/^\.\//, '')}`));
-}
-
-function isInodeAmong(pid: number | 'self', layer: string, above: readonly string[]): boolean {
-	const found = statReachable(pid, layer);
-	if (found === undefined) return false;
-	return above.some(path => {
-		try {
-			const {dev, ino} = statSync(path, {bigint: true});
-			return dev === found.dev && ino === found.ino;
-		} catch {
-			return false;
-		}
-	});
-}
-
-function* oneOfEachMountNamespace(uid: number): Generator<number | 'self'> {
-	yield 'self';
-	const seen = new Set([linkOrUndefined('/proc/self/ns/mnt')]);
-	for (const pid of allProcesses()) {
-		if (![uid, 0].includes(uidOf(pid))) continue;
-		const namespace = linkOrUndefined(`/proc/${pid}/ns/mnt`);
-		if (namespace === undefined || seen.has(namespace)) continue;
-		seen.add(namespace);
-		yield pid;
-	}
-}
-
 interface Ours {
 	readonly path: string;
 	/** The owner of the file. */
@@ -172,7 +108,7 @@ async function rivalElsewhere({path, uid, modifiedMs, mount: ours, isDoubtful}: 
 	const owners = ownersOf(new Set(rows.map(({inode}) => inode)));
 	for (const row of rows) {
 		const all = owners.get(row.inode) ?? [];
-		const owner = all.find(({pid}) => [uid, 0].includes(uidOf(pid))) ?? all[0];
+		const owner = all.find(({pid}) => [uid, 0].includes(uidOf(pid) ?? -1)) ?? all[0];
 		const theirs = owner && mountOfRow(row, owner.pid, files?.get(row.inode)?.device);
 		if (owner === undefined || theirs === undefined || theirs.device === ours.device) continue;
 		const isSame = isBelow(owner.pid, row.path, path, ours);
@@ -182,7 +118,7 @@ async function rivalElsewhere({path, uid, modifiedMs, mount: ours, isDoubtful}: 
 	return undefined;
 
 	function mayBeSame(pid: number, theirPath: string, theirs: Mount): boolean {
-		if (![uid, 0].includes(uidOf(pid)) || !(isDoubtful || mayHang(theirs.type))) return false;
+		if (![uid, 0].includes(uidOf(pid) ?? -1) || !(isDoubtful || mayHang(theirs.type))) return false;
 		return mayHang(theirs.type) || !isOlderOrNewer(pid, theirPath, modifiedMs);
 	}
 }
@@ -214,12 +150,4 @@ function isBelow(pid: number, theirPath: string, path: string, ours: Mount): boo
 		const below = statReachable('self', `${layer}${inside}`);
 		return below !== undefined && below.dev === found.dev && below.ino === found.ino;
 	});
-}
-
-function uidOf(pid: number): number {
-	try {
-		return statSync(`/proc/${pid}`).uid;
-	} catch {
-		return -1;
-	}
 }

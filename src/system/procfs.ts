@@ -57,7 +57,7 @@ export function confirmed({pid, start}: Process, since?: Date): Holder | undefin
 /** The process as it is, which confirms nothing about what it has. */
 export function describeProcess(pid: number, since?: Date): Holder | undefined {
 	const command = readProc(`/proc/${pid}/cmdline`, false, 'utf8');
-	const uid = ownerOf(pid);
+	const uid = uidOf(pid);
 	if (command === undefined || uid === undefined) return undefined;
 	return {
 		pid,
@@ -144,7 +144,8 @@ export function leadsTo(path: string, file: Pick<FileStatus, 'dev' | 'ino'>): bo
 	}
 }
 
-function ownerOf(pid: number): number | undefined {
+/** The effective user id of a process. */
+export function uidOf(pid: number): number | undefined {
 	try {
 		return statSync(`/proc/${pid}`).uid;
 	} catch {
