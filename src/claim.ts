@@ -12,10 +12,11 @@ import {bootId, namespaceOf} from './system/procfs.js';
 
 /** What this process says of itself to the protocol, and to those whom it refuses. */
 export function claimOf(options: AcquireOptions): Claim {
-	const remover = removerOf(options);
-	const record = recordOf(options, remover.uid);
+	const {uid, reclaimForeign} = removerOf(options);
+	const record = recordOf(options, uid);
 	return {
-		...remover,
+		uid,
+		reclaimForeign,
 		lockFileMode: options.lockFileMode ?? 0o600,
 		record: fd => record(process.pid, fd),
 		patience: patienceOf(options),

@@ -178,6 +178,8 @@ export function quoted(value: string | object): string {
 
 /** A text of another user or of the kernel, fit for a message: on one line, and escaped as in JSON. */
 export function escaped(text: string): string {
+	// Most texts are ASCII, which is sooner seen than each class of Unicode.
+	if (/^[ -~]*$/.test(text)) return text;
 	return text.replace(unprintable, character => {
 		const json = JSON.stringify(character).slice(1, -1);
 		return json.startsWith('\\') ? json : character.split('').map(escapeUnit).join('');
