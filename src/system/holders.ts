@@ -15,6 +15,7 @@ import {
 	describeProcess,
 	descriptorsOf,
 	initialPidNamespace,
+	isEnding,
 	namespaceOf,
 	type Possession,
 	processOf,
@@ -124,7 +125,7 @@ export function claimedHolder(record: LockRecord | undefined): Holder | undefine
  */
 export function hasEnded({pid, boot, pidNamespace}: LockRecord): boolean {
 	const isOurs = boot !== undefined && boot === bootId() && pidNamespace === namespaceOf('pid') && !showsNothing();
-	return isOurs && !exists(pid);
+	return isOurs && (!exists(pid) || isEnding(pid));
 }
 
 /** Whether there is no /proc here, as on macOS: then nothing contradicts the record of a process that lives. */

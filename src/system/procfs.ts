@@ -172,16 +172,22 @@ function startTicks(pid: number): string | undefined {
  * Whether the process is there, and not on its way out: then it has no descriptors any more, which
  * it did not close itself.
  */
-export function isRunning(pid: number): boolean {
+export function isRunning(pid: number | string): boolean {
 	const flags = Number(statusFields(pid)?.[6] ?? exiting);
 	return (flags & exiting) === 0;
+}
+
+/** Whether all threads of the process are on their way out, or it is a zombie that nobody has waited for. */
+export function isEnding(pid: number): boolean {
+	const tasks = namesIn(`/proc/${pid}/task`);
+	return tasks.length > 0 && tasks.every(task => !isRunning(`${pid}/task/${task}`));
 }
 
 /** `PF_EXITING` of linux/sched.h: set before the first descriptor is closed, and kept by a zombie. */
 const exiting = 0x4;
 
 /** The fields of /proc/<pid>/stat from the 3rd on: the name before them may have spaces and parentheses. */
-function statusFields(pid: number): string[] | undefined {
+function statusFields(pid: number | string): string[] | undefined {
 	return readProc(`/proc/${pid}/stat`)
 		?.replace(/^.*\) /s, '')
 		.split(' ');

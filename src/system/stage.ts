@@ -3,6 +3,7 @@
  */
 import type {Server} from 'node:net';
 import type {Bound, Contention, FileStatus, Place} from '../protocol/calls.js';
+import {expectAccess} from './access-time.js';
 import {connectOnce} from './connect.js';
 import {queueingCommand} from './flock.js';
 import {NodeSystem, ownUid} from './node.js';
@@ -13,6 +14,9 @@ export const root = '/';
 
 /** Nothing is there, and nothing can be made. */
 const nowhere = '/proc/self/bindlock';
+
+/** On a filesystem where accesses are not noted, so that looking at it changes nothing. */
+const lookedAt = '/proc/version';
 
 /** What every call finds: enough of a record to be read, and a socket that nobody is bound to. */
 const found = {dev: 0, ino: 0, mode: 0o600, nlink: 1, size: 1, uid: 0};
@@ -75,12 +79,17 @@ export class Stage extends NodeSystem {
 
 	/** To the pinned directory, which refuses as a dead socket does. */
 	override async connect(_path: string, pinned: number | undefined): Promise<string> {
-		const answer = await connectOnce(nowhere, pinned, this.#signal);
-		return answer;
+		// Not on what is pinned, whose change time it would set.
+		const looked = super.pin(lookedAt);
+		if (looked !== undefined) {
+			await expectAccess(looked, this.#signal);
+			super.close(looked);
+		}
+		return connectOnce(nowhere, pinned, this.#signal);
 	}
 
-	override async placeOf(): Promise<Place> {
-		return {isMountPoint: false};
+	override placeOf(): Promise<Place> {
+		return super.placeOf(lookedAt, true);
 	}
 
 	override unlink(): boolean {

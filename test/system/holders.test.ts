@@ -1,6 +1,8 @@
 /**
  * Who has the lock, as the kernel knows it; records are believed only where it agrees.
  */
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
 import {chownSync, readFileSync, statSync, writeFileSync} from 'node:fs';
 import {hostname} from 'node:os';
 import {join} from 'node:path';
@@ -8,12 +10,13 @@ import test, {type ExecutionContext} from 'ava';
 import {acquire, BindLockError, type Holder, inspect} from '../../src/index.js';
 import type {Contention, FileStatus} from '../../src/protocol/calls.js';
 import {parseRecord} from '../../src/protocol/record.js';
-import {lockContention} from '../../src/system/holders.js';
+import {hasEnded, lockContention} from '../../src/system/holders.js';
 import {NodeSystem} from '../../src/system/node.js';
+import {bootId, namespaceOf} from '../../src/system/procfs.js';
 import {noAddon, noFlockCommand, noOtherUser, noPidNamespaces, otherUid, testUnless} from '../helpers/abilities.js';
 import {cli, jsonLines, runToEnd} from '../helpers/command.js';
 import {checkLeaks} from '../helpers/leaks.js';
-import {type Program, start, startCommand, temporaryDirectory, until} from '../helpers/programs.js';
+import {deadlineMs, type Program, start, startCommand, temporaryDirectory, until} from '../helpers/programs.js';
 import {giveBack, systemWith, takeWith} from '../helpers/protocol.js';
 
 checkLeaks();
@@ -277,3 +280,20 @@ maybeNamespaced(
 		t.like(jsonLines(other.stdout)[0], {state: 'held', holder: {verifiedBy: 'claim'}}, 'beside it that cannot be told');
 	},
 );
+
+test.serial('a process that was killed has ended, also while nobody has waited for it', async t => {
+	const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {stdio: 'ignore'});
+	const {pid = 0} = child;
+	const record = {pid, boot: bootId(), pidNamespace: namespaceOf('pid')};
+	t.false(hasEnded(record));
+	child.kill('SIGKILL');
+	// In one turn of the event loop, in which Node cannot wait for it.
+	const deadline = Date.now() + deadlineMs;
+	while (!hasEnded(record) && Date.now() < deadline);
+	t.regex(readFileSync(`/proc/${pid}/stat`, 'utf8'), /^\d+ \(.*\) [RXZ] /);
+	t.true(hasEnded(record));
+	t.false(hasEnded({...record, boot: undefined}));
+	t.false(hasEnded({...record, pid: process.pid}));
+	await once(child, 'exit');
+	t.true(hasEnded(record));
+});
