@@ -29,14 +29,15 @@ export async function placeOf(path: string, holderHasEnded: boolean): Promise<Pl
 		const id = mountIdOf(directory);
 		if (mountIdOf(file) !== id) return {isMountPoint: true};
 		// The usual case after a crash, in which every millisecond counts.
-		if (holderHasEnded && candidates(path).length === 0) return oneView;
+		const rows = candidates(path).slice(0, mostRivals);
+		if (holderHasEnded && rows.length === 0) return oneView;
 		const {uid, mtimeMs: modifiedMs} = fstatSync(file);
 		const mount = mountWithId(id);
 		// In a chroot the list may lack it.
 		if (mount === undefined) return seenByType(dirname(path), holderHasEnded);
 		const why = holderHasEnded ? undefined : await otherViewOf(directory, uid, mount);
 		const isDoubtful = why !== undefined || mayHang(mount.type);
-		const rival = await rivalElsewhere({path, uid, modifiedMs, mount, isDoubtful});
+		const rival = await rivalElsewhere(rows, {path, uid, modifiedMs, mount, isDoubtful});
 		const otherView = rival ?? why;
 		return otherView === undefined ? oneView : {isMountPoint: false, otherView};
 	} finally {
@@ -103,8 +104,10 @@ interface Ours {
  * mount that shows other files, or from there. The latter only of the user to whom the file belongs, or of root: anybody
  * else could keep a crashed server from coming back by it.
  */
-async function rivalElsewhere({path, uid, modifiedMs, mount: ours, isDoubtful}: Ours): Promise<string | undefined> {
-	const rows = candidates(path).slice(0, mostRivals);
+async function rivalElsewhere(
+	rows: readonly Row[],
+	{path, uid, modifiedMs, mount: ours, isDoubtful}: Ours,
+): Promise<string | undefined> {
 	if (rows.length === 0) return undefined;
 	const files = await readSocketFiles();
 	const owners = ownersOf(new Set(rows.map(({inode}) => inode)));

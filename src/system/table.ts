@@ -4,7 +4,8 @@
  */
 import {type BigIntStats, fstatSync, lstatSync, readdirSync} from 'node:fs';
 import {dirname, isAbsolute, join} from 'node:path';
-import {allProcesses, descriptorsOf, linkOrUndefined, namespaceOf, readProc} from './procfs.js';
+import {ownersOf} from './bound-sockets.js';
+import {allProcesses, linkOrUndefined, namespaceOf, readProc} from './procfs.js';
 import {reachable, statInside, statReachable, withReached} from './reach.js';
 import {isInodeOf, socketFiles} from './socket-files.js';
 import {parseRow, type Row, rootedFor} from './sockets.js';
@@ -52,7 +53,8 @@ export function boundSockets(devices: readonly string[]): BoundSocket[] | undefi
 	const owners = ownersOf(new Set([...rows.values()].map(({row}) => row.inode)));
 	const directories: Directories = new Map();
 	const sockets = [...rows.values()].map(({row, namespace}) => {
-		const pids = owners.get(row.inode) ?? [];
+		// A process may have it by several descriptors.
+		const pids = [...new Set((owners.get(row.inode) ?? []).map(({pid}) => pid))];
 		const made = files.get(row.inode);
 		const isAbstract = row.path.startsWith('@') && made === undefined;
 		return {
@@ -125,20 +127,6 @@ function* rowsOf(table: string): Generator<Row> {
 		const row = parseRow(text);
 		if (row !== undefined && row !== 'connected') yield row;
 	}
-}
-
-function ownersOf(inodes: ReadonlySet<string>): Map<string, number[]> {
-	const owners = new Map<string, number[]>();
-	let inode = '';
-	const isOne = (target: string): boolean => {
-		inode = /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? '';
-		return inodes.has(inode);
-	};
-	for (const {pid} of descriptorsOf(allProcesses(), isOne)) {
-		const pids = owners.get(inode) ?? [];
-		if (!pids.includes(pid)) owners.set(inode, [...pids, pid]);
-	}
-	return owners;
 }
 
 /**
