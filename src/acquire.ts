@@ -4,7 +4,6 @@
 import {parseAddress} from './address.js';
 import {type BindLock, Loss, OwnLock} from './lock.js';
 import {type AcquireOptions, checkAcquireOptions, noOptions} from './options.js';
-import {rehearsing} from './rehearsal.js';
 import {takeAddress} from './taking.js';
 import {watchLock} from './watch.js';
 
@@ -29,7 +28,7 @@ export async function acquire(address: string, options: AcquireOptions = noOptio
 	const parsed = parseAddress(address);
 	const checked = checkAcquireOptions(address, options);
 	const loss = new Loss();
-	const taking = takeAddress(parsed, rehearsing(checked), loss);
+	const taking = takeAddress(parsed, checked, loss);
 	const taken = taking instanceof Promise ? await taking : taking;
 	if (taken.keeper !== undefined) loss.watchWhenAsked(() => watchLock(parsed, taken.keeper, loss));
 	return new OwnLock(parsed, taken.reclaimed, loss, taken, false);

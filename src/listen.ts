@@ -6,7 +6,6 @@ import {parseAddress} from './address.js';
 import {BindLockError} from './errors.js';
 import {type BindLock, Loss} from './lock.js';
 import {checkListenOptions, type ListenOptions} from './options.js';
-import {rehearsing} from './rehearsal.js';
 import {Serving} from './serving.js';
 import {Starting} from './starting.js';
 import {succeed} from './successor.js';
@@ -37,8 +36,7 @@ export async function listen(server: Server, address: string, options: ListenOpt
 	try {
 		const succession = await succeed(parsed, checked);
 		openInotify();
-		const options = {...checked, signal: starting.signal};
-		const taken = succession?.taken ?? (await takeAddress(parsed, rehearsing(options), loss));
+		const taken = succession?.taken ?? (await takeAddress(parsed, {...checked, signal: starting.signal}, loss));
 		starting.end();
 		return await new Serving(server, parsed, checked, taken, loss).start(succession, starting.signal);
 	} finally {

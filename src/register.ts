@@ -8,7 +8,6 @@ import {addressInUse, BindLockError} from './errors.js';
 import {isAcquiredHere, Loss} from './lock.js';
 import {checkRegisterOptions, type RegisterOptions} from './options.js';
 import {optionsOfEnvironment} from './register-environment.js';
-import {rehearsing} from './rehearsal.js';
 import {Serving} from './serving.js';
 import type {BoundSocket} from './system/bind.js';
 import {bindsForWorkers, isClusterWorker} from './system/cluster.js';
@@ -92,7 +91,7 @@ function takeAndListen(
 	const loss = new Loss();
 	openInotify();
 	const take = (): TakenAddress | Promise<TakenAddress> =>
-		takeAddress(address, rehearsing({...options, signal: calledOff.signal}), loss);
+		takeAddress(address, {...options, signal: calledOff.signal}, loss);
 	const taking = leaving.get(keyOf(address))?.then(take) ?? take();
 	const bind = (taken: TakenAddress): void => {
 		const serving = new Serving(server, address, {...options, ...binding}, taken, loss);

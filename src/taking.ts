@@ -8,7 +8,7 @@ import {takeLease} from './lease.js';
 import type {Loss} from './lock.js';
 import type {AcquireOptions} from './options.js';
 import {takeAbstract} from './protocol/abstract.js';
-import type {Listener, LockSocket, System} from './protocol/calls.js';
+import type {Listener, LockSocket} from './protocol/calls.js';
 import {
 	adoptLock,
 	close,
@@ -111,15 +111,11 @@ function takeByKind(address: Address, options: AcquireOptions, loss: Loss): Outc
 	});
 }
 
-export function takePathname(
-	address: PathnameAddress,
-	options: AcquireOptions,
-	system: System = new NodeSystem(address.given, options.signal),
-): Outcome | Promise<Outcome> {
+function takePathname(address: PathnameAddress, options: AcquireOptions): Outcome | Promise<Outcome> {
 	loadFlock(address.given);
 	const keep = (taken: Taken | BindLockError): Outcome =>
 		taken instanceof BindLockError ? taken : new TakenPathname(address, options, taken);
-	const outcome = run(take(address, claimOf(options)), system);
+	const outcome = run(take(address, claimOf(options)), new NodeSystem(address.given, options.signal));
 	return outcome instanceof Promise ? outcome.then(keep) : keep(outcome);
 }
 

@@ -9,7 +9,6 @@ import {timeLeft, wakeable} from './timers.js';
 /**
  * Resolves when it is worth trying again: whether the lock is on our descriptor then is for flock to say.
  *
- * @param command to queue with; `undefined`: to try now and then
  * @returns `false` when the deadline is past
  * @throws the signal's reason
  */
@@ -18,8 +17,8 @@ export function awaitFlock(
 	deadline: number,
 	flock: Flock,
 	signal: AbortSignal | undefined,
-	command: string | undefined = queueingCommand(),
 ): Promise<boolean> {
+	const command = queueingCommand();
 	return command === undefined
 		? tryNowAndThen(descriptor, deadline, flock, signal)
 		: queueUp(command, descriptor, deadline, flock, signal);

@@ -32,11 +32,6 @@ export function openInotify(): void {
 	}
 }
 
-/** Whether this process is going to watch files: then a watch costs it no inotify of its own. */
-export function isInotifyOpen(): boolean {
-	return opened;
-}
-
 /**
  * Calls `touched` after anything happens to one of the files (an unlink changes its link count, which
  * inotify reports at once, also while a descriptor keeps the file), when their directory is not at its path
