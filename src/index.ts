@@ -1,7 +1,8 @@
-export {acquire} from './acquire.js';
-export {BindLockError, type BindLockErrorFields, type Holder} from './errors.js';
-export {handOver} from './hand-over.js';
-export {type Inspection, inspect} from './inspect.js';
-export {listen} from './listen.js';
-export type {BindLock} from './lock.js';
-export type {AcquireOptions, HandOverOptions, ListenOptions, ReplaceOptions} from './options.js';
+export {acquire} from './api/acquire.js';
+export {type Inspection, inspect} from './api/inspect.js';
+export {listen} from './api/listen.js';
+export {handOver} from './hand-over/hand-over.js';
+export type {BindLock} from './lock/owned-lock.js';
+export {BindLockError, type BindLockErrorFields} from './model/errors.js';
+export type {Holder} from './model/holder.js';
+export type {AcquireOptions, HandOverOptions, ListenOptions, ReplaceOptions} from './model/options.js';

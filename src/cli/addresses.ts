@@ -1,7 +1,9 @@
 /**
  * Addresses as they are written on a command line.
  */
-import {type Address, parseAddress} from '../address.js';
+
+import {parseAddress} from '../kernel/address-parser.js';
+import type {Address} from '../model/address.js';
 
 /** `@name` is abstract here, as it is to ss(8) and systemd; `./@name` is a path. */
 export function addressArgument(text: string): string {

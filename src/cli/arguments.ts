@@ -3,7 +3,7 @@
  * and timeout(1).
  */
 import {run} from './definitions-taking.js';
-import type {RunOptions} from './run.js';
+import type {RunOptions} from './run/run.js';
 
 const definitions = new Map(
 	[...run.options, {name: 'json', value: undefined}].map(option => [`--${option.name}`, option]),

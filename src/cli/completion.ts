@@ -1,7 +1,7 @@
 /**
  * `bindlock completion`: for bash, zsh and fish, from the definitions.
  */
-import {writeData} from '../system/output.js';
+
 import {
 	type CommandDefinition,
 	commonOptions,
@@ -10,6 +10,7 @@ import {
 	type ValueKind,
 } from './definitions.js';
 import {UsageError} from './failures.js';
+import {writeData} from './output.js';
 
 /** @returns the exit status */
 export default async function completion([shell = '']: readonly string[]): Promise<number> {

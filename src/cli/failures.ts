@@ -1,9 +1,10 @@
 /**
  * What goes wrong, as an exit status and a message.
  */
-import {BindLockError, codeOf, quoted} from '../errors.js';
-import {writeMessage} from '../system/output.js';
+import {BindLockError, codeOf} from '../model/errors.js';
+import {quoted} from '../model/text.js';
 import {definitions} from './definitions.js';
+import {writeMessage} from './output.js';
 
 /** `sysexits.h` names them EX_USAGE, EX_OSERR, EX_TEMPFAIL. */
 export const exit = {done: 0, usage: 64, system: 71, taken: 75, notExecutable: 126, notFound: 127} as const;

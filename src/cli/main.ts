@@ -1,20 +1,20 @@
 #!/usr/bin/env node
-import {writeMessage} from '../system/output.js';
 /**
  * The command `bindlock`: reads the command line, and loads only what that needs.
  */
 import {parseRun, splitRun} from './arguments.js';
 import {exit, hint, report, UsageError} from './failures.js';
+import {writeMessage} from './output.js';
 
 type Subcommand = (operands: readonly string[], options: Readonly<Record<string, unknown>>) => Promise<number>;
 
 const loaders: Readonly<Record<string, () => Promise<{default: unknown}>>> = {
-	run: () => import('./run.js'),
+	run: () => import('./run/run.js'),
 	status: () => import('./status.js'),
-	list: () => import('./list.js'),
+	list: () => import('./list/list.js'),
 	wait: () => import('./wait.js'),
 	reclaim: () => import('./reclaim.js'),
-	doctor: () => import('./doctor.js'),
+	doctor: () => import('./doctor/doctor.js'),
 	completion: () => import('./completion.js'),
 	man: () => import('./man.js'),
 };

@@ -2,8 +2,6 @@
  * `bindlock man`: the manual page, from the definitions.
  */
 
-import {writeData} from '../system/output.js';
-import {packageVersion} from '../system/version.js';
 import {
 	addressText,
 	type CommandDefinition,
@@ -14,6 +12,8 @@ import {
 	type OptionDefinition,
 	programSummary,
 } from './definitions.js';
+import {writeData} from './output.js';
+import {packageVersion} from './version.js';
 
 /** @returns the exit status */
 export default async function man(): Promise<number> {

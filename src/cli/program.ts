@@ -2,8 +2,6 @@
  * The command line as commander reads it, made from the definitions.
  */
 import {Command, CommanderError, Option} from 'commander';
-import {writeData, writeMessage} from '../system/output.js';
-import {packageVersion} from '../system/version.js';
 import {
 	addressText,
 	type CommandDefinition,
@@ -15,6 +13,8 @@ import {
 	programSummary,
 } from './definitions.js';
 import {exit, hint} from './failures.js';
+import {writeData, writeMessage} from './output.js';
+import {packageVersion} from './version.js';
 
 /** Runs `action` for the subcommand that is named. @returns the exit status for what commander answers by itself */
 export async function parse(words: readonly string[], action: Action): Promise<number> {

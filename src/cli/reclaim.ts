@@ -2,14 +2,16 @@
  * `bindlock reclaim`: removes stale sockets, and only those.
  */
 
-import {BindLockError, describeHolder, printable} from '../errors.js';
-import {type Inspection, inspect} from '../inspect.js';
-import {Loss} from '../lock.js';
-import {writeData, writeMessage} from '../system/output.js';
-import {fileAt} from '../system/table.js';
-import {takeAddress} from '../taking.js';
+import {type Inspection, inspect} from '../api/inspect.js';
+import {Loss} from '../lock/loss.js';
+import {takeAddress} from '../lock/take.js';
+import {BindLockError} from '../model/errors.js';
+import {describeHolder} from '../model/holder.js';
+import {printable} from '../model/text.js';
 import {addressArgument, parseArgument} from './addresses.js';
 import {exit} from './failures.js';
+import {fileAt} from './list/socket-table.js';
+import {writeData, writeMessage} from './output.js';
 import {holderJson, printJson, reasonJson} from './show.js';
 
 interface ReclaimOptions {

@@ -1,8 +1,10 @@
 /**
  * How things look: tables, colours, and the JSON of what the library tells.
  */
-import {type BindLockError, escaped, type Holder, quoted} from '../errors.js';
-import {terminalColumns, wantsColor, writeData} from '../system/output.js';
+import type {BindLockError} from '../model/errors.js';
+import type {Holder} from '../model/holder.js';
+import {escaped, quoted} from '../model/text.js';
+import {terminalColumns, wantsColor, writeData} from './output.js';
 
 export function printJson(value: object): void {
 	writeData(`${quoted(value)}\n`);

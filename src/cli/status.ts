@@ -1,12 +1,14 @@
 /**
  * `bindlock status`: what is the state of these addresses?
  */
-import {describeHolder, escaped, printable, quoted} from '../errors.js';
-import {type Inspection, inspect} from '../inspect.js';
-import {writeData} from '../system/output.js';
-import {pause} from '../system/timers.js';
+
+import {type Inspection, inspect} from '../api/inspect.js';
+import {pause} from '../kernel/deadline.js';
+import {describeHolder} from '../model/holder.js';
+import {escaped, printable, quoted} from '../model/text.js';
 import {addressArgument} from './addresses.js';
 import {exit} from './failures.js';
+import {writeData} from './output.js';
 import {colored, holderJson, printJson, reasonJson} from './show.js';
 import {answeredConnection, seldomMs} from './watching.js';
 

@@ -1,15 +1,17 @@
 /**
  * `bindlock wait`: returns when a server listens, or when the address is free.
  */
-import type {Address} from '../address.js';
-import {describeHolder, type Holder, printable} from '../errors.js';
-import {inspect} from '../inspect.js';
-import {isListening} from '../system/listening.js';
-import {writeMessage} from '../system/output.js';
-import {pause} from '../system/timers.js';
+
+import {inspect} from '../api/inspect.js';
+import {pause} from '../kernel/deadline.js';
+import type {Address} from '../model/address.js';
+import {describeHolder, type Holder} from '../model/holder.js';
+import {printable} from '../model/text.js';
 import {addressArgument, parseArgument} from './addresses.js';
 import {parseDuration} from './durations.js';
 import {exit, UsageError} from './failures.js';
+import {writeMessage} from './output.js';
+import {isListening} from './readiness.js';
 import {holderJson, printJson} from './show.js';
 import {answeredConnection, seldomMs} from './watching.js';
 

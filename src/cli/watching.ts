@@ -1,9 +1,9 @@
 /**
  * Looking again and again, without wearing out what is looked at.
  */
-import type {Inspection} from '../inspect.js';
-import {isAskedByConnecting} from '../system/listening.js';
+import type {Inspection} from '../api/inspect.js';
 import {parseArgument} from './addresses.js';
+import {isAskedByConnecting} from './readiness.js';
 
 /** A server that can only be asked by connecting to it is asked this seldom. */
 export const seldomMs = 5000;

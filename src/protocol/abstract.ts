@@ -3,12 +3,13 @@
  * ever stale; what is missing is something to take before the bind, to ask, and to wait for. That
  * is a second name, `<name>.lock`, bound for the life of the holder.
  */
-import type {AbstractAddress} from '../address.js';
-import {addressInUse, type BindLockError, describeHolder} from '../errors.js';
-import {dyingPatienceMs, refuseIfBound} from './bound.js';
-import {call, type LockSocket, type LockSocketHolder, type Protocol} from './calls.js';
-import type {Claim} from './lockfile.js';
-import {cannotReplace, type Queue, Waiting} from './waiting.js';
+import type {AbstractAddress} from '../model/address.js';
+import {addressInUse, type BindLockError} from '../model/errors.js';
+import {describeHolder} from '../model/holder.js';
+import {call, type LockSocket, type LockSocketHolder, type Protocol} from '../model/system.js';
+import {dyingPatienceMs, refuseIfBound} from './foreign-server.js';
+import type {Claim} from './lock-file.js';
+import {cannotReplace, type Queue, Waiting} from './wait.js';
 
 /** Takes the name: afterwards nobody is bound to it, in either spelling, and nobody who cooperates will be. */
 export function* takeAbstract(address: AbstractAddress, claim: Claim): Protocol<LockSocket> {

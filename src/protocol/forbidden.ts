@@ -1,10 +1,11 @@
 /**
  * Why a dead socket stays that this user may not ask or remove, mostly because it is another's.
  */
-import type {PathnameAddress} from '../address.js';
-import {BindLockError, codeOf, printable} from '../errors.js';
-import type {FileStatus} from './calls.js';
-import type {Remover} from './lockfile.js';
+import type {PathnameAddress} from '../model/address.js';
+import {BindLockError, codeOf} from '../model/errors.js';
+import type {FileStatus} from '../model/system.js';
+import {printable} from '../model/text.js';
+import type {Remover} from './lock-file.js';
 import {isForbidden} from './refusals.js';
 
 /** What to throw instead of what the probe or the removal has thrown: the same, unless it was a permission. */

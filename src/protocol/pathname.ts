@@ -2,9 +2,9 @@
  * The algorithm for addresses that have a file. It does no I/O; every line with a
  * `call` is one step of the kernel, in the order that keeps it correct.
  */
-import type {PathnameAddress} from '../address.js';
-import {BindLockError, codeOf} from '../errors.js';
-import type {Protocol} from './calls.js';
+import type {PathnameAddress} from '../model/address.js';
+import {BindLockError, codeOf} from '../model/errors.js';
+import type {Protocol} from '../model/system.js';
 import {
 	abandon,
 	type Claim,
@@ -14,10 +14,10 @@ import {
 	openLockFile,
 	readRecord,
 	writeRecord,
-} from './lockfile.js';
+} from './lock-file.js';
 import {cannotFlock, granted, maxReplacements, neverLocks, unstable} from './refusals.js';
 import {reclaim} from './stale.js';
-import {Waiting} from './waiting.js';
+import {Waiting} from './wait.js';
 
 export interface Taken {
 	readonly lock: HeldLock;

@@ -1,10 +1,11 @@
 /**
  * Why a lock file is refused, and what to do about it.
  */
-import type {PathnameAddress} from '../address.js';
-import {addressInUse, BindLockError, codeOf, printable, withoutStacks} from '../errors.js';
-import type {Contention, FileStatus} from './calls.js';
-import {type LockRecord, maxRecordBytes, parseRecord} from './record.js';
+import type {PathnameAddress} from '../model/address.js';
+import {addressInUse, BindLockError, codeOf, withoutStacks} from '../model/errors.js';
+import {type LockRecord, maxRecordBytes, parseRecord} from '../model/record.js';
+import type {Contention, FileStatus} from '../model/system.js';
+import {printable} from '../model/text.js';
 
 /** How often a lock file may be replaced under us before we give up. Twice is a coincidence. */
 export const maxReplacements = 20;

@@ -1,13 +1,14 @@
 /**
  * Reclaiming: is a socket file stale, and may it be removed? Done only under the lock.
  */
-import type {PathnameAddress} from '../address.js';
-import {addressInUse, BindLockError, codeOf, printable} from '../errors.js';
-import {refuseIfBound} from './bound.js';
-import {type Bound, call, type FileStatus, type Protocol} from './calls.js';
+import type {PathnameAddress} from '../model/address.js';
+import {addressInUse, BindLockError, codeOf} from '../model/errors.js';
+import type {LockRecord} from '../model/record.js';
+import {type Bound, call, type FileStatus, type Protocol} from '../model/system.js';
+import {printable} from '../model/text.js';
 import {explainForbidden} from './forbidden.js';
-import {close, type Remover, sameFile} from './lockfile.js';
-import type {LockRecord} from './record.js';
+import {refuseIfBound} from './foreign-server.js';
+import {close, type Remover, sameFile} from './lock-file.js';
 import {maxReplacements} from './refusals.js';
 
 /** The lock under which a socket is reclaimed. */

@@ -14,7 +14,7 @@ import {service} from '../fixtures/frameworks/grpc.js';
 import {lacking, testUnless} from '../helpers/abilities.js';
 import {type Program, type StartOptions, start, temporaryDirectory, until} from '../helpers/programs.js';
 
-const register = new URL('../../src/register.js', import.meta.url).href;
+const register = new URL('../../src/api/register.js', import.meta.url).href;
 
 function serve(t: ExecutionContext, framework: string, address: string, options: StartOptions = {}): Program {
 	return start(t, 'frameworks/serve', [framework, address], {nodeOptions: ['--import', register], ...options});

@@ -8,7 +8,7 @@
  * - `output`: what the block before has printed, but for what differs each time
  */
 import {spawn} from 'node:child_process';
-import {chmodSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs';
+import {chmodSync, cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync} from 'node:fs';
 import {delimiter, dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
@@ -138,7 +138,8 @@ function makeProject(folder: string, directory: string): NodeJS.ProcessEnv {
 	const installed = join(directory, 'node_modules/bindlock');
 	mkdirSync(installed, {recursive: true});
 	symlinkSync(join(build, 'src'), join(installed, 'dist'));
-	const {exports} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {exports: object};
+	// As package.json has them, but for the compiled sources instead of the bundles.
+	const exports = {'.': './dist/index.js', './register': './dist/api/register.js'};
 	writeFileSync(join(installed, 'package.json'), JSON.stringify({name: 'bindlock', type: 'module', exports}));
 	writeFileSync(join(directory, 'package.json'), '{"type": "module"}');
 	const bin = join(directory, 'node_modules/.bin');

@@ -1,14 +1,16 @@
 /**
  * The shipped protocol on this machine, with a test between it and the kernel.
  */
-import {type PathnameAddress, parseAddress} from '../../src/address.js';
-import type {System} from '../../src/protocol/calls.js';
-import {type Claim, giveBackLock} from '../../src/protocol/lockfile.js';
+
+import {parseAddress} from '../../src/kernel/address-parser.js';
+import {NodeSystem, ownUid, run, runSync} from '../../src/kernel/node-system.js';
+import type {PathnameAddress} from '../../src/model/address.js';
+import {formatRecord} from '../../src/model/record.js';
+import type {System} from '../../src/model/system.js';
+import {type Claim, giveBackLock} from '../../src/protocol/lock-file.js';
 import {type Taken, take} from '../../src/protocol/pathname.js';
-import {formatRecord} from '../../src/protocol/record.js';
 import {granted} from '../../src/protocol/refusals.js';
-import {noPatience} from '../../src/protocol/waiting.js';
-import {NodeSystem, ownUid, run, runSync} from '../../src/system/node.js';
+import {noPatience} from '../../src/protocol/wait.js';
 
 export function pathname(given: string): PathnameAddress {
 	const address = parseAddress(given);

@@ -2,7 +2,7 @@ import {chmodSync, chownSync, existsSync, readFileSync, writeFileSync} from 'nod
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, BindLockError} from '../../src/index.js';
-import type {System} from '../../src/protocol/calls.js';
+import type {System} from '../../src/model/system.js';
 import {lacking, noAddon, noFlockCommand, noMounts, noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
 import {statusOf} from '../helpers/command.js';
 import {makeStale} from '../helpers/detectors.js';

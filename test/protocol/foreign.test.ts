@@ -17,7 +17,7 @@ import {connect, type Socket} from 'node:net';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, BindLockError, inspect} from '../../src/index.js';
-import type {System} from '../../src/protocol/calls.js';
+import type {System} from '../../src/model/system.js';
 import {
 	lacking,
 	noMounts,

@@ -1,10 +1,10 @@
 /**
- * Programs that run the shipped protocol for an abstract name, in the order in which `src/listen.ts`
+ * Programs that run the shipped protocol for an abstract name, in the order in which `src/api/listen.ts`
  * makes the calls; and servers that bind such a name without it.
  */
-import {codeOf} from '../../src/errors.js';
+import {codeOf} from '../../src/model/errors.js';
+import type {LockSocket} from '../../src/model/system.js';
 import {takeAbstract} from '../../src/protocol/abstract.js';
-import type {LockSocket} from '../../src/protocol/calls.js';
 import type {Phase, Program} from './process.js';
 import {abstractAddress, ask, type Body, claim, patient, type WaitOptions} from './programs.js';
 import {exact, padded} from './system.js';

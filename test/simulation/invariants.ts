@@ -2,11 +2,11 @@
  * What must never happen: checked before each call of ours, and in each state that a step leads to.
  */
 
-import {codeOf} from '../../src/errors.js';
+import {runSync} from '../../src/kernel/node-system.js';
+import {codeOf} from '../../src/model/errors.js';
 import {takeAbstract} from '../../src/protocol/abstract.js';
 import {take} from '../../src/protocol/pathname.js';
 import {granted} from '../../src/protocol/refusals.js';
-import {runSync} from '../../src/system/node.js';
 import {type Kernel, type Socket, Violation} from './kernel.js';
 import type {Place} from './process.js';
 import {abstractAddress, address, claim, lockPath, path} from './programs.js';

@@ -4,7 +4,7 @@
  *
  * What is not `readonly` is replaced, never changed in place, so that a copy costs a few short arrays.
  */
-import type {Bound, Contention, FileStatus} from '../../src/protocol/calls.js';
+import type {Bound, Contention, FileStatus} from '../../src/model/system.js';
 
 export interface Inode {
 	readonly type: 'file' | 'socket' | 'directory';

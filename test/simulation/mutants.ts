@@ -3,7 +3,7 @@
  * its way to the kernel; the simulation has to catch every one, or it checks nothing.
  */
 
-import type {FileStatus} from '../../src/protocol/calls.js';
+import type {FileStatus} from '../../src/model/system.js';
 import {holdingWhile, reclaim} from '../../src/protocol/stale.js';
 import {type AbstractParts, shippedAbstract} from './abstract-programs.js';
 import {address, answering, ask, type Body, lockPath, type Parts, path, shipped} from './programs.js';

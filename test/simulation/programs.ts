@@ -1,15 +1,15 @@
 /**
  * The programs that run the shipped protocol: they take, serve, give back, in rounds. Their calls to
- * the server (`bind`, `listen`, close) are in the order in which `src/listen.ts` makes them.
+ * the server (`bind`, `listen`, close) are in the order in which `src/api/listen.ts` makes them.
  */
-import type {AbstractAddress, PathnameAddress} from '../../src/address.js';
-import {codeOf} from '../../src/errors.js';
-import {call, type FileStatus} from '../../src/protocol/calls.js';
-import {type Claim, close, giveBackLock, type HeldLock, sameFile} from '../../src/protocol/lockfile.js';
+import type {AbstractAddress, PathnameAddress} from '../../src/model/address.js';
+import {codeOf} from '../../src/model/errors.js';
+import {call, type FileStatus} from '../../src/model/system.js';
+import {stopServing, stopServingByLibuv} from '../../src/protocol/close.js';
+import {type Claim, close, giveBackLock, type HeldLock, sameFile} from '../../src/protocol/lock-file.js';
 import {retake, take} from '../../src/protocol/pathname.js';
 import {granted} from '../../src/protocol/refusals.js';
-import {stopServing, stopServingByLibuv} from '../../src/protocol/serving.js';
-import type {Patience} from '../../src/protocol/waiting.js';
+import type {Patience} from '../../src/protocol/wait.js';
 import type {Phase, Program} from './process.js';
 import type {AnySystem, SimulatedCall, SimulatedListener} from './system.js';
 

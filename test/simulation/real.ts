@@ -3,7 +3,7 @@
  * strangers do, with the libuv handles that `net.Server` uses.
  */
 import {createRequire} from 'node:module';
-import {NodeSystem} from '../../src/system/node.js';
+import {NodeSystem} from '../../src/kernel/node-system.js';
 
 /** What `net.Server` calls to bind and to listen; not public, and as old as Node. */
 export interface Pipe {

@@ -2,8 +2,8 @@
  * Scripts of calls that run on the simulated and on the real kernel alike.
  */
 import fc from 'fast-check';
-import {codeOf} from '../../src/errors.js';
-import type {FileStatus, System} from '../../src/protocol/calls.js';
+import {codeOf} from '../../src/model/errors.js';
+import type {FileStatus, System} from '../../src/model/system.js';
 
 /** In the directory of a script: two names that nothing has at first, and a directory. */
 export const names = ['a', 'b', 'd'] as const;

@@ -2,7 +2,7 @@
  * The whole machine at one moment, and what its next steps can be: a call of one process, a call
  * that fails, a death, and the kernel closing what a dead process had open.
  */
-import {codeOf} from '../../src/errors.js';
+import {codeOf} from '../../src/model/errors.js';
 import {inspectState, inspectStep} from './invariants.js';
 import {failure, Kernel} from './kernel.js';
 import {type Answer, Place, type Program} from './process.js';

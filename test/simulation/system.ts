@@ -1,5 +1,5 @@
 /**
- * The System of one simulated process: what `src/system/node.ts` is to the real kernel. Servers and
+ * The System of one simulated process: what `src/kernel/node-system.ts` is to the real kernel. Servers and
  * programs that are not ours make a few calls more.
  */
 import type {
@@ -12,7 +12,7 @@ import type {
 	Place,
 	System,
 	Thoroughness,
-} from '../../src/protocol/calls.js';
+} from '../../src/model/system.js';
 import {type Descriptor, failure, type Kernel, type OpenFile} from './kernel.js';
 
 /** A server's listening socket, as the protocol passes it to `closeListener`. */

@@ -1,0 +1,30 @@
+/**
+ * `bindlock doctor`: does locking work here, and if not, what is to be done?
+ */
+import {escaped} from '../../model/text.js';
+import {exit} from '../failures.js';
+import {writeData} from '../output.js';
+import {colored, printJson} from '../show.js';
+import {addressChecks} from './address-checks.js';
+import {machineChecks} from './machine-checks.js';
+
+export interface Finding {
+	readonly level: 'ok' | 'warning' | 'problem';
+	readonly check: string;
+	readonly message: string;
+	readonly remedy?: string;
+}
+
+/** @returns the exit status */
+export default async function doctor([address]: readonly string[], {json}: {json?: boolean}): Promise<number> {
+	const findings = [...machineChecks(), ...(address === undefined ? [] : await addressChecks(address))];
+	for (const finding of findings) {
+		const {level, check, message, remedy} = finding;
+		if (json) printJson(finding);
+		else {
+			writeData(`${colored(level, 7)}  ${check}: ${escaped(message)}\n`);
+			if (remedy !== undefined) writeData(`${' '.repeat(9)}→ ${escaped(remedy)}\n`);
+		}
+	}
+	return findings.some(({level}) => level === 'problem') ? exit.system : exit.done;
+}

@@ -1,0 +1,321 @@
+/**
+ * Waiting for a holder, over both kinds of address and both ways of waiting for a flock.
+ */
+import {spawn} from 'node:child_process';
+import {readdirSync, unlinkSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import type {ExecutionContext} from 'ava';
+import {acquire, BindLockError} from '../../src/index.js';
+import {linkOrUndefined} from '../../src/kernel/procfs.js';
+import {noAddon, noFlockCommand, noPidNamespaces, testUnless} from '../helpers/abilities.js';
+import {descendants, isAlive, readOrNothing} from '../helpers/processes.js';
+import {type Program, type StartOptions, start, startCommand, temporaryDirectory, until} from '../helpers/programs.js';
+
+interface Way {
+	readonly title: string;
+	readonly obstacle: string | undefined;
+	readonly options: StartOptions;
+	readonly address: (t: ExecutionContext) => string;
+}
+
+const pathOf = (t: ExecutionContext): string => join(temporaryDirectory(t), 's');
+const ways: readonly Way[] = [
+	{title: 'queued by flock(1)', obstacle: noFlockCommand(), options: {}, address: pathOf},
+	{title: 'flock(1) alone', obstacle: noFlockCommand(), options: {env: {BINDLOCK_FLOCK: 'command'}}, address: pathOf},
+	{title: 'trying with the addon', obstacle: noAddon(), options: {env: {BINDLOCK_FLOCK: 'addon'}}, address: pathOf},
+	{title: 'abstract', obstacle: undefined, options: {}, address: t => `unix:@${pathOf(t)}`},
+];
+
+async function startHolder(t: ExecutionContext, address: string, options: StartOptions = {}): Promise<Program> {
+	const holder = start(t, 'holder', ['listen', address], options);
+	await holder.expect('held');
+	return holder;
+}
+
+for (const {title, obstacle, options, address: addressFor} of ways) {
+	const only = testUnless(obstacle);
+
+	only(
+		`${title}: a waiter is told whom it waits for, and gets the address when the holder is killed or releases`,
+		async t => {
+			const address = addressFor(t);
+			for (const ending of ['kill', 'release']) {
+				const holder = await startHolder(t, address, options);
+				const waiter = start(t, 'waiter', [address], options);
+				t.like((await waiter.expect('waiting'))['holder'], {pid: holder.pid, verifiedBy: 'kernel'});
+				if (ending === 'kill') await holder.kill();
+				else holder.send('release');
+				await waiter.expect('held');
+				await waiter.kill();
+				await holder.kill();
+			}
+		},
+	);
+
+	only(`${title}: the lock of acquire() outlives its server in an exit, however long that takes`, async t => {
+		const address = addressFor(t);
+		const holder = start(t, 'holder', ['acquire', address], options);
+		await holder.expect('held');
+		holder.send('bind');
+		await holder.expect('listening');
+		const waiter = start(t, 'waiter', [address], options);
+		await waiter.expect('waiting');
+		holder.send('linger');
+		t.like(await waiter.expect('held'), {pid: waiter.pid});
+		await holder.exited;
+	});
+
+	only(`${title}: a wait that times out is EADDRINUSE with the holder and the time`, async t => {
+		const address = addressFor(t);
+		const holder = await startHolder(t, address, options);
+		const waiter = start(t, 'waiter', [address, '{"waitMs":150}'], options);
+		await waiter.expect('waiting');
+		const refused = await waiter.expect('refused');
+		t.like(refused, {code: 'EADDRINUSE', holder: {pid: holder.pid}});
+		t.true((refused['waitedMs'] as number) >= 150);
+		t.regex(refused['message'] as string, /; waited \d+ ms$/);
+		// It also ends there: nothing keeps it alive but its standard input.
+		waiter.end();
+		t.is((await waiter.exited).code, 0);
+	});
+
+	only(`${title}: a wait that times out names the one that has the address by then`, async t => {
+		const address = addressFor(t);
+		const holder = await startHolder(t, address, options);
+		const waiters = [0, 1].map(() => start(t, 'waiter', [address, '{"waitMs":1500}'], options));
+		for (const waiter of waiters) await waiter.expect('waiting');
+		holder.send('release');
+		const [first, second] = (await Promise.all(waiters.map(waiter => waiter.next()))).sort((one, other) =>
+			one.event < other.event ? -1 : 1,
+		);
+		t.is(first?.event, 'held');
+		t.like(second, {event: 'refused', code: 'EADDRINUSE', holder: {pid: first?.['pid'], verifiedBy: 'kernel'}});
+		t.true(String(second?.['message']).includes(`pid ${first?.['pid']} `));
+	});
+
+	only(
+		`${title}: an aborted wait rejects with the reason, leaves no child and no lock, and the queue moves on`,
+		async t => {
+			const address = addressFor(t);
+			const holder = await startHolder(t, address, options);
+			const first = start(t, 'waiter', [address], options);
+			await first.expect('waiting');
+			const second = start(t, 'waiter', [address], options);
+			await second.expect('waiting');
+			first.send('abort');
+			t.is((await first.expect('refused'))['message'], 'enough');
+			await until(() => descendants(first.pid).length === 0, 'the end of the aborted wait’s children');
+			await holder.kill();
+			await second.expect('held');
+		},
+	);
+
+	only(`${title}: a waiter killed with SIGKILL leaves no child for a second, and the queue moves on`, async t => {
+		const address = addressFor(t);
+		const holder = await startHolder(t, address, options);
+		const first = start(t, 'waiter', [address], options);
+		await first.expect('waiting');
+		const second = start(t, 'waiter', [address], options);
+		await second.expect('waiting');
+		if (title !== 'abstract' && title !== 'trying with the addon') {
+			await until(() => descendants(first.pid).length === 2, 'the shell and its flock(1)');
+		}
+		const children = descendants(first.pid);
+		const killed = performance.now();
+		await first.kill();
+		await until(() => !children.some(isAlive), 'the end of the killed waiter’s children');
+		t.true(performance.now() - killed < 1000);
+		holder.send('release');
+		await second.expect('held');
+	});
+
+	only(`${title}: process.exit() does not wait for a wait`, async t => {
+		const address = addressFor(t);
+		await startHolder(t, address, options);
+		const waiter = start(t, 'waiter', [address], options);
+		await waiter.expect('waiting');
+		const asked = performance.now();
+		waiter.send('exit');
+		t.is((await waiter.exited).code, 0);
+		t.true(performance.now() - asked < 1000);
+	});
+
+	const count = title === 'queued by flock(1)' || title === 'abstract' ? 100 : 20;
+	only(`${title}: ${count} waiters, released or killed in turn: each has its turn, one at a time`, async t => {
+		t.timeout(100_000);
+		const address = addressFor(t);
+		const holder = await startHolder(t, address, options);
+		let waiting = Array.from({length: count}, () => start(t, 'waiter', [address], options));
+		await Promise.all(waiting.map(waiter => waiter.expect('waiting')));
+		await holder.kill();
+		for (let turn = 0; waiting.length > 0; turn++) {
+			const [next] = await Promise.race(waiting.map(async waiter => [waiter, await waiter.peek()] as const));
+			await next.expect('held');
+			await t.throwsAsync(acquire(address), {instanceOf: BindLockError, code: 'EADDRINUSE'});
+			waiting = waiting.filter(waiter => waiter !== next);
+			if (turn % 2 === 0) await next.kill();
+			else next.send('release');
+		}
+		await (await acquire(address, {waitMs: 10_000})).release();
+	});
+}
+
+testUnless(noFlockCommand())(
+	'a waiter of a lock that a shell script holds by flock(1) gets it when the script ends',
+	async t => {
+		const address = pathOf(t);
+		const script = startCommand(t, 'flock', [`${address}.lock`, 'sh', '-c', 'echo locked; read -r _; exit 0']);
+		await script.next();
+		const waiter = start(t, 'waiter', [address]);
+		await waiter.expect('waiting');
+		script.end();
+		t.is((await waiter.next()).event, 'held');
+	},
+);
+
+testUnless(noFlockCommand())(
+	'a holder that unlinks its lock file on leaving does not split the lock of its waiters (R1)',
+	async t => {
+		const address = pathOf(t);
+		const holder = start(t, 'holder', ['listen', address, '{"removeLockFile":true}']);
+		await holder.expect('held');
+		const waiters = [start(t, 'waiter', [address]), start(t, 'waiter', [address])] as const;
+		await Promise.all(waiters.map(waiter => waiter.expect('waiting')));
+		holder.send('release');
+		const [first] = await Promise.race(waiters.map(async waiter => [waiter, await waiter.peek()] as const));
+		await first.expect('held');
+		await t.throwsAsync(acquire(address), {code: 'EADDRINUSE'});
+		const second = waiters[first === waiters[0] ? 1 : 0];
+		first.send('release');
+		await second.expect('held');
+	},
+);
+
+testUnless(noFlockCommand())(
+	'a lock file deleted while it is held and waited for: the waiter comes after the newcomer',
+	async t => {
+		const address = pathOf(t);
+		const holder = start(t, 'holder', ['acquire', address]);
+		await holder.expect('held');
+		const waiter = start(t, 'waiter', [address]);
+		await waiter.expect('waiting');
+		unlinkSync(`${address}.lock`);
+		const newcomer = await acquire(address);
+		await holder.kill();
+		await newcomer.release();
+		t.is((await waiter.next()).event, 'held');
+	},
+);
+
+testUnless(noFlockCommand())(
+	'an orphaned flock(1) that passes the lock on for a moment makes no acquire fail',
+	async t => {
+		const address = pathOf(t);
+		await (await acquire(address)).release();
+		// As the child of a waiter that has gone: it takes the lock on a descriptor that nobody else has, and exits.
+		const {openSync, closeSync} = await import('node:fs');
+		for (let round = 0; round < 30; round++) {
+			const descriptor = openSync(`${address}.lock`, 'r+');
+			const orphan = spawn('flock', ['-x', '3'], {stdio: ['ignore', 'ignore', 'ignore', descriptor]});
+			closeSync(descriptor);
+			const gone = new Promise(resolve => orphan.once('exit', resolve));
+			await (await acquire(address)).release();
+			await gone;
+		}
+		t.pass();
+	},
+);
+
+testUnless(noFlockCommand())("a flock(1) that knows no long options, as BusyBox's, is queued in as well", async t => {
+	const address = pathOf(t);
+	const directory = temporaryDirectory(t);
+	const script = `#!/bin/sh\ncase "$*" in *--*) exit 1;; esac\nPATH='${process.env['PATH']}' exec flock "$@"\n`;
+	writeFileSync(join(directory, 'flock'), script, {mode: 0o755});
+	const holder = await startHolder(t, address);
+	const waiter = start(t, 'waiter', [address], {env: {PATH: `${directory}:${process.env['PATH']}`}});
+	await waiter.expect('waiting');
+	const commandOf = (pid: number): string => readOrNothing(`/proc/${pid}/cmdline`).replaceAll('\0', ' ');
+	await until(() => descendants(waiter.pid).some(pid => commandOf(pid) === 'flock -x 3 '), 'its flock(1)');
+	await holder.kill();
+	t.is((await waiter.next()).event, 'held');
+});
+
+// By the command alone the lock cannot even be tried with so few.
+testUnless(noAddon(), noFlockCommand())('a wait with too few descriptors ends at its deadline, too', async t => {
+	const directory = temporaryDirectory(t);
+	const count = 8;
+	for (let free = 0; free < count; free++) {
+		const lock = await acquire(join(directory, String(free)));
+		t.teardown(() => lock.release());
+	}
+	const program = start(t, 'starved', [directory, String(count), '200'], {
+		before: ['sh', '-c', 'ulimit -n 60 && exec "$@"', 'sh'],
+		env: {BINDLOCK_FLOCK: ''},
+	});
+	await program.expect('ready');
+	const codes: unknown[] = [];
+	for (let free = 0; free < count; free++) codes.push((await program.expect('outcome'))['code']);
+	t.log(codes.join(' '));
+	t.deepEqual([...new Set(codes)], ['EMFILE', 'EADDRINUSE']);
+	t.true(codes.indexOf('EADDRINUSE') < 4, 'a lock that can be opened, and no child that can be started');
+});
+
+testUnless(noFlockCommand(), noPidNamespaces())(
+	'a process that orphans are given to, as the only one of a container, is left no child by its waits',
+	async t => {
+		const address = pathOf(t);
+		await startHolder(t, address);
+		const before = ['unshare', '--pid', '--fork', '--mount-proc'];
+		const waiter = start(t, 'waiter', [address, '{"waitMs":300}'], {before});
+		await waiter.expect('waiting');
+		t.is((await waiter.expect('refused'))['pid'], 1);
+		const [init = 0] = descendants(waiter.pid);
+		await until(() => descendants(init).length === 0, 'the end of all that it has started');
+		waiter.end();
+		await waiter.exited;
+	},
+);
+
+const permission = process.allowedNodeEnvironmentFlags.has('--permission')
+	? '--permission'
+	: '--experimental-permission';
+
+testUnless(noAddon())('a process that may not start others waits by trying', async t => {
+	const address = pathOf(t);
+	const holder = await startHolder(t, address);
+	const nodeOptions = [permission, '--allow-fs-read=*', '--allow-fs-write=*', '--allow-addons'];
+	const waiter = start(t, 'waiter', [address], {nodeOptions, env: {BINDLOCK_FLOCK: ''}});
+	t.like((await waiter.expect('waiting'))['holder'], {pid: holder.pid});
+	holder.send('release');
+	await waiter.expect('held');
+});
+
+testUnless(noFlockCommand())('a process that waits and will not watch anything takes no inotify for it', async t => {
+	const address = pathOf(t);
+	await startHolder(t, address);
+	const waiter = start(t, 'waiter', [address, '{"waitMs":300}']);
+	await waiter.expect('waiting');
+	await waiter.expect('refused');
+	const links = readdirSync(`/proc/${waiter.pid}/fd`).map(fd => linkOrUndefined(`/proc/${waiter.pid}/fd/${fd}`));
+	t.true(links.length > 3);
+	t.false(links.some(link => link?.includes('inotify')));
+});
+
+testUnless(noFlockCommand())('nobody wakes up while it waits in the queue of flock(1)', async t => {
+	const address = pathOf(t);
+	await startHolder(t, address);
+	const waiter = start(t, 'waiter', [address]);
+	await waiter.expect('waiting');
+	await until(() => descendants(waiter.pid).length === 2, 'the shell and its flock(1)');
+	const switches = (pid: number): number =>
+		Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(readOrNothing(`/proc/${pid}/status`))?.[1]);
+	const pids = [waiter.pid, ...descendants(waiter.pid)];
+	// Node settles down for a moment after its last work; then nothing may move for a second.
+	let before: number[] = [];
+	await until(async () => {
+		before = pids.map(switches);
+		await new Promise(resolve => setTimeout(resolve, 1000));
+		return pids.map(switches).join() === before.join();
+	}, 'a second without a wake-up');
+	t.deepEqual(pids.map(switches), before);
+});

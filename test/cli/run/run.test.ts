@@ -1,0 +1,327 @@
+/**
+ * `bindlock run`: the lock lives as long as the command, whatever becomes of bindlock.
+ */
+import {chmodSync, existsSync, readFileSync, readlinkSync, statSync, writeFileSync} from 'node:fs';
+import {createServer} from 'node:net';
+import {join} from 'node:path';
+import test from 'ava';
+import {noAddon, noMounts, noOtherUser, otherUid, testUnless} from '../../helpers/abilities.js';
+import {
+	bindlock,
+	cli,
+	gone,
+	isAlive,
+	kill,
+	runToEnd,
+	startBindlock,
+	startLasting,
+	statusOf,
+} from '../../helpers/command.js';
+import {temporaryDirectory, until, withDeadline} from '../../helpers/programs.js';
+import {makeStaleSync} from '../../helpers/sockets.js';
+
+test('the command has the lock, and the record names it', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const {pid} = await startLasting(t, [address, '--label', 'blue']);
+	await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${pid}\n`), 'the record of the command');
+	const record = JSON.parse(readFileSync(`${address}.lock`, 'utf8').split('\n')[1] ?? '') as {pid: number; fd: number};
+	t.is(record.pid, pid);
+	t.is(readlinkSync(`/proc/${pid}/fd/${record.fd}`), `${address}.lock`);
+	t.true(record.fd > 9 && record.fd < 16, 'out of the reach of shell scripts, but not of the care of Node');
+	const {state, holder} = (await statusOf(address)) as {state: string; holder: Record<string, unknown>};
+	t.is(state, 'held');
+	t.like(holder, {pid, label: 'blue', verifiedBy: 'kernel'});
+	t.is(holder['command'], 'sleep');
+});
+
+test('a second one is refused with 75, and told by whom', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const {pid} = await startLasting(t, [address]);
+	await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${pid}\n`), 'the record of the command');
+	const {status, stdout, stderr} = await bindlock(['run', address, '--', 'echo', 'ran']);
+	t.is(status, 75);
+	t.is(stdout, '');
+	t.regex(stderr, new RegExp(`^bindlock: listen EADDRINUSE: .*held by pid ${pid} \\(sleep\\)`));
+	const json = await bindlock(['run', '--json', address, '--', 'echo', 'ran']);
+	t.like(JSON.parse(json.stderr), {error: {code: 'EADDRINUSE', exit: 75, holder: {pid}}});
+});
+
+test('after kill -9 of bindlock the command has the lock still; after kill -9 of the command nobody has', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const {program, pid} = await startLasting(t, [address]);
+	await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${pid}\n`), 'the record of the command');
+	program.signal('SIGKILL');
+	await gone(program.pid);
+	t.true(isAlive(pid));
+	t.like(await statusOf(address), {state: 'held', holder: {pid, verifiedBy: 'kernel'}});
+	t.is((await bindlock(['run', address, '--', 'true'])).status, 75);
+	kill(pid, 'SIGKILL');
+	await gone(pid);
+	t.is((await bindlock(['run', address, '--', 'true'])).status, 0);
+});
+
+test('the end of the command is the end of bindlock, with its status', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	t.is((await bindlock(['run', address, '--', 'sh', '-c', 'exit 42'])).status, 42);
+	t.is((await bindlock(['run', address, '--', 'sh', '-c', 'kill -TERM $$'])).status, 128 + 15);
+	const {program, pid} = await startLasting(t, [address]);
+	kill(pid, 'SIGKILL');
+	t.deepEqual(await withDeadline(program.exited), {code: 128 + 9, signal: null});
+	t.like(await statusOf(address), {state: 'free'});
+	t.is(readFileSync(`${address}.lock`, 'utf8'), '', 'nor does any record say otherwise');
+});
+
+test('a process that the command leaves behind keeps the lock, as a daemon does', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const {stdout, status} = await bindlock(['run', address, '--', 'sh', '-c', 'sleep 300 >/dev/null 2>&1 & echo $!']);
+	const pid = Number(stdout);
+	t.teardown(() => kill(pid, 'SIGKILL'));
+	t.is(status, 0);
+	t.like(await statusOf(address), {state: 'held', holder: {pid, verifiedBy: 'kernel'}});
+	t.not(readFileSync(`${address}.lock`, 'utf8'), '');
+	kill(pid, 'SIGKILL');
+	await gone(pid);
+	t.like(await statusOf(address), {state: 'free'});
+});
+
+test('a server of Node does not pass the lock on to its own children', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const script = `const {spawn} = require('node:child_process');
+const child = spawn('sleep', ['300'], {detached: true, stdio: 'ignore'});
+child.unref();
+console.log(child.pid);`;
+	const {stdout, status} = await bindlock(['run', address, '--', process.execPath, '-e', script]);
+	t.is(status, 0);
+	t.teardown(() => kill(Number(stdout), 'SIGKILL'));
+	t.true(isAlive(Number(stdout)));
+	t.like(await statusOf(address), {state: 'free'});
+});
+
+test('a stale socket is removed, a served one is not', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	makeStaleSync(address);
+	const {status} = await bindlock(['run', address, '--', 'test', '!', '-e', address]);
+	t.is(status, 0);
+	const server = createServer().listen(address);
+	t.teardown(() => server.close());
+	const refused = await bindlock(['run', address, '--', 'true']);
+	t.is(refused.status, 75);
+	t.regex(refused.stderr, /bound without a lock by pid/);
+	t.true(existsSync(address));
+});
+
+testUnless(noOtherUser())('--lock-file-mode and --reclaim-foreign: commands of two users', async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	chmodSync(directory, 0o777);
+	const mode = ['--lock-file-mode', '0666'];
+	t.is((await bindlock(['run', address, ...mode, '--', 'true'])).status, 0);
+	t.is(statSync(`${address}.lock`).mode & 0o777, 0o666);
+	makeStaleSync(address);
+	chmodSync(address, 0o777);
+	const refused = await bindlock(['run', address, ...mode, '--', 'true'], {uid: otherUid});
+	t.is(refused.status, 71);
+	t.regex(refused.stderr, /--reclaim-foreign/);
+	t.true(existsSync(address));
+	const command = ['--reclaim-foreign', '--', 'test', '!', '-e', address];
+	t.is((await bindlock(['run', address, ...mode, ...command], {uid: otherUid})).status, 0);
+});
+
+test('a command that is not there is 127, one that cannot be executed 126, and the lock is given back', async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	const file = join(directory, 'file');
+	writeFileSync(file, 'text');
+	chmodSync(file, 0o644);
+	const cases: readonly [number, string[]][] = [
+		[127, ['no-such-command-here']],
+		[127, [join(directory, 'nothing')]],
+		[127, ['']],
+		[126, [file]],
+		[126, [directory]],
+		[126, [join(file, 'below')]],
+	];
+	for (const [expected, command] of cases) {
+		const {status, stderr} = await bindlock(['run', address, '--', ...command]);
+		t.is(status, expected, command.join(' '));
+		t.regex(stderr, /^bindlock: /);
+		t.is(readFileSync(`${address}.lock`, 'utf8'), '');
+		t.like(await statusOf(address), {state: 'free'});
+	}
+});
+
+test('wrong command lines are 64, with a hint', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const cases = [
+		['run'],
+		['run', address],
+		['run', address, '--'],
+		['run', '--no-such', address, '--', 'true'],
+		['run', address, '--label'],
+		['run', '--close-fd=yes', address, '--', 'true'],
+		['run', '--wait=soon', address, '--', 'true'],
+		['run', '--replace=NOPE', address, '--', 'true'],
+		['run', '--lock-file-mode=rw', address, '--', 'true'],
+		['run', '--lock-file-mode=1777', address, '--', 'true'],
+		['run', '--lock-file-mode', '438', address, '--', 'true'],
+		['run', '--reclaim-foreign=1', address, '--', 'true'],
+		['run', '--label', 'x'.repeat(201), address, '--', 'true'],
+		['run', `/${'x'.repeat(200)}`, '--', 'true'],
+		['run', '', '--', 'true'],
+	];
+	for (const args of cases) {
+		const {status, stdout, stderr} = await bindlock(args);
+		t.is(status, 64, args.join(' '));
+		t.is(stdout, '');
+		t.regex(stderr, /^bindlock: /);
+	}
+	t.false(existsSync(`${address}.lock`));
+});
+
+test('options of the command are its own, with or without a double dash', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	for (const args of [
+		[address, '--', 'echo', '--label', '--', '--wait'],
+		[address, '--label', 'x', '--', 'echo', '--label', '--', '--wait'],
+		['--label=x', address, 'echo', '--label', '--', '--wait'],
+		['--wait', address, 'echo', '--label', '--', '--wait'],
+		[address, '--wait', '--replace', '--', 'echo', '--label', '--', '--wait'],
+		['--', address, 'echo', '--label', '--', '--wait'],
+	]) {
+		const {status, stdout} = await bindlock(['run', ...args]);
+		t.is(status, 0, args.join(' '));
+		t.is(stdout, '--label -- --wait\n');
+	}
+});
+
+test('--wait takes over when the holder dies, and says whom it waits for', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const {pid} = await startLasting(t, [address]);
+	const waiter = startBindlock(t, ['run', address, '--wait', '--', 'echo', 'mine']);
+	await until(() => waiter.stderr.includes('waiting for'), 'the message of the waiter');
+	t.regex(waiter.stderr, new RegExp(`held by pid ${pid}`));
+	kill(pid, 'SIGKILL');
+	t.like(await waiter.expect('line'), {line: 'mine'});
+	t.like(await withDeadline(waiter.exited), {code: 0});
+});
+
+test('--wait=100ms is 75 when the time is up', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	await startLasting(t, [address]);
+	const {status, stderr} = await bindlock(['run', address, '--wait=100ms', '--', 'true']);
+	t.is(status, 75);
+	t.regex(stderr, /waited \d+ ms/);
+});
+
+test('an interrupted wait ends by the signal, and leaves nothing behind', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const {pid} = await startLasting(t, [address]);
+	await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${pid}\n`), 'the record of the command');
+	const waiter = startBindlock(t, ['run', address, '--wait', '--', 'true']);
+	await until(() => waiter.stderr.includes('waiting for'), 'the message of the waiter');
+	waiter.signal('SIGINT');
+	t.deepEqual(await withDeadline(waiter.exited), {code: null, signal: 'SIGINT'});
+	t.like(await statusOf(address), {state: 'held', holder: {pid}});
+});
+
+test('--replace sends the holder a signal and takes over', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const {program, pid} = await startLasting(t, [address]);
+	await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${pid}\n`), 'the record of the command');
+	t.is((await bindlock(['run', address, '--replace=int', '--wait=20s', '--', 'true'])).status, 0);
+	t.like(await withDeadline(program.exited), {code: 128 + 2});
+});
+
+test('--close-fd: bindlock has the lock, the command has not', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const {program, pid} = await startLasting(t, [address, '--close-fd']);
+	t.like(await statusOf(address), {state: 'held', holder: {pid: program.pid, verifiedBy: 'kernel'}});
+	program.signal('SIGKILL');
+	await gone(program.pid);
+	t.true(isAlive(pid));
+	t.like(await statusOf(address), {state: 'free'});
+	kill(pid, 'SIGKILL');
+	const {status} = await bindlock(['run', address, '--close-fd', '--', 'sh', '-c', 'exit 3']);
+	t.is(status, 3);
+	t.is(readFileSync(`${address}.lock`, 'utf8'), '', 'given back in good order');
+});
+
+test('a command that closes the descriptor is told of it', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	// Without starting anything: it has to be done within the second after which bindlock looks.
+	const closing = 'for fd in 10 11 12 13 14 15; do eval "exec $fd>&-"; done; echo $$; exec sleep 300';
+	const program = startBindlock(t, ['run', address, '--', 'bash', '-c', closing]);
+	const pid = Number((await program.expect('line'))['line']);
+	t.teardown(() => kill(pid, 'SIGKILL'));
+	await until(() => program.stderr.includes('use --close-fd'), 'the warning');
+	t.like(await statusOf(address), {state: 'free'});
+});
+
+test('a command that has just ended is not said to have closed the descriptor', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const {program, pid} = await startLasting(t, [address]);
+	await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${pid}\n`), 'the record of the command');
+	// Stopped when both happen, bindlock comes to the look before it hears of the end.
+	program.signal('SIGSTOP');
+	await until(() => /^State:\s+T/m.test(readFileSync(`/proc/${program.pid}/status`, 'utf8')), 'the stop of bindlock');
+	const due = performance.now() + 1100;
+	kill(pid, 'SIGKILL');
+	await gone(pid);
+	await until(() => performance.now() > due, 'the time at which it looks');
+	program.signal('SIGCONT');
+	t.deepEqual(await withDeadline(program.exited), {code: 128 + 9, signal: null});
+	t.is(program.stderr, '');
+});
+
+testUnless(noMounts())('nor is one that cannot be looked at, without /proc', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const before = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', '-'];
+	const {program, pid} = await startLasting(t, [address], {before});
+	const due = performance.now() + 1500;
+	await until(() => performance.now() > due, 'the time at which it looks');
+	kill(pid, 'SIGKILL');
+	t.deepEqual(await withDeadline(program.exited), {code: 128 + 9, signal: null});
+	t.is(program.stderr, '');
+});
+
+test('an abstract name: the command inherits the lock, and bindlock answers for it as long as it lives', async t => {
+	const address = `@bindlock-test-${process.pid}-run`;
+	const {program, pid} = await startLasting(t, [address, '--label', 'green']);
+	t.like(await statusOf(address), {state: 'held', holder: {label: 'green', verifiedBy: 'kernel'}});
+	t.is((await bindlock(['run', address, '--', 'true'])).status, 75);
+	program.signal('SIGKILL');
+	await gone(program.pid);
+	t.like(await statusOf(address), {state: 'held', holder: {pid, verifiedBy: 'kernel'}});
+	kill(pid, 'SIGKILL');
+	await gone(pid);
+	t.is((await bindlock(['run', address, '--', 'true'])).status, 0);
+});
+
+test('@name is abstract, ./@name is a path', async t => {
+	const directory = temporaryDirectory(t);
+	t.is((await bindlock(['run', './@x', '--', 'true'], {cwd: directory})).status, 0);
+	t.true(existsSync(join(directory, '@x.lock')));
+	t.is((await bindlock(['run', `@bindlock-test-${process.pid}-at`, '--', 'true'], {cwd: directory})).status, 0);
+	t.false(existsSync(join(directory, `@bindlock-test-${process.pid}-at.lock`)));
+});
+
+test('a closed standard output or error is not the end of it', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	for (const closing of ['>&-', '2>&-', '<&-', '>&- 2>&- <&-']) {
+		const script = `"$0" "$1" run "$2" -- sh -c 'exit 7' ${closing}`;
+		t.is((await runToEnd('sh', ['-c', script, process.execPath, cli, address])).status, 7, closing);
+		const refused = `"$0" "$1" run "$2" -- no-such-command ${closing}`;
+		t.is((await runToEnd('sh', ['-c', refused, process.execPath, cli, address])).status, 127, closing);
+	}
+});
+
+testUnless(noAddon())('with either way to flock', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	for (const way of ['addon', 'command']) {
+		const {pid} = await startLasting(t, [address], {env: {BINDLOCK_FLOCK: way}});
+		t.is((await bindlock(['run', address, '--', 'true'], {env: {BINDLOCK_FLOCK: way}})).status, 75);
+		kill(pid, 'SIGKILL');
+		await gone(pid);
+		t.is((await bindlock(['run', address, '--', 'true'], {env: {BINDLOCK_FLOCK: way}})).status, 0);
+	}
+});

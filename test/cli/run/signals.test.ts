@@ -1,0 +1,170 @@
+/**
+ * Signals to `bindlock run`: the command gets each of them, once, and decides what becomes of both.
+ */
+import {readFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import test from 'ava';
+import {noPython, python, testUnless} from '../../helpers/abilities.js';
+import {cli, startBindlock} from '../../helpers/command.js';
+import {descendants, isAlive} from '../../helpers/processes.js';
+import {type Program, startCommand, temporaryDirectory, until, withDeadline} from '../../helpers/programs.js';
+
+const signalled = fileURLToPath(new URL('../../fixtures/signalled.js', import.meta.url));
+
+test('the command gets the signals that bindlock gets, and its end is the end of both', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	// A session of its own has no terminal, wherever the tests run.
+	const program = startCommand(t, 'setsid', [
+		'-w',
+		process.execPath,
+		cli,
+		'run',
+		address,
+		'--',
+		process.execPath,
+		signalled,
+	]);
+	const {parent} = await ready(program);
+	for (const signal of [
+		'SIGHUP',
+		'SIGINT',
+		'SIGQUIT',
+		'SIGTERM',
+		'SIGUSR1',
+		'SIGUSR2',
+		'SIGWINCH',
+		'SIGCONT',
+	] as const) {
+		process.kill(parent, signal);
+		await program.expect(signal);
+	}
+	program.send('quit');
+	t.is((await withDeadline(program.exited)).code, 5);
+});
+
+test('a command that a signal ends gives 128+n', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	for (const [signal, status] of [
+		['SIGTERM', 143],
+		['SIGINT', 130],
+		['SIGQUIT', 131],
+		['SIGHUP', 129],
+		['SIGUSR1', 138],
+	] as const) {
+		const program = startBindlock(t, ['run', address, '--', 'sh', '-c', 'ulimit -c 0; echo up; exec sleep 300']);
+		await program.expect('line');
+		program.signal(signal);
+		t.deepEqual(await withDeadline(program.exited), {code: status, signal: null}, signal);
+	}
+});
+
+/** Runs a command on a terminal of its own: what it prints is printed, and lines tell what to do. */
+const terminal = `
+import os, pty, signal, sys, termios, threading
+pid, master = pty.fork()
+if pid == 0:
+    modes = termios.tcgetattr(0)
+    modes[3] &= ~termios.ECHO
+    termios.tcsetattr(0, termios.TCSANOW, modes)
+    os.execv(sys.argv[1], sys.argv[1:])
+def obey():
+    for line in sys.stdin:
+        word, _, rest = line.strip().partition(' ')
+        if word == 'type': os.write(master, rest.encode().decode('unicode_escape').encode('latin1'))
+        if word == 'kill': os.kill(pid, getattr(signal, rest))
+    os.kill(pid, signal.SIGKILL)
+    os.close(master)
+threading.Thread(target=obey, daemon=True).start()
+try:
+    while True:
+        data = os.read(master, 4096)
+        if not data: break
+        os.write(1, data.replace(b'\\r', b''))
+except OSError:
+    pass
+_, status = os.waitpid(pid, 0)
+print('{"event": "end", "status": %d}' % (status >> 8 if os.WIFEXITED(status) else -os.WTERMSIG(status)), flush=True)
+`;
+
+testUnless(noPython())('Ctrl-C on a terminal reaches the command once, and so does a kill', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = startCommand(t, python, [...onTerminal(address), process.execPath, signalled]);
+	await ready(program);
+	// The witness starts after the command: it is there when it has answered for a signal.
+	for (const [order, signal] of [
+		['type \\x03', 'SIGINT'],
+		['kill SIGINT', 'SIGINT'],
+		['kill SIGTERM', 'SIGTERM'],
+		['type \\x1c', 'SIGQUIT'],
+		['type \\x03', 'SIGINT'],
+	] as const) {
+		program.send(order);
+		await next(program, signal);
+		// Had it been sent twice, the second would come before this answer.
+		await settled(program);
+	}
+	program.send('type quit\\n');
+	t.is((await next(program, 'end'))['status'], 5);
+});
+
+testUnless(noPython())('Ctrl-C on a terminal ends a command that lets it, with 130', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = startCommand(t, python, [...onTerminal(address), 'sh', '-c', 'echo up; exec sleep 300']);
+	await next(program, 'line');
+	program.send('type \\x03');
+	t.is((await next(program, 'end'))['status'], 130);
+});
+
+testUnless(noPython())('on a busy machine, too: the witness is asked, and waited for', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = startCommand(t, python, [...onTerminal(address), process.execPath, signalled]);
+	const {parent, pid} = await ready(program);
+	const others = (): number[] => descendants(parent).filter(child => child !== pid);
+	await until(() => others().length === 1, 'the witness');
+	const [witness = 0] = others();
+	// It answers nothing for longer than any fixed time to wait would be.
+	process.kill(witness, 'SIGSTOP');
+	program.send('type \\x03');
+	await next(program, 'SIGINT');
+	await new Promise(resolve => setTimeout(resolve, 300));
+	process.kill(witness, 'SIGCONT');
+	await settled(program);
+	program.send('kill SIGINT');
+	await next(program, 'SIGINT');
+	// One that never answers keeps nothing from the command.
+	process.kill(witness, 'SIGSTOP');
+	program.send('kill SIGTERM');
+	await next(program, 'SIGTERM');
+	process.kill(witness, 'SIGCONT');
+	program.send('type quit\\n');
+	t.is((await next(program, 'end'))['status'], 5);
+	await until(() => !isAlive(witness), 'the end of the witness');
+});
+
+function onTerminal(address: string): readonly string[] {
+	return ['-c', terminal, process.execPath, cli, 'run', address, '--'];
+}
+
+/** @returns the pid of bindlock, the parent */
+async function ready(program: Program): Promise<{readonly parent: number; readonly pid: number}> {
+	const {pid} = await next(program, 'ready');
+	const parent = Number(/^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+	return {parent, pid: Number(pid)};
+}
+
+/** The next event but lines of other things. */
+async function next(program: Program, event: string): Promise<Record<string, unknown>> {
+	for (;;) {
+		const found = await program.next();
+		if (found.event === event) return found;
+		if (found.event !== 'line' && found.event !== 'SIGCONT') throw new Error(`${event}: got ${JSON.stringify(found)}`);
+	}
+}
+
+/** Longer than bindlock takes to find out whether the group got a signal too. */
+async function settled(program: Program): Promise<void> {
+	await new Promise(resolve => setTimeout(resolve, 300));
+	program.send('type x\\n');
+	await next(program, 'heard');
+}

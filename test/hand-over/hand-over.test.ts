@@ -1,0 +1,440 @@
+/**
+ * Handing over a running server: no client is refused, nothing is lost, and if the successor fails
+ * half way the old server still serves and still holds.
+ */
+import {once} from 'node:events';
+import {existsSync, readdirSync, readFileSync, readlinkSync, unlinkSync} from 'node:fs';
+import {get} from 'node:http';
+import {createServer} from 'node:net';
+import {join} from 'node:path';
+import {Worker} from 'node:worker_threads';
+import test, {type ExecutionContext} from 'ava';
+import {acquire, handOver, inspect, listen} from '../../src/index.js';
+import {testUnless} from '../helpers/abilities.js';
+import {gone} from '../helpers/command.js';
+import {flockHolders, listeners} from '../helpers/detectors.js';
+import {nodeOf, noNode, otherVersions} from '../helpers/node-versions.js';
+import {
+	type Event,
+	type Program,
+	type StartOptions,
+	start,
+	temporaryDirectory,
+	until,
+	withDeadline,
+} from '../helpers/programs.js';
+
+/** Starts a server that can hand itself over; all its generations end with the test. */
+async function relay(
+	t: ExecutionContext,
+	addresses: readonly string[],
+	manner = '',
+	options: StartOptions = {},
+): Promise<Program> {
+	const leash = join(temporaryDirectory(t), 'leash');
+	const ends = createServer().listen(leash);
+	const connections = new Set<{destroy(): void}>();
+	ends.on('connection', connection => {
+		connections.add(connection);
+		connection.on('error', () => {});
+	});
+	const program = start(t, 'relay', [leash, ...addresses, ...(manner === '' ? [] : ['--manner', manner])], options);
+	t.teardown(async () => {
+		for (const connection of connections) connection.destroy();
+		ends.close();
+		await program.exited;
+	});
+	t.is((await program.next()).event, 'serving', program.stderr);
+	return program;
+}
+
+/** The next event of this kind; other generations may say other things meanwhile. */
+async function heard(program: Program, event: string): Promise<Event> {
+	for (;;) {
+		const next = await program.next();
+		if (next.event === event) return next;
+	}
+}
+
+interface Answer {
+	readonly pid: number;
+	readonly error?: string;
+}
+
+function ask(address: string, path = '/'): Promise<Answer> {
+	return new Promise(resolve => {
+		const fail = (error: NodeJS.ErrnoException): void => resolve({pid: -1, error: error.code ?? error.message});
+		get({socketPath: address.replace('@', '\0'), path, agent: false}, response => {
+			let body = '';
+			response
+				.on('data', chunk => {
+					body += chunk;
+				})
+				.on('end', () => resolve({pid: Number(body)}))
+				.on('error', fail);
+		}).on('error', fail);
+	});
+}
+
+/** Clients that come one after the other, each with a connection of its own, until told to stop. */
+function load(address: string): {stop(): Promise<readonly Answer[]>} {
+	let stopped = false;
+	const answers: Answer[] = [];
+	const clients = Array.from({length: 8}, async (_, number) => {
+		while (!stopped) answers.push(await ask(address, number === 0 ? '/slow' : '/'));
+	});
+	return {
+		stop: async () => {
+			stopped = true;
+			await Promise.all(clients);
+			return answers;
+		},
+	};
+}
+
+/** Under load; each generation answers in its turn and nobody is refused. */
+async function handOverOften(
+	t: ExecutionContext,
+	address: string,
+	rounds: number,
+	options: StartOptions = {},
+): Promise<void> {
+	const program = await relay(t, [address], '', options);
+	const clients = load(address);
+	const pids = [program.pid];
+	for (let round = 0; round < rounds; round++) {
+		process.kill(pids.at(-1) ?? 0, 'SIGUSR2');
+		const event = await heard(program, 'handed over');
+		t.deepEqual(event['held'], [false]);
+		const next = Number(event['to']);
+		pids.push(next);
+		await until(async () => (await ask(address)).pid === next, `generation ${round + 1} answers`);
+	}
+	const answers = await clients.stop();
+	t.deepEqual(
+		answers.filter(({error}) => error !== undefined),
+		[],
+	);
+	t.deepEqual([...new Set(answers.map(({pid}) => pid))].sort(), [...pids].sort());
+	t.log(`${answers.length} requests, each on a connection of its own`);
+	t.true(answers.length > 200);
+	const last = pids.at(-1) ?? 0;
+	t.like(await inspect(address.replace('@', '\0')), {state: 'held', holder: {pid: last, verifiedBy: 'kernel'}});
+	process.kill(last, 'SIGTERM');
+	// The first generations left when their last connections did, and unlinked nothing on the way.
+	await program.exited;
+	t.like(await inspect(address.replace('@', '\0')), {state: 'free'});
+}
+
+test.serial('pathname: ten hand-overs under load, nobody is refused, and one process holds at the end', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	await handOverOften(t, address, 10);
+	t.false(existsSync(address));
+	t.is(readFileSync(`${address}.lock`, 'utf8'), '');
+});
+
+test.serial('abstract: the same', async t => {
+	await handOverOften(t, `@bindlock-test-${process.pid}-relay`, 10);
+});
+
+for (const version of otherVersions) {
+	testUnless(noNode(version))(`Node ${version}: the same, three times`, async t => {
+		const options = {executable: nodeOf(version), env: {BINDLOCK_FLOCK: 'command'}};
+		await handOverOften(t, join(temporaryDirectory(t), 's'), 3, options);
+	});
+}
+
+test.serial('between the two there is no moment without a holder, and the record names the new one', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await relay(t, [address]);
+	let tries = 0;
+	let done = false;
+	const prying = (async () => {
+		while (!done) {
+			tries++;
+			await t.throwsAsync(acquire(address), {code: 'EADDRINUSE'});
+			// Without it nothing else gets its turn: a refusal waits for nothing.
+			await new Promise(resolve => setImmediate(resolve));
+		}
+	})();
+	process.kill(program.pid, 'SIGUSR2');
+	const {to} = await heard(program, 'handed over');
+	await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${to}\n`), 'the record of the successor');
+	done = true;
+	await prying;
+	t.true(tries > 3);
+	t.deepEqual(flockHolders(`${address}.lock`, [Number(to)]), [Number(to)]);
+});
+
+test.serial('the old server answers what it was asked, after its successor serves, and then ends', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await relay(t, [address]);
+	const slow = ask(address, '/slow');
+	// Answered after that one was asked.
+	await ask(address);
+	process.kill(program.pid, 'SIGUSR2');
+	const {to} = await heard(program, 'handed over');
+	t.is((await slow).pid, program.pid);
+	t.like(await heard(program, 'ended'), {pid: program.pid, code: 0});
+	t.true(existsSync(address));
+	t.is((await ask(address)).pid, Number(to));
+});
+
+test.serial('two addresses go together', async t => {
+	const directory = temporaryDirectory(t);
+	const addresses = [join(directory, 'one'), `@bindlock-test-${process.pid}-two`];
+	const program = await relay(t, addresses);
+	process.kill(program.pid, 'SIGUSR2');
+	const {to, held} = await heard(program, 'handed over');
+	t.deepEqual(held, [false, false]);
+	for (const address of addresses) t.is((await ask(address)).pid, Number(to));
+});
+
+for (const manner of ['exits', 'dies with the socket', 'dies serving', 'never listens']) {
+	test.serial(`a successor that ${manner}: the old one still serves and holds, and can try again`, async t => {
+		const address = join(temporaryDirectory(t), 's');
+		const program = await relay(t, [address], manner);
+		for (let round = 0; round < 2; round++) {
+			process.kill(program.pid, 'SIGUSR2');
+			const event = await heard(program, 'not handed over');
+			t.like(event, {code: 'ERR_HAND_OVER_FAILED', held: [true]});
+			t.is((await ask(address)).pid, program.pid);
+			t.like(await inspect(address), {state: 'held', holder: {pid: program.pid, verifiedBy: 'kernel'}});
+			t.is(listeners(address), 1);
+		}
+		// It watches and heals again.
+		unlinkSync(address);
+		await until(async () => (await ask(address)).pid === program.pid, 'it is healed');
+		process.kill(program.pid, 'SIGTERM');
+		await program.exited;
+		t.false(existsSync(address));
+	});
+}
+
+test.serial('the successor is killed while the old one drains: the address is free at once', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await relay(t, [address]);
+	// Keeps the old one busy.
+	const slow = Promise.all([ask(address, '/slow'), ask(address, '/slow')]);
+	process.kill(program.pid, 'SIGUSR2');
+	const {to} = await heard(program, 'handed over');
+	process.kill(Number(to), 'SIGKILL');
+	await slow;
+	await program.exited;
+	const lock = await acquire(address);
+	t.true(lock.held);
+	await lock.release();
+});
+
+test.serial(
+	'the successor is killed while the old one drains: who waits for the address gets it before that ends',
+	async t => {
+		const address = join(temporaryDirectory(t), 's');
+		const program = await relay(t, [address]);
+		const slow = ask(address, '/slow=3000');
+		await ask(address);
+		process.kill(program.pid, 'SIGUSR2');
+		const to = Number((await heard(program, 'handed over'))['to']);
+		const waiter = start(t, 'waiter', [address]);
+		await waiter.expect('waiting');
+		process.kill(to, 'SIGKILL');
+		await waiter.expect('held');
+		t.is((await Promise.race([slow, 'draining'])) as unknown, 'draining');
+		t.is((await slow).pid, program.pid);
+	},
+);
+
+test.serial('an old server accepts nothing after its hand-over, and has the listening socket open no more', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await relay(t, [address]);
+	const slow = ask(address, '/slow=3000');
+	await ask(address);
+	process.kill(program.pid, 'SIGUSR2');
+	const to = Number((await heard(program, 'handed over'))['to']);
+	process.kill(to, 'SIGSTOP');
+	const asked = Array.from({length: 8}, () => ask(address));
+	t.deepEqual(ownersOf(address), [to], 'only the successor has the listening socket');
+	t.is((await slow).pid, program.pid, 'what it was asked before is answered');
+	process.kill(to, 'SIGCONT');
+	t.deepEqual([...new Set((await withDeadline(Promise.all(asked))).map(({pid}) => pid))], [to]);
+});
+
+/** Processes that have a listening socket of this path open. */
+function ownersOf(address: string): number[] {
+	const rows = readFileSync('/proc/net/unix', 'utf8').split('\n');
+	const inodes = rows
+		.filter(row => row.endsWith(` ${address}`) && / 0001 01 /.test(row))
+		.map(row => row.split(/ +/)[6]);
+	const opens = (pid: string): boolean => {
+		try {
+			const descriptors = readdirSync(`/proc/${pid}/fd`).map(fd => readlinkSync(`/proc/${pid}/fd/${fd}`));
+			return descriptors.some(target => inodes.some(inode => target === `socket:[${inode}]`));
+		} catch {
+			return false;
+		}
+	};
+	return readdirSync('/proc')
+		.filter(name => /^\d+$/.test(name) && opens(name))
+		.map(Number);
+}
+
+test.serial('what an old server throws after its hand-over is printed, and its successor serves on', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await relay(t, [address]);
+	const slow = ask(address, '/slow=3000');
+	await ask(address);
+	process.kill(program.pid, 'SIGUSR2');
+	const to = Number((await heard(program, 'handed over'))['to']);
+	await until(async () => (await ask(address)).pid === to, 'the successor answers');
+	process.kill(program.pid, 'SIGHUP');
+	await heard(program, 'ended');
+	await slow;
+	t.is((await ask(address)).pid, to);
+	process.kill(to, 'SIGTERM');
+	t.like(await program.exited, {code: 1});
+	t.regex(program.stderr, /Error: on its way out\n +at /);
+});
+
+test.serial('an old server that dies while its successor starts leaves nothing in the way of that', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await relay(t, [address], 'waits for its parent to die');
+	process.kill(program.pid, 'SIGUSR2');
+	const {pid} = await heard(program, 'waits');
+	program.signal('SIGKILL');
+	await until(async () => (await ask(address)).pid === pid, 'the successor serves');
+	t.like(await inspect(address), {state: 'held', holder: {pid}});
+});
+
+test.serial(
+	'a successor that cannot be started: the server is watched and healed as before, and can be handed over',
+	async t => {
+		const address = join(temporaryDirectory(t), 's');
+		const server = createServer();
+		const lock = await listen(server, address);
+		t.teardown(() => lock.release());
+		for (const [modulePath, options] of [
+			['a\0b', {}],
+			['relay.js', {args: ['\0']}],
+		] as const) {
+			await t.throwsAsync(handOver(lock, modulePath, options), {code: 'ERR_HAND_OVER_FAILED'});
+		}
+		unlinkSync(address);
+		await until(() => existsSync(address), 'the healing');
+		await t.throwsAsync(handOver(lock, join(address, 'nothing.js')), {code: 'ERR_HAND_OVER_FAILED', message: /ended/});
+	},
+);
+
+test.serial('a worker thread cannot hand over', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const text = `import {createServer} from 'node:net';
+		import {parentPort} from 'node:worker_threads';
+		import {handOver, listen} from ${JSON.stringify(new URL('../../src/index.js', import.meta.url).href)};
+		const lock = await listen(createServer(), ${JSON.stringify(address)});
+		await handOver(lock, 'nothing.js').catch(({code}) => parentPort.postMessage([code, lock.held]));
+		await lock.release();`;
+	const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(text)}`));
+	// It may end before its message is read.
+	const exited = once(worker, 'exit');
+	const [message] = await once(worker, 'message');
+	t.deepEqual(message, ['ERR_WORKER_UNSUPPORTED_OPERATION', true]);
+	await exited;
+});
+
+for (const end of ['ends', 'closes, and answers its last client'] as const) {
+	test.serial(
+		`the successor ${end}, the next server is killed, and the first one drains: the address is free`,
+		async t => {
+			const address = join(temporaryDirectory(t), 's');
+			const program = await relay(t, [address]);
+			const slow = ask(address, '/slow=3000');
+			await ask(address);
+			process.kill(program.pid, 'SIGUSR2');
+			const to = Number((await heard(program, 'handed over'))['to']);
+			await until(async () => (await ask(address)).pid === to, 'the successor answers');
+			const last = end === 'ends' ? undefined : ask(address, '/slow=3000');
+			await ask(address);
+			process.kill(to, 'SIGTERM');
+			if (last === undefined) await gone(to);
+			else await heard(program, 'closing');
+			const next = start(t, 'holder', ['listen', address]);
+			await next.expect('held');
+			await next.kill();
+			const lock = await acquire(address);
+			t.true(lock.reclaimed);
+			t.is((await Promise.race([slow, last ?? slow, 'draining'])) as unknown, 'draining');
+			await lock.release();
+			t.is((await slow).pid, program.pid);
+			t.is((await last)?.pid, last === undefined ? undefined : to);
+		},
+	);
+}
+
+test.serial('the third one is killed while the first two drain: the address is free', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await relay(t, [address]);
+	const slow = [ask(address, '/slow=3000')];
+	await ask(address);
+	process.kill(program.pid, 'SIGUSR2');
+	const between = Number((await heard(program, 'handed over'))['to']);
+	await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${between}\n`), 'it holds alone');
+	await until(async () => (await ask(address)).pid === between, 'it answers');
+	slow.push(ask(address, '/slow=3000'));
+	await ask(address);
+	process.kill(between, 'SIGUSR2');
+	const third = Number((await heard(program, 'handed over'))['to']);
+	process.kill(third, 'SIGKILL');
+	await (await acquire(address, {waitMs: 2000})).release();
+	t.is((await Promise.race([...slow, 'draining'])) as unknown, 'draining');
+	t.deepEqual(
+		(await Promise.all(slow)).map(({pid}) => pid),
+		[program.pid, between],
+	);
+});
+
+for (const end of ['goes on', 'is killed']) {
+	test.serial(`a third one serves while the first drains, and the one between them ${end}`, async t => {
+		const address = join(temporaryDirectory(t), 's');
+		const program = await relay(t, [address]);
+		const slow = ask(address, '/slow=3000');
+		await ask(address);
+		process.kill(program.pid, 'SIGUSR2');
+		const between = Number((await heard(program, 'handed over'))['to']);
+		await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${between}\n`), 'it holds alone');
+		process.kill(between, 'SIGUSR2');
+		const third = Number((await heard(program, 'handed over'))['to']);
+		if (end === 'is killed') {
+			process.kill(between, 'SIGKILL');
+			await gone(between);
+		}
+		for (let request = 0; request < 50; request++) t.like(await ask(address), {pid: third});
+		t.is((await slow).pid, program.pid);
+		await until(async () => (await heard(program, 'ended'))['pid'] === program.pid, 'the end of the first one');
+		t.is((await ask(address)).pid, third);
+		t.is(listeners(address), 1);
+		process.kill(third, 'SIGTERM');
+		await program.exited;
+		t.false(existsSync(address));
+	});
+}
+
+test.serial('what cannot be handed over is refused before anything is started', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = 'there-is-no-such-program.js';
+	await using taken = await acquire(address);
+	await t.throwsAsync(handOver(taken, program), {code: 'ERR_INVALID_ARG_VALUE'});
+	await taken.release();
+	await t.throwsAsync(handOver([], program), {code: 'ERR_INVALID_ARG_VALUE'});
+	await t.throwsAsync(handOver({} as typeof taken, program), {code: 'ERR_INVALID_ARG_TYPE'});
+	const lock = await listen(createServer(), address);
+	t.teardown(() => lock.release());
+	await t.throwsAsync(handOver(lock, program, {timeoutMs: 0}), {code: 'ERR_OUT_OF_RANGE'});
+	await t.throwsAsync(handOver(lock, program, {args: ['a', 1] as string[]}), {code: 'ERR_INVALID_ARG_TYPE'});
+	await t.throwsAsync(handOver([lock, lock], program), {code: 'ERR_LOCK_NOT_HELD'});
+	t.true(lock.held);
+	await lock.release();
+	await t.throwsAsync(handOver(lock, program), {code: 'ERR_LOCK_NOT_HELD'});
+	unlinkSync(`${address}.lock`);
+	const leased = await listen(createServer(), address, {backend: 'lease'});
+	t.teardown(() => leased.release());
+	await t.throwsAsync(handOver(leased, program), {code: 'ERR_INVALID_ARG_VALUE'});
+});

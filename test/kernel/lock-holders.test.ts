@@ -1,0 +1,299 @@
+/**
+ * Who has the lock, as the kernel knows it; records are believed only where it agrees.
+ */
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {chownSync, readFileSync, statSync, writeFileSync} from 'node:fs';
+import {hostname} from 'node:os';
+import {join} from 'node:path';
+import test, {type ExecutionContext} from 'ava';
+import {acquire, BindLockError, type Holder, inspect} from '../../src/index.js';
+import {hasEnded, lockContention} from '../../src/kernel/lock-holders.js';
+import {NodeSystem} from '../../src/kernel/node-system.js';
+import {bootId, namespaceOf} from '../../src/kernel/procfs.js';
+import {parseRecord} from '../../src/model/record.js';
+import type {Contention, FileStatus} from '../../src/model/system.js';
+import {noAddon, noFlockCommand, noOtherUser, noPidNamespaces, otherUid, testUnless} from '../helpers/abilities.js';
+import {cli, jsonLines, runToEnd} from '../helpers/command.js';
+import {checkLeaks} from '../helpers/leaks.js';
+import {deadlineMs, type Program, start, startCommand, temporaryDirectory, until} from '../helpers/programs.js';
+import {giveBack, systemWith, takeWith} from '../helpers/protocol.js';
+
+checkLeaks();
+
+/** A pid that no process has: beyond the largest that Linux gives. */
+const nobody = 4_194_999;
+
+function recordOf(pid: number, more: object = {}): string {
+	return `${pid}\n${JSON.stringify({bindlock: 1, pid, fd: 3, since: '2020-01-01T00:00:00.000Z', ...more})}\n`;
+}
+
+function statusOf(path: string): FileStatus {
+	const found = new NodeSystem('').lstat(path);
+	if (found === undefined) throw new Error(`nothing at ${path}`);
+	return found;
+}
+
+function contentionOf(address: string): Contention {
+	const lockPath = `${address}.lock`;
+	const record = parseRecord(readFileSync(lockPath, 'utf8'));
+	if (record === 'foreign') throw new Error('no lock file');
+	return lockContention(statusOf(lockPath), lockPath, record);
+}
+
+/** The holder that the refusal names. */
+async function refusedBy(t: ExecutionContext, address: string): Promise<Holder | undefined> {
+	const error = await t.throwsAsync(acquire(address), {instanceOf: BindLockError, code: 'EADDRINUSE'});
+	return error?.holder;
+}
+
+/** A flock(1) that has the lock, and runs a program under it. */
+async function startFlock(t: ExecutionContext, address: string, ...options: readonly string[]): Promise<Program> {
+	const program = startCommand(t, 'flock', [...options, `${address}.lock`, 'sh', '-c', 'echo locked; exec cat']);
+	await program.expect('line');
+	return program;
+}
+
+const maybe = testUnless(noFlockCommand());
+
+test.serial('a lock of this process: confirmed by the kernel, with what its record adds', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const before = Date.now();
+	const lock = await acquire(address, {label: 'blue'});
+	const {kind, holder} = contentionOf(address);
+	t.is(kind, 'exclusive');
+	t.like(holder, {pid: process.pid, uid: process.geteuid?.(), label: 'blue', verifiedBy: 'kernel'});
+	const since = holder?.since?.getTime() ?? 0;
+	t.true(since >= before && since <= Date.now(), 'since the lock was taken, not the process started');
+	t.true(holder?.command.includes('ava'), holder?.command);
+	t.deepEqual(await refusedBy(t, address), holder);
+	await lock.release();
+	t.deepEqual(contentionOf(address), {kind: 'unseen'});
+});
+
+maybe('flock(1) that runs a command: the program of the holder, since its start', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await startFlock(t, address, '-x');
+	const holder = await refusedBy(t, address);
+	t.like(holder, {pid: program.pid, label: undefined, verifiedBy: 'kernel'});
+	t.is(holder?.command, 'flock');
+	t.true(Math.abs(Date.now() - (holder?.since?.getTime() ?? 0)) < 20_000, String(holder?.since));
+});
+
+maybe('a shell that locked its own descriptor: flock(1) took the lock and is gone, the shell has it', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const script = `exec 9>>'${address}.lock' && flock -x 9 && echo locked && read line`;
+	const program = startCommand(t, 'sh', ['-c', script]);
+	await program.expect('line');
+	t.like(await refusedBy(t, address), {pid: program.pid, command: 'sh', verifiedBy: 'kernel'});
+	t.like(contentionOf(address), {kind: 'exclusive', holder: {pid: program.pid}});
+});
+
+maybe('a stale record says nothing about a holder that writes none', async t => {
+	for (const pid of [nobody, process.pid]) {
+		const address = join(temporaryDirectory(t), 's');
+		writeFileSync(`${address}.lock`, recordOf(pid, {label: 'old', uid: 77, command: 'old'}));
+		const program = await startFlock(t, address, '-x');
+		const holder = await refusedBy(t, address);
+		t.like(holder, {pid: program.pid, uid: process.geteuid?.(), label: undefined, verifiedBy: 'kernel'});
+		t.true(holder?.command.startsWith('flock'), holder?.command);
+		t.not(holder?.since?.getUTCFullYear(), 2020);
+	}
+});
+
+test.serial('a record with the right pid and another descriptor is still that of the holder', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = start(t, 'holder', ['acquire', address]);
+	await program.expect('held');
+	for (const content of [recordOf(program.pid, {fd: 0, label: 'green'}), `${program.pid}\n`, '']) {
+		writeFileSync(`${address}.lock`, content);
+		const holder = await refusedBy(t, address);
+		t.like(holder, {pid: program.pid, verifiedBy: 'kernel'}, content);
+		t.is(holder?.label, content.includes('green') ? 'green' : undefined);
+	}
+});
+
+maybe('a reader that tests the lock for a moment refuses nobody', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const reader = await startFlock(t, address, '-s');
+	t.like(contentionOf(address), {kind: 'shared', holder: {pid: reader.pid}});
+	let pauses = 0;
+	const taken = await takeWith(
+		systemWith({
+			async pause() {
+				pauses++;
+				await reader.kill();
+				// The cat under it has closed its output, and may be on its way to the lock.
+				await until(() => contentionOf(address).kind === 'unseen', 'the end of the shared lock');
+			},
+		}),
+		address,
+	);
+	t.is(pauses, 1);
+	giveBack(address, taken);
+});
+
+maybe('a shared lock that lasts is refused, and called what it is', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const reader = await startFlock(t, address, '-s');
+	const pauses: number[] = [];
+	const system = systemWith({
+		async pause(_, milliseconds) {
+			pauses.push(milliseconds);
+		},
+	});
+	await t.throwsAsync(takeWith(system, address), {code: 'EADDRINUSE'});
+	const sum = pauses.reduce((total, pause) => total + pause, 0);
+	t.true(sum >= 100 && sum < 300, `waited ${pauses.join(' + ')} ms`);
+	const error = await t.throwsAsync(acquire(address), {instanceOf: BindLockError, code: 'EADDRINUSE'});
+	t.regex(error?.message ?? '', /shared lock/);
+	t.like(error?.holder, {pid: reader.pid, verifiedBy: 'kernel'});
+});
+
+maybe('a shared lock whose taker is gone is that of the process that has it', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const script = `exec 9>>'${address}.lock' && flock -s 9 && echo locked && read line`;
+	const reader = startCommand(t, 'sh', ['-c', script]);
+	await reader.expect('line');
+	t.like(contentionOf(address), {kind: 'shared', holder: {pid: reader.pid, command: 'sh'}});
+});
+
+maybe('an exclusive holder is refused at once, without a pause', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	await startFlock(t, address, '-x');
+	const system = systemWith({
+		pause() {
+			throw new Error('paused');
+		},
+	});
+	await t.throwsAsync(takeWith(system, address), {code: 'EADDRINUSE'});
+});
+
+maybe('a process that only waits for the lock is not its holder', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const lock = await acquire(address);
+	writeFileSync(`${address}.lock`, '');
+	const script = `exec 9>>'${address}.lock'; echo ready; flock -x 9`;
+	const waiting = startCommand(t, 'sh', ['-c', script]);
+	await waiting.expect('line');
+	const {ino} = statSync(`${address}.lock`);
+	const queued = new RegExp(`-> FLOCK .*:${ino} `);
+	await until(() => queued.test(readFileSync('/proc/locks', 'utf8')), 'somebody who waits for the lock');
+	t.is((await refusedBy(t, address))?.pid, process.pid);
+	await lock.release();
+	await waiting.exited;
+});
+
+maybe('the lock of a file with the same name elsewhere is another', async t => {
+	const [here, there] = [temporaryDirectory(t), temporaryDirectory(t)];
+	await startFlock(t, join(there, 's'), '-x');
+	writeFileSync(join(here, 's.lock'), '');
+	t.deepEqual(contentionOf(join(here, 's')), {kind: 'unseen'});
+	await (await acquire(join(here, 's'))).release();
+});
+
+// The kernel's table has the pid of who took the lock, which may be the holder's, and confirms nothing.
+for (const [way, obstacle] of [
+	['addon', noAddon()],
+	['command', noFlockCommand()],
+] as const) {
+	testUnless(noOtherUser(), obstacle)(`a holder into whose process we may not look (flock by ${way})`, async t => {
+		const directory = temporaryDirectory(t);
+		const address = join(directory, 's');
+		chownSync(directory, otherUid, otherUid);
+		const program = start(t, 'holder', ['acquire', address, '{"label":"blue"}'], {env: {BINDLOCK_FLOCK: way}});
+		await program.expect('held');
+		chownSync(`${address}.lock`, otherUid, otherUid);
+		const refused = await start(t, 'holder', ['acquire', address], {uid: otherUid}).expect('refused');
+		t.like(refused, {code: 'EADDRINUSE', holder: {pid: program.pid, uid: 0, label: 'blue', verifiedBy: 'claim'}});
+	});
+}
+
+const inNamespace = ['unshare', '--pid', '--uts', '--fork', '--kill-child', '--mount-proc'];
+const maybeNamespaced = testUnless(noPidNamespaces());
+
+maybeNamespaced(
+	'a holder outside our pid namespace on the same host: named as a claim, and not as the process that has its pid here',
+	async t => {
+		const address = join(temporaryDirectory(t), 's');
+		const lock = await acquire(address);
+		const refused = await start(t, 'holder', ['acquire', address], {before: inNamespace}).expect('refused');
+		t.like(refused, {code: 'EADDRINUSE', holder: {pid: process.pid, verifiedBy: 'claim'}});
+		t.regex(String(refused['message']), /as its record claims/);
+		await lock.release();
+	},
+);
+
+maybeNamespaced('a holder in another container: what its record claims, with its host, and as a claim', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const lock = await acquire(address, {label: 'blue'});
+	const before = [...inNamespace, 'sh', '-c', 'echo elsewhere > /proc/sys/kernel/hostname && exec "$@"', 'sh'];
+	const refused = await start(t, 'holder', ['acquire', address], {before}).expect('refused');
+	const holder = {pid: process.pid, label: 'blue', host: hostname(), verifiedBy: 'claim'};
+	t.like(refused, {code: 'EADDRINUSE', holder});
+	t.regex(String(refused['message']), /as its record claims/);
+	await lock.release();
+});
+
+maybeNamespaced('a holder in a pid namespace below ours is confirmed, with the pid that it has for us', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = start(t, 'holder', ['acquire', address, '{"label":"inner"}'], {before: inNamespace});
+	const {pid} = await program.expect('held');
+	t.true(Number(pid) < 10, 'its own idea of its pid');
+	const holder = await refusedBy(t, address);
+	t.is(holder?.verifiedBy, 'kernel');
+	t.regex(holder?.command ?? '', /holder\.js$/);
+	t.true(readFileSync(`/proc/${holder?.pid}/cmdline`, 'latin1').includes(address));
+});
+
+maybeNamespaced(
+	'a lock whose taker is gone, which /proc/locks of a pid namespace hides: seen all the same',
+	async t => {
+		const address = join(temporaryDirectory(t), 's');
+		const script = 'exec 9>>"$0.lock" && flock -x 9 && "$@"';
+		const [program = '', ...before] = [...inNamespace, 'sh', '-c', script, address];
+		const args = [...before, process.execPath, cli, 'status', '--json', address];
+		const {stdout, stderr} = await runToEnd(program, args);
+		t.like(jsonLines(stdout)[0], {state: 'held', holder: {pid: 1, verifiedBy: 'kernel'}}, stderr);
+	},
+);
+
+maybeNamespaced(
+	'the record of a container that is gone: our kernel shows every lock, so nobody has this one',
+	async t => {
+		const address = join(temporaryDirectory(t), 's');
+		const program = start(t, 'holder', ['acquire', address], {before: inNamespace});
+		await program.expect('held');
+		await program.kill();
+		t.regex(readFileSync(`${address}.lock`, 'utf8'), /pidNamespace/);
+		await until(() => contentionOf(address).kind === 'unseen', 'the end of the lock');
+		t.false('elsewhere' in contentionOf(address));
+		t.is((await inspect(address)).state, 'free');
+		const other = await runToEnd('unshare', [
+			...inNamespace.slice(1),
+			process.execPath,
+			cli,
+			'status',
+			'--json',
+			address,
+		]);
+		t.like(jsonLines(other.stdout)[0], {state: 'held', holder: {verifiedBy: 'claim'}}, 'beside it that cannot be told');
+	},
+);
+
+test.serial('a process that was killed has ended, also while nobody has waited for it', async t => {
+	const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {stdio: 'ignore'});
+	const {pid = 0} = child;
+	const record = {pid, boot: bootId(), pidNamespace: namespaceOf('pid')};
+	t.false(hasEnded(record));
+	child.kill('SIGKILL');
+	// In one turn of the event loop, in which Node cannot wait for it.
+	const deadline = Date.now() + deadlineMs;
+	while (!hasEnded(record) && Date.now() < deadline);
+	t.regex(readFileSync(`/proc/${pid}/stat`, 'utf8'), /^\d+ \(.*\) [RXZ] /);
+	t.true(hasEnded(record));
+	t.false(hasEnded({...record, boot: undefined}));
+	t.false(hasEnded({...record, pid: process.pid}));
+	await once(child, 'exit');
+	t.true(hasEnded(record));
+});

@@ -1,0 +1,366 @@
+/**
+ * The directory of an address that is held is moved, removed or replaced; the files in it are not touched.
+ */
+import {once} from 'node:events';
+import fs, {
+	chmodSync,
+	chownSync,
+	existsSync,
+	lstatSync,
+	mkdirSync,
+	readdirSync,
+	readFileSync,
+	renameSync,
+	rmSync,
+	symlinkSync,
+	unlinkSync,
+	watch,
+	writeFileSync,
+} from 'node:fs';
+import {syncBuiltinESMExports} from 'node:module';
+import {createServer} from 'node:net';
+import {basename, join} from 'node:path';
+import test, {type ExecutionContext} from 'ava';
+import {acquire, type BindLock, type BindLockError, listen} from '../../src/index.js';
+import {noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
+import {flockHolders, reach} from '../helpers/detectors.js';
+import {checkLeaks} from '../helpers/leaks.js';
+import {start, temporaryDirectory, until, withDeadline} from '../helpers/programs.js';
+import {makeStaleSync} from '../helpers/sockets.js';
+
+checkLeaks();
+
+const register = new URL('../../src/api/register.js', import.meta.url).href;
+
+/** An address, its directory, and where that can be moved to. */
+interface Place {
+	readonly directory: string;
+	readonly path: string;
+	readonly away: string;
+	readonly other: string;
+}
+
+function placeIn(t: ExecutionContext): Place {
+	const parent = temporaryDirectory(t);
+	const directory = join(parent, 'd');
+	const [away, other] = [join(parent, 'away'), join(parent, 'other')];
+	mkdirSync(directory);
+	mkdirSync(other);
+	return {directory, path: join(directory, 's'), away, other};
+}
+
+/** The same, where the directory is reached by a link two names further up. */
+function placeBehindLink(t: ExecutionContext): Place & {flip(): void} {
+	const parent = temporaryDirectory(t);
+	for (const version of ['1', '2']) mkdirSync(join(parent, version, 'd'), {recursive: true});
+	symlinkSync('1', join(parent, 'current'));
+	const directory = join(parent, 'current', 'd');
+	const flip = (): void => {
+		symlinkSync('2', join(parent, 'next'));
+		renameSync(join(parent, 'next'), join(parent, 'current'));
+	};
+	const [away, other] = [join(parent, '1', 'd'), join(parent, '2', 'd')];
+	return {directory, path: join(directory, 's'), away, other, flip};
+}
+
+function replace({directory, away, other}: Place): void {
+	renameSync(directory, away);
+	renameSync(other, directory);
+}
+
+async function serve(t: ExecutionContext, path: string, options = {}): Promise<BindLock> {
+	const server = createServer(socket => socket.on('error', () => {}).end(`${process.pid}\n`));
+	const lock = await listen(server, path, options);
+	t.teardown(() => lock.release());
+	return lock;
+}
+
+async function reasonOf(lock: BindLock): Promise<BindLockError> {
+	if (!lock.signal.aborted) await withDeadline(once(lock.signal, 'abort'));
+	return lock.signal.reason;
+}
+
+/** Watches begin with a look; a change before that is seen too. */
+const settled = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
+
+const takers = {
+	acquire: (_: ExecutionContext, path: string) => acquire(path),
+	'listen with heal: false': (t: ExecutionContext, path: string) => serve(t, path, {heal: false}),
+} as const;
+
+for (const [taker, take] of Object.entries(takers)) {
+	for (const how of ['renamed', 'removed', 'replaced', 'left by a link'] as const) {
+		test.serial(`${taker}: a directory that is ${how} is loss of the address`, async t => {
+			const behindLink = placeBehindLink(t);
+			const place = how === 'left by a link' ? behindLink : placeIn(t);
+			const {directory, path, away} = place;
+			const lock = await take(t, path);
+			t.false(lock.signal.aborted);
+			await settled();
+			if (how === 'renamed') renameSync(directory, away);
+			if (how === 'removed') rmSync(directory, {recursive: true});
+			if (how === 'replaced') replace(place);
+			if (how === 'left by a link') behindLink.flip();
+			const {code, message} = await reasonOf(lock);
+			t.is(code, 'ERR_ADDRESS_LOST');
+			t.regex(message, /its directory \S+\/d was moved, removed or replaced/);
+			t.false(lock.held);
+			await lock.release();
+			if (how !== 'renamed' && how !== 'removed') t.deepEqual(readdirSync(directory), []);
+			if (how !== 'removed') t.is(readFileSync(join(away, 's.lock'), 'utf8'), '');
+		});
+	}
+}
+
+for (const how of ['replaced', 'left by a link'] as const) {
+	test.serial(`listen: a directory that is ${how}: locked and bound in the other one`, async t => {
+		const behindLink = placeBehindLink(t);
+		const place = how === 'replaced' ? placeIn(t) : behindLink;
+		const {path, away} = place;
+		const lock = await serve(t, path);
+		await settled();
+		for (const left of [undefined, 'a dead socket'] as const) {
+			const before = lock.healed;
+			if (left === undefined) {
+				if (how === 'replaced') replace(place);
+				else behindLink.flip();
+			} else {
+				// And once more: the new watches see it.
+				const {directory, other} = placeIn(t);
+				makeStaleSync(join(directory, 's'));
+				rmSync(other, {recursive: true});
+				renameSync(place.directory, other);
+				renameSync(directory, place.directory);
+			}
+			await until(() => lock.healed === before + 2, 'the healing');
+			t.is(await reach(path), process.pid);
+			t.true(lock.held);
+			if (how === 'replaced') t.deepEqual(flockHolders(`${path}.lock`, [process.pid]), [process.pid]);
+			const refused = start(t, 'holder', ['listen', path]);
+			t.like(await refused.expect('refused'), {code: 'EADDRINUSE', holder: {pid: process.pid, verifiedBy: 'kernel'}});
+			await refused.kill();
+		}
+		// What was left behind is nobody's.
+		const next = await acquire(join(away, 's'));
+		t.true(next.reclaimed);
+		await next.release();
+		await lock.release();
+		t.false(existsSync(path));
+	});
+}
+
+test.serial('listen: a directory that does not come back is loss, and nothing is made', async t => {
+	const {directory, path, away} = placeIn(t);
+	const lock = await serve(t, path);
+	await settled();
+	renameSync(directory, away);
+	t.is((await reasonOf(lock)).code, 'ERR_ADDRESS_LOST');
+	await lock.release();
+	t.false(existsSync(directory));
+	t.is(lock.healed, 0);
+});
+
+for (const [taker, take] of Object.entries({...takers, listen: serve})) {
+	test.serial(`${taker}: a directory that comes back after a moment is no loss, and is watched on`, async t => {
+		const {directory, path, away} = placeIn(t);
+		const lock = await take(t, path);
+		t.false(lock.signal.aborted);
+		await settled();
+		renameSync(directory, away);
+		await new Promise(resolve => setTimeout(resolve, 100));
+		renameSync(away, directory);
+		// Longer than an absence may be.
+		await new Promise(resolve => setTimeout(resolve, 1100));
+		t.true(lock.held);
+		t.is(lock.healed, 0);
+		if (taker === 'listen') {
+			unlinkSync(`${path}.lock`);
+			await until(() => lock.healed === 1, 'the healing');
+		} else {
+			renameSync(directory, away);
+			t.is((await reasonOf(lock)).code, 'ERR_ADDRESS_LOST');
+		}
+		await lock.release();
+	});
+}
+
+test.serial('released while a directory is absent: no loss, and nothing is made when it comes back', async t => {
+	const {directory, path, away} = placeIn(t);
+	for (const take of [takers.acquire, serve]) {
+		const lock = await take(t, path);
+		t.false(lock.signal.aborted);
+		await settled();
+		renameSync(directory, away);
+		await new Promise(resolve => setTimeout(resolve, 50));
+		await lock.release();
+		mkdirSync(directory);
+		await new Promise(resolve => setTimeout(resolve, 100));
+		t.false(lock.signal.aborted);
+		t.deepEqual(readdirSync(directory), []);
+		rmSync(away, {recursive: true});
+	}
+});
+
+for (const mode of ['listen', 'acquire', 'plain']) {
+	test.serial(
+		`listen: a directory where somebody has the address by ${mode} is loss; theirs is not touched`,
+		async t => {
+			const place = placeIn(t);
+			const lock = await serve(t, place.path);
+			await settled();
+			const theirs = join(place.other, 's');
+			const program = start(t, 'holder', [mode, theirs]);
+			await program.expect(mode === 'plain' ? 'listening' : 'held');
+			if (mode === 'acquire') {
+				program.send('bind');
+				await program.expect('listening');
+			}
+			const socket = lstatSync(theirs).ino;
+			const lockFile = lstatSync(`${theirs}.lock`, {throwIfNoEntry: false})?.ino;
+			replace(place);
+			const {code, cause} = await reasonOf(lock);
+			t.is(code, 'ERR_ADDRESS_LOST');
+			t.is((cause as BindLockError).code, 'EADDRINUSE');
+			await lock.release();
+			t.is(lstatSync(place.path).ino, socket);
+			t.is(await reach(place.path), program.pid);
+			if (lockFile !== undefined) {
+				t.is(lstatSync(`${place.path}.lock`).ino, lockFile);
+				await t.throwsAsync(acquire(place.path), {code: 'EADDRINUSE'});
+			}
+			await program.kill();
+		},
+	);
+}
+
+test.serial('a lease does not move into another directory', async t => {
+	const place = placeIn(t);
+	const lock = await serve(t, place.path, {backend: 'lease'});
+	await settled();
+	replace(place);
+	t.is((await reasonOf(lock)).code, 'ERR_ADDRESS_LOST');
+	await lock.release();
+	t.deepEqual(readdirSync(place.directory), []);
+});
+
+test.serial('register: healed in the new directory; with BINDLOCK_HEAL=0 a warning', async t => {
+	for (const heals of ['1', '0']) {
+		const place = placeIn(t);
+		const options = {nodeOptions: ['--import', register], env: {BINDLOCK_HEAL: heals}};
+		const program = start(t, 'holder', ['plain', place.path], options);
+		await program.expect('listening');
+		replace(place);
+		if (heals === '1') {
+			await until(async () => (await reach(place.path)) === program.pid, 'the healing');
+			t.deepEqual(flockHolders(`${place.path}.lock`, [program.pid]), [program.pid]);
+		} else {
+			await until(() => program.stderr.includes('was moved, removed or replaced'), 'the warning');
+			t.regex(program.stderr, /BindLockWarning: The address \S+ is lost/);
+			t.deepEqual(readdirSync(place.directory), []);
+		}
+		await program.kill();
+	}
+});
+
+/** How often a path was looked at by `lstat` since; to be restored. */
+function countLooks(t: ExecutionContext, path: string): () => number {
+	const original = fs.lstatSync;
+	let count = 0;
+	const counting = (...parameters: Parameters<typeof original>): ReturnType<typeof original> => {
+		if (parameters[0] === path) count++;
+		return original(...parameters);
+	};
+	const patch = (lstatSync: object): void => {
+		Object.assign(fs, {lstatSync});
+		syncBuiltinESMExports();
+	};
+	patch(counting);
+	t.teardown(() => patch(original));
+	return () => count;
+}
+
+/** When this process has been told of all that has happened in the directory. */
+async function allHeard(directory: string): Promise<void> {
+	const watcher = watch(directory);
+	const mark = `mark-${process.hrtime.bigint()}`;
+	const heard = new Promise<void>(resolve => watcher.on('change', (_, name) => name === mark && resolve()));
+	writeFileSync(join(directory, mark), '');
+	unlinkSync(join(directory, mark));
+	await withDeadline(heard);
+	watcher.close();
+}
+
+test.serial('in a busy directory there is no look for each event', async t => {
+	const {directory, path} = placeIn(t);
+	const lock = await serve(t, path);
+	await settled();
+	const looks = countLooks(t, path);
+	const began = performance.now();
+	for (let round = 0; round < 10; round++) {
+		for (let file = 0; file < 300; file++) {
+			writeFileSync(join(directory, String(file)), 'x');
+			rmSync(join(directory, String(file)));
+		}
+		await allHeard(directory);
+	}
+	const seconds = (performance.now() - began) / 1000;
+	t.log(`${looks()} looks in ${seconds.toFixed(1)} s`);
+	t.true(looks() <= 1 + seconds);
+	await lock.release();
+});
+
+test.serial('an event that is lost because the directory is too busy is made up for', async t => {
+	const {directory, path} = placeIn(t);
+	const lock = await acquire(path);
+	t.false(lock.signal.aborted);
+	await settled();
+	const most = Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8'));
+	// The event loop stands still meanwhile. Where there can be more in the queue, none is lost.
+	for (let file = 0; file < Math.min(most, 50_000); file++) {
+		writeFileSync(join(directory, 'x'), '');
+		unlinkSync(join(directory, 'x'));
+	}
+	unlinkSync(`${path}.lock`);
+	t.is((await reasonOf(lock)).code, 'ERR_LOCK_LOST');
+	await lock.release();
+});
+
+test.serial('a directory that the program watches by another name, too', async t => {
+	const {directory, path, away} = placeIn(t);
+	const watcher = watch(`${directory}/../${basename(directory)}/.`);
+	t.teardown(() => watcher.close());
+	const lock = await acquire(path);
+	t.false(lock.signal.aborted);
+	await settled();
+	renameSync(directory, away);
+	t.is((await reasonOf(lock)).code, 'ERR_ADDRESS_LOST');
+	await lock.release();
+	watcher.close();
+});
+
+test.serial('a mode of the directory that is changed is no loss', async t => {
+	const {directory, path} = placeIn(t);
+	const lock = await serve(t, path);
+	await settled();
+	const looks = countLooks(t, path);
+	chmodSync(directory, 0o500);
+	chmodSync(directory, 0o700);
+	await allHeard(directory);
+	t.is(looks(), 0);
+	await lock.release();
+});
+
+testUnless(noOtherUser())('a directory that may not be read is looked at now and then, without a warning', async t => {
+	const place = placeIn(t);
+	for (const one of [place.directory, place.other]) {
+		chownSync(one, otherUid, otherUid);
+		chmodSync(one, 0o300);
+	}
+	chmodSync(join(place.directory, '..'), 0o755);
+	const program = start(t, 'holder', ['listen', place.path], {uid: otherUid});
+	await program.expect('held');
+	replace(place);
+	await until(async () => (await reach(place.path)) === program.pid, 'the healing');
+	t.is(program.stderr, '');
+	await program.kill();
+});
