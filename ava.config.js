@@ -2,6 +2,6 @@
 export default {
 	files: ['build/test/**/*.test.js'],
 	workerThreads: false,
-	timeout: '2m',
+	timeout: '5m',
 	tap: process.env.CI === 'true',
 };

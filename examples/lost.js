@@ -4,8 +4,8 @@ import {rmSync} from 'node:fs';
 import {acquire} from 'bindlock';
 
 const lock = await acquire('lost.sock');
-const lost = once(lock.signal, 'abort');
+const lost = once(lock.lostSignal, 'abort');
 rmSync('lost.sock.lock'); // as a careless cleaner might
 await lost;
-console.log(lock.signal.reason.code, lock.held);
+console.log(lock.lostSignal.reason.code, lock.held);
 await lock.release();

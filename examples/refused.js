@@ -8,8 +8,6 @@ try {
 } catch (error) {
 	if (!(error instanceof BindLockError) || error.code !== 'EADDRINUSE') throw error;
 	console.log(error.message);
-	console.log(
-		`${error.holder?.label}, verified by ${error.holder?.verifiedBy}; me: ${error.holder?.pid === process.pid}`,
-	);
+	console.log(`${error.holder?.label}, verified: ${error.holder?.verified}; me: ${error.holder?.pid === process.pid}`);
 }
 await lock.release();

@@ -5,7 +5,8 @@ import {parseAddress} from '../kernel/address-parser.js';
 import {Loss} from '../lock/loss.js';
 import {type BindLock, OwnLock} from '../lock/owned-lock.js';
 import {takeAddress} from '../lock/take.js';
-import {type AcquireOptions, checkAcquireOptions, noOptions} from '../model/options.js';
+import {checkAcquireOptions, noOptions} from '../model/option-checks.js';
+import type {AcquireOptions} from '../model/options.js';
 import {watchLock} from '../server/file-guard.js';
 
 /**

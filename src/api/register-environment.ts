@@ -1,9 +1,11 @@
 /**
  * The settings of `bindlock/register` that come from the environment.
  */
-import {octalMode} from '../model/checks.js';
+
 import {BindLockError} from '../model/errors.js';
-import {checkRegisterOptions, type RegisterOptions} from '../model/options.js';
+import {checkRegisterOptions} from '../model/option-checks.js';
+import type {RegisterOptions} from '../model/options.js';
+import {octalMode} from '../model/value-checks.js';
 
 type Reader = (text: string) => Partial<Record<keyof RegisterOptions, unknown>>;
 
@@ -34,7 +36,6 @@ export function optionsOfEnvironment(environment: NodeJS.ProcessEnv): RegisterOp
 		} catch (cause) {
 			throw new BindLockError(`The environment variable ${name} is wrong: ${(cause as Error).message}`, {
 				code: 'ERR_INVALID_ARG_VALUE',
-				address: '',
 				cause,
 			});
 		}

@@ -4,7 +4,7 @@
 import type {CommandDefinition} from './definitions.js';
 
 const holder =
-	'who has it, if that can be seen: {pid, uid, command, since, label, host, verifiedBy}; command is the program and its script, without further arguments; verifiedBy is "kernel" if /proc confirms it, "claim" if only its record says so; host is there if it is another than ours';
+	'who has it, if that can be seen: {pid, uid, command, since, label, host, verified}; command is the program and its script, without further arguments; verified is true if /proc confirms that it has the lock, false if only its record says so; host is there if it is another than ours';
 
 export const status: CommandDefinition = {
 	name: 'status',

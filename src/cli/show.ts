@@ -17,8 +17,8 @@ export function reasonJson(reason: BindLockError | undefined): {code: string; me
 /** As the fields of the library, in an order that does not change. */
 export function holderJson(holder: Holder | undefined): object | undefined {
 	if (holder === undefined) return undefined;
-	const {pid, uid, command, since, label, host, verifiedBy} = holder;
-	return {pid, uid, command, since, label, host, verifiedBy};
+	const {pid, uid, command, since, label, host, verified} = holder;
+	return {pid, uid, command, since, label, host, verified};
 }
 
 const colors: Readonly<Record<string, number>> = {

@@ -63,7 +63,7 @@ function width(addresses: readonly string[]): number {
 }
 
 function toText(address: string, {state, holder, reason}: Inspection, addressWidth: number): string {
-	const verified = holder?.verifiedBy === 'kernel' ? ', verified by the kernel' : '';
+	const verified = holder?.verified ? ', verified by the kernel' : '';
 	const who =
 		holder === undefined ? 'by a process that cannot be seen from here' : `by ${describeHolder(holder)}${verified}`;
 	const more = {

@@ -3,9 +3,11 @@
  * starts, and there is no moment in which clients are refused.
  */
 
+import {longestTimerMs} from '../kernel/deadline.js';
 import type {BindLock} from '../lock/owned-lock.js';
 import {BindLockError} from '../model/errors.js';
-import {checkHandOverOptions, type HandOverOptions} from '../model/options.js';
+import {checkHandOverOptions} from '../model/option-checks.js';
+import type {HandOverOptions} from '../model/options.js';
 import {printable} from '../model/text.js';
 import type {Offer} from '../server/bound-server.js';
 import {ignoreError, letGo, type Message, type Successor, sendSocket, startSuccessor} from './channel.js';
@@ -39,7 +41,7 @@ export async function handOver(
 	options: HandOverOptions = {},
 ): Promise<Successor> {
 	const list = [locks].flat() as readonly BindLock[];
-	const {timeoutMs = 30_000, ...how} = checkHandOverOptions(list[0]?.address ?? '', options);
+	const {timeoutMs = 30_000, ...how} = checkHandOverOptions(list[0]?.address, options);
 	refuseInWorkerThread(list);
 	const offers = offerAll(list);
 	let successor: Successor | undefined;
@@ -50,7 +52,7 @@ export async function handOver(
 		// Not before it is gone: it has our lock and our sockets, too.
 		if (successor !== undefined) await ended(successor);
 		for (const offer of offers) offer.withdraw();
-		throw cannotHandOver(offers[0], error as Error);
+		throw cannotHandOver(offers[0] as Offer, error as Error);
 	}
 	for (const offer of offers) {
 		offer.accept();
@@ -65,13 +67,13 @@ function refuseInWorkerThread([lock]: readonly BindLock[]): void {
 	if (process.getBuiltinModule('node:worker_threads').isMainThread) return;
 	throw new BindLockError('A worker thread cannot hand over its server, only the main thread can', {
 		code: 'ERR_WORKER_UNSUPPORTED_OPERATION',
-		address: lock?.address ?? '',
+		address: lock?.address,
 	});
 }
 
 function offerAll(locks: readonly BindLock[]): readonly Offer[] {
 	if (locks.length === 0) {
-		throw new BindLockError('There is no lock to hand over', {code: 'ERR_INVALID_ARG_VALUE', address: ''});
+		throw new BindLockError('There is no lock to hand over', {code: 'ERR_INVALID_ARG_VALUE'});
 	}
 	const offers: Offer[] = [];
 	try {
@@ -106,7 +108,8 @@ function agreement(successor: Successor, offers: readonly Offer[], timeoutMs: nu
 				if (open.size === 0) settle(resolve);
 			}
 		};
-		const timer = setTimeout(() => fail(new Error(`it did not serve within ${timeoutMs} ms`)), timeoutMs);
+		const late = (): void => fail(new Error(`it did not serve within ${timeoutMs} ms`));
+		const timer = timeoutMs > longestTimerMs ? undefined : setTimeout(late, timeoutMs);
 		successor.on('message', hear).on('exit', exited).on('error', fail);
 		for (const offer of offers) offer.whenReleased(() => fail(new Error('the lock was released meanwhile')));
 	});
@@ -125,8 +128,8 @@ function ended(successor: Successor): Promise<void> {
 	});
 }
 
-function cannotHandOver(offer: Offer | undefined, cause: Error): BindLockError {
-	const address = offer?.address ?? '';
+function cannotHandOver(offer: Offer, cause: Error): BindLockError {
+	const {address} = offer;
 	return new BindLockError(
 		`Cannot hand over ${printable(address)}: the successor failed: ${cause.message}; this process still serves`,
 		{code: 'ERR_HAND_OVER_FAILED', address, cause},

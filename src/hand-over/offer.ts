@@ -13,7 +13,7 @@ import {boundServerOf, type Offer} from '../server/bound-server.js';
  */
 export function offerOf(lock: BindLock): Offer {
 	if (!(lock instanceof OwnLock)) {
-		throw new BindLockError('Only a lock of listen() can be handed over', {code: 'ERR_INVALID_ARG_TYPE', address: ''});
+		throw new BindLockError('Only a lock of listen() can be handed over', {code: 'ERR_INVALID_ARG_TYPE'});
 	}
 	const serving = boundServerOf(lock);
 	if (serving !== undefined) return serving.offer();

@@ -2,8 +2,8 @@
  * Waiting for one of: an event, a deadline, an abort.
  */
 
-/** What `setTimeout` takes. */
-const longestMs = 0x7fff_ffff;
+/** The longest delay of `setTimeout`, 24.8 days; it fires at once after a longer one. */
+export const longestTimerMs: number = 0x7fff_ffff;
 
 /** Milliseconds until the deadline (of `performance.now()`), at least 0. */
 export function timeLeft(deadline: number): number {
@@ -24,7 +24,7 @@ export function wakeable(
 		signal?.throwIfAborted();
 		let timer: NodeJS.Timeout;
 		const arm = (): void => {
-			timer = setTimeout(expire, Math.min(Math.ceil(timeLeft(deadline)), longestMs));
+			timer = setTimeout(expire, Math.min(Math.ceil(timeLeft(deadline)), longestTimerMs));
 		};
 		// Timers may fire a millisecond too early; and who waits for weeks is woken in between.
 		const expire = (): void => (timeLeft(deadline) > 0 ? arm() : settle(() => resolve(false)));

@@ -111,10 +111,10 @@ export function claimedHolder(record: LockRecord | undefined): Holder | undefine
 	if (!elsewhere && seen === undefined && !(showsNothing() && exists(record.pid))) return undefined;
 	const claim: Holder = {
 		pid: record.pid,
-		uid: record.uid ?? seen?.uid ?? -1,
-		command: record.command ?? seen?.command ?? '',
+		uid: record.uid ?? seen?.uid,
+		command: record.command ?? seen?.command,
 		since: sinceOf(record),
-		verifiedBy: 'claim',
+		verified: false,
 		...(host === undefined ? {} : {host}),
 	};
 	return withRecord(claim, record);

@@ -52,7 +52,7 @@ export interface Process {
 export function confirmed({pid, start}: Process, since?: Date): Holder | undefined {
 	const holder = describeProcess(pid, since);
 	if (holder === undefined || start === undefined || startTicks(pid) !== start) return undefined;
-	return {...holder, verifiedBy: confirmation()};
+	return {...holder, verified: arePidsOurs()};
 }
 
 /** The process as it is, which confirms nothing about what it has. */
@@ -65,14 +65,14 @@ export function describeProcess(pid: number, since?: Date): Holder | undefined {
 		uid,
 		command: programAndScript(command.replace(/\0+$/, '').split('\0')),
 		since: since ?? startOf(pid),
-		verifiedBy: 'claim',
+		verified: false,
 	};
 }
 
-/** What /proc says of a pid confirms nothing where it means pids of another namespace, as after `unshare --pid` alone. */
-function confirmation(): Holder['verifiedBy'] {
+/** Whether /proc shows the pids of this process's namespace. It shows those of another one after `unshare --pid` alone. */
+function arePidsOurs(): boolean {
 	ownPids ??= linkOrUndefined('/proc/self') === String(process.pid);
-	return ownPids ? 'kernel' : 'claim';
+	return ownPids;
 }
 
 let ownPids: boolean | undefined;

@@ -57,8 +57,8 @@ export function patienceOf({waitMs, onWait, replace}: AcquireOptions): Patience 
 	if (!waitMs && replace === undefined) return noPatience;
 	const began = performance.now();
 	if (replace === undefined) return {began, waitMs: waitMs ?? 0, onWait, replace};
-	const {signal = 'SIGTERM', timeoutMs = waitMs ?? 10_000, escalate = false} = replace;
-	return {began, waitMs: timeoutMs, onWait, replace: {signal, escalate}};
+	const {killSignal = 'SIGTERM', timeoutMs = waitMs ?? 10_000, escalate = false} = replace;
+	return {began, waitMs: timeoutMs, onWait, replace: {killSignal, escalate}};
 }
 
 /** As JSON without its opening brace. */

@@ -8,7 +8,7 @@ import {timeLeft} from '../kernel/deadline.js';
 import {leaseDirectory} from '../kernel/lease-directory.js';
 import {NodeSystem, run} from '../kernel/node-system.js';
 import type {PathnameAddress} from '../model/address.js';
-import {addressInUse, BindLockError, codeOf} from '../model/errors.js';
+import {addressInUse, BindLockError, type BindLockErrorCode, codeOf, systemCodeOf} from '../model/errors.js';
 import type {AcquireOptions} from '../model/options.js';
 import {printable} from '../model/text.js';
 import {openRemedies} from '../protocol/refusals.js';
@@ -130,10 +130,10 @@ function refusal(address: PathnameAddress, patience: Patience, cause: unknown): 
 		const waitedMs = patience.waitMs > 0 ? Math.round(performance.now() - patience.began) : undefined;
 		return addressInUse(address.given, {why: 'somebody has a lease of it, and renews it', waitedMs, cause});
 	}
-	return cannotLease(address, code, openRemedies[code] ?? code, cause);
+	return cannotLease(address, systemCodeOf(cause), openRemedies[code] ?? code, cause);
 }
 
-function cannotLease(address: PathnameAddress, code: string, why: string, cause?: unknown): BindLockError {
+function cannotLease(address: PathnameAddress, code: BindLockErrorCode, why: string, cause?: unknown): BindLockError {
 	return new BindLockError(`Lease of ${printable(address.path)}: ${why}`, {
 		code,
 		address: address.given,

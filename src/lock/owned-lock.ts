@@ -23,7 +23,7 @@ export interface BindLock extends AsyncDisposable {
 	 * `code` tells which: `'ERR_LOCK_LOST'`, `'ERR_ADDRESS_LOST'`, `'ERR_LEASE_COMPROMISED'`. A
 	 * release does not abort it.
 	 */
-	readonly signal: AbortSignal;
+	readonly lostSignal: AbortSignal;
 	/**
 	 * Gives the address back. With a lock of {@link listen} the server first stops listening (its
 	 * open connections go on). Idempotent; never rejects.
@@ -69,7 +69,7 @@ export class OwnLock implements BindLock {
 		return !this.#released && !this.#loss.happened;
 	}
 
-	get signal(): AbortSignal {
+	get lostSignal(): AbortSignal {
 		return this.#loss.signal;
 	}
 

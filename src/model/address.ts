@@ -1,7 +1,7 @@
 /**
  * What an address is: how it may be written, what it means, how long it may be.
  */
-import {BindLockError} from './errors.js';
+import {BindLockError, type BindLockErrorCode} from './errors.js';
 import {printable} from './text.js';
 
 /** A socket with a file. */
@@ -97,7 +97,7 @@ export function checkName(given: string, name: string): void {
 	}
 }
 
-export function refuseAddress(given: string, code: string, why: string): BindLockError {
+export function refuseAddress(given: string, code: BindLockErrorCode, why: string): BindLockError {
 	return new BindLockError(`Cannot use the address ${given === '' ? '""' : printable(given)}: ${why}`, {
 		code,
 		address: given,

@@ -6,12 +6,46 @@ import {constants} from 'node:os';
 import {describeHolder, type Holder} from './holder.js';
 import {escaped, printable, show} from './text.js';
 
+/**
+ * The codes of errors: those of bindlock itself, and those of failed system calls, as the kernel names them (`errno(3)`).
+ * `'UNKNOWN'` is for an error without a code. docs/errors.md explains each.
+ */
+export type BindLockErrorCode =
+	| 'ERR_ADDRESS_EMPTY'
+	| 'ERR_ADDRESS_LOST'
+	| 'ERR_ADDRESS_NUL'
+	| 'ERR_ADDRESS_SPELLING'
+	| 'ERR_ADDRESS_UNSTABLE'
+	| 'ERR_CLUSTER_WORKER'
+	| 'ERR_FLOCK_COMMAND'
+	| 'ERR_FLOCK_UNAVAILABLE'
+	| 'ERR_HAND_OVER_FAILED'
+	| 'ERR_HOLDER_SELF'
+	| 'ERR_HOLDER_UNVERIFIED'
+	| 'ERR_INVALID_ARG_TYPE'
+	| 'ERR_INVALID_ARG_VALUE'
+	| 'ERR_LEASE_COMPROMISED'
+	| 'ERR_LIVENESS_UNKNOWN'
+	| 'ERR_LOCK_BACKEND'
+	| 'ERR_LOCK_FILE_FOREIGN'
+	| 'ERR_LOCK_FILE_TYPE'
+	| 'ERR_LOCK_LOST'
+	| 'ERR_LOCK_NOT_HELD'
+	| 'ERR_LOCK_UNSTABLE'
+	| 'ERR_OUT_OF_RANGE'
+	| 'ERR_SERVER_ALREADY_LISTEN'
+	| 'ERR_SERVER_NOT_RUNNING'
+	| 'ERR_UNSUPPORTED_PLATFORM'
+	| 'ERR_WORKER_UNSUPPORTED_OPERATION'
+	| 'UNKNOWN'
+	| keyof typeof constants.errno;
+
 /** What a {@link BindLockError} is made of besides its message. */
 export interface BindLockErrorFields {
 	/** As {@link BindLockError.code}. */
-	readonly code: string;
+	readonly code: BindLockErrorCode;
 	/** As {@link BindLockError.address}. */
-	readonly address: string;
+	readonly address?: string | undefined;
 	/** As {@link BindLockError.syscall}. */
 	readonly syscall?: string | undefined;
 	/** As {@link BindLockError.path}. */
@@ -36,13 +70,13 @@ export class BindLockError extends Error {
 	/** For those who cannot use `instanceof`, as after a message to another thread. */
 	override readonly name = 'BindLockError' as const;
 	/** As the kernel names it (`'EADDRINUSE'`, `'EACCES'`, …) or, where it has no name, `'ERR_…'`. */
-	readonly code: string;
+	readonly code: BindLockErrorCode;
 	/** The negative number that Node gives with this `code`; absent for the `ERR_…` codes. */
 	declare readonly errno?: number;
 	/** The system call that failed, or that would have. */
 	declare readonly syscall?: string;
-	/** The address as it was given. */
-	readonly address: string;
+	/** The address as it was given; absent where an error is about options only. */
+	declare readonly address?: string;
 	/** The file that the error is about, where it is not the address itself. */
 	declare readonly path?: string;
 	/** Who is in the way, where that could be found out. */
@@ -53,7 +87,7 @@ export class BindLockError extends Error {
 	constructor(message: string, fields: BindLockErrorFields) {
 		super(escaped(message), fields.cause === undefined ? undefined : {cause: fields.cause});
 		this.code = fields.code;
-		this.address = fields.address;
+		if (fields.address !== undefined) this.address = fields.address;
 		const errno = errnoOf(fields.code);
 		if (errno !== undefined) this.errno = errno;
 		if (fields.syscall !== undefined) this.syscall = fields.syscall;
@@ -112,12 +146,17 @@ export function codeOf(thrown: unknown): string {
 	return typeof code === 'string' ? code : 'UNKNOWN';
 }
 
+/** The code of a failed system call, for an error that passes it on. */
+export function systemCodeOf(thrown: unknown): BindLockErrorCode {
+	return codeOf(thrown) as BindLockErrorCode;
+}
+
 /** What a system call threw that no step of the protocol has a better sentence for. */
 export function asBindLockError(address: string, thrown: unknown): BindLockError {
 	if (thrown instanceof BindLockError) return thrown;
 	const {message, syscall, path} = Object(thrown) as Partial<NodeJS.ErrnoException>;
 	return new BindLockError(`Cannot use the address ${printable(address)}: ${String(message ?? show(thrown))}`, {
-		code: codeOf(thrown),
+		code: systemCodeOf(thrown),
 		address,
 		syscall,
 		path,

@@ -2,7 +2,7 @@
  * Why a dead socket stays that this user may not ask or remove, mostly because it is another's.
  */
 import type {PathnameAddress} from '../model/address.js';
-import {BindLockError, codeOf} from '../model/errors.js';
+import {BindLockError, systemCodeOf} from '../model/errors.js';
 import type {FileStatus} from '../model/system.js';
 import {printable} from '../model/text.js';
 import type {Remover} from './lock-file.js';
@@ -17,7 +17,7 @@ export function explainForbidden(
 ): unknown {
 	if (!isForbidden(thrown)) return thrown;
 	const {syscall} = thrown as NodeJS.ErrnoException;
-	const code = codeOf(thrown);
+	const code = systemCodeOf(thrown);
 	const fields = {code, address: address.given, syscall, cause: thrown};
 	const whose = `it belongs to uid ${found.uid} and this process is uid ${uid}`;
 	if (syscall === 'unlink') {

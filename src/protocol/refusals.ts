@@ -2,7 +2,14 @@
  * Why a lock file is refused, and what to do about it.
  */
 import type {PathnameAddress} from '../model/address.js';
-import {addressInUse, BindLockError, codeOf, withoutStacks} from '../model/errors.js';
+import {
+	addressInUse,
+	BindLockError,
+	type BindLockErrorCode,
+	codeOf,
+	systemCodeOf,
+	withoutStacks,
+} from '../model/errors.js';
 import {type LockRecord, maxRecordBytes, parseRecord} from '../model/record.js';
 import type {Contention, FileStatus} from '../model/system.js';
 import {printable} from '../model/text.js';
@@ -41,7 +48,8 @@ export function refuseForeignContent(
 export function refuseUnlessLockFile(address: PathnameAddress, file: FileStatus): void {
 	if (file.type !== 'file') {
 		// As open(2) says it.
-		const code = {directory: 'EISDIR', symlink: 'ELOOP', socket: 'ENXIO', other: 'ERR_LOCK_FILE_TYPE'}[file.type];
+		const codes = {directory: 'EISDIR', symlink: 'ELOOP', socket: 'ENXIO', other: 'ERR_LOCK_FILE_TYPE'} as const;
+		const code = codes[file.type];
 		throw cannotLock(
 			address,
 			code,
@@ -90,7 +98,7 @@ export function isForbidden(error: unknown): boolean {
 export function cannotOpen(address: PathnameAddress, cause: unknown, uid: number, found?: FileStatus): BindLockError {
 	const code = codeOf(cause);
 	const why = (found && whyForbidden(found, uid)) ?? openRemedies[code] ?? code;
-	return cannotLock(address, code, why, {syscall: 'open', cause});
+	return cannotLock(address, systemCodeOf(cause), why, {syscall: 'open', cause});
 }
 
 /** Whose file it is; `undefined` where the mode allows it, so that something else forbids it (an immutable attribute). */
@@ -107,7 +115,7 @@ function whyForbidden({type, mode, uid: owner}: FileStatus, uid: number): string
 
 function cannotLock(
 	address: PathnameAddress,
-	code: string,
+	code: BindLockErrorCode,
 	why: string,
 	more: {readonly syscall?: string; readonly cause?: unknown} = {},
 ): BindLockError {
@@ -128,7 +136,7 @@ export function cannotFlock(address: PathnameAddress, cause: unknown): BindLockE
 			? "this filesystem does not do flock here; backend: 'lease' works without, with a weaker guarantee"
 			: 'flock failed';
 	const said = ['ERR_FLOCK_COMMAND', 'UNKNOWN'].includes(code) ? (cause as Error).message : code;
-	return cannotLock(address, code, `${why} (${said})`, {syscall: 'flock', cause});
+	return cannotLock(address, systemCodeOf(cause), `${why} (${said})`, {syscall: 'flock', cause});
 }
 
 /** Throws a refusal. */

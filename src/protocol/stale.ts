@@ -2,7 +2,7 @@
  * Reclaiming: is a socket file stale, and may it be removed? Done only under the lock.
  */
 import type {PathnameAddress} from '../model/address.js';
-import {addressInUse, BindLockError, codeOf} from '../model/errors.js';
+import {addressInUse, BindLockError, type BindLockErrorCode, codeOf} from '../model/errors.js';
 import type {LockRecord} from '../model/record.js';
 import {type Bound, call, type FileStatus, type Protocol} from '../model/system.js';
 import {printable} from '../model/text.js';
@@ -248,6 +248,6 @@ const signsOfLife: Readonly<Record<string, string>> = {
 function cannotTell(address: PathnameAddress, code: string, cause?: unknown): BindLockError {
 	return new BindLockError(
 		`Cannot tell whether a server is bound to ${printable(address.path)}: asking failed (${code}), and only a refused connection counts as dead`,
-		{code, address: address.given, syscall: 'connect', cause},
+		{code: code as BindLockErrorCode, address: address.given, syscall: 'connect', cause},
 	);
 }

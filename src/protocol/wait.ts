@@ -1,7 +1,7 @@
 /**
  * Waiting for a holder: how long, whom to tell, and whether to ask it to go.
  */
-import {BindLockError, codeOf} from '../model/errors.js';
+import {BindLockError, type BindLockErrorCode, codeOf} from '../model/errors.js';
 import {describeHolder, type Holder} from '../model/holder.js';
 import type {Protocol} from '../model/system.js';
 
@@ -19,7 +19,7 @@ export interface Patience {
 export const noPatience: Patience = {began: 0, waitMs: 0, onWait: undefined, replace: undefined};
 
 export interface Replace {
-	readonly signal: NodeJS.Signals;
+	readonly killSignal: NodeJS.Signals;
 	readonly escalate: boolean;
 }
 
@@ -65,7 +65,7 @@ export class Waiting {
 		if (!this.#begun) {
 			this.#begun = true;
 			// Only the holder that was there when we came: its successors have the same right as we.
-			if (replace !== undefined) yield* this.#askToGo(holder, replace.signal, queue);
+			if (replace !== undefined) yield* this.#askToGo(holder, replace.killSignal, queue);
 			onWait?.(holder);
 		}
 		if (yield* queue.wait(this.#deadline)) return true;
@@ -77,7 +77,7 @@ export class Waiting {
 	}
 
 	*#askToGo(holder: Holder | undefined, signal: NodeJS.Signals, queue: Queue): Protocol<void> {
-		if (holder?.verifiedBy !== 'kernel') {
+		if (!holder?.verified) {
 			const who = holder === undefined ? 'the holder cannot be seen from here' : describeHolder(holder);
 			throw cannotReplace(
 				queue.address,
@@ -110,7 +110,7 @@ function* sendSignal(holder: Holder, signal: NodeJS.Signals, queue: Queue): Prot
 
 export function cannotReplace(
 	address: string,
-	code: string,
+	code: BindLockErrorCode,
 	why: string,
 	holder?: Holder,
 	cause?: unknown,

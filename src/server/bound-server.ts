@@ -7,7 +7,7 @@ import type {Loss} from '../lock/loss.js';
 import {type BindLock, OwnLock} from '../lock/owned-lock.js';
 import type {TakenAddress} from '../lock/take.js';
 import {type Address, keyOf} from '../model/address.js';
-import {addressInUse, BindLockError, codeOf} from '../model/errors.js';
+import {addressInUse, BindLockError, codeOf, systemCodeOf} from '../model/errors.js';
 import type {ListenOptions} from '../model/options.js';
 import type {FileStatus, Listener} from '../model/system.js';
 import {printable} from '../model/text.js';
@@ -244,7 +244,7 @@ function cannotBind(address: Address, cause: unknown): BindLockError {
 		return addressInUse(address.given, {why: 'a server that takes no lock has bound there just now', cause});
 	}
 	return new BindLockError(`Cannot listen on ${printable(address.given)}: ${(cause as Error).message}`, {
-		code,
+		code: systemCodeOf(cause),
 		address: address.given,
 		syscall: (cause as NodeJS.ErrnoException).syscall,
 		cause,

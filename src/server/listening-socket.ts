@@ -19,7 +19,7 @@ import {
 import {NodeSystem, run, runSync} from '../kernel/node-system.js';
 import {removerOf} from '../lock/claim.js';
 import type {Address, PathnameAddress} from '../model/address.js';
-import {BindLockError, codeOf} from '../model/errors.js';
+import {BindLockError, systemCodeOf} from '../model/errors.js';
 import type {ListenOptions} from '../model/options.js';
 import type {FileStatus, Listener} from '../model/system.js';
 import {printable, show} from '../model/text.js';
@@ -247,7 +247,7 @@ export class ListeningSocket {
 
 function cannotChangeMode(address: Address, cause: Error): BindLockError {
 	return new BindLockError(`Cannot set the mode of the socket ${printable(address.given)}: ${cause.message}`, {
-		code: codeOf(cause),
+		code: systemCodeOf(cause),
 		address: address.given,
 		syscall: 'chmod',
 		cause,

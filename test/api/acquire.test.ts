@@ -19,7 +19,7 @@ test.serial('the same process is refused, and told that it is the holder itself'
 	const address = join(temporaryDirectory(t), 's');
 	const lock = await acquire(address, {label: 'first'});
 	const error = await t.throwsAsync(acquire(address), {instanceOf: BindLockError, code: 'EADDRINUSE'});
-	t.like(error?.holder, {pid: process.pid, label: 'first', verifiedBy: 'kernel'});
+	t.like(error?.holder, {pid: process.pid, label: 'first', verified: true});
 	t.true(lock.held);
 	await lock.release();
 	await (await acquire(address)).release();
@@ -73,7 +73,7 @@ test.serial('another process is refused, until the release', async t => {
 	const lock = await acquire(address, {label: 'first'});
 	const other = start(t, 'holder', ['acquire', address]);
 	const refused = await other.expect('refused');
-	const holder = {pid: process.pid, label: 'first', verifiedBy: 'kernel'};
+	const holder = {pid: process.pid, label: 'first', verified: true};
 	t.like(refused, {code: 'EADDRINUSE', errno: -98, syscall: 'listen', ours: true, holder});
 	t.regex(
 		String(refused['message']),

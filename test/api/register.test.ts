@@ -86,7 +86,7 @@ test('a second one is refused, and told by whom; killed, the next takes over the
 	await first.expect('listening');
 	const second = plain(t, address);
 	const refusal = await second.expect('refused');
-	t.like(refusal, {code: 'EADDRINUSE', errno: -98, syscall: 'listen', holder: {pid: first.pid, verifiedBy: 'kernel'}});
+	t.like(refusal, {code: 'EADDRINUSE', errno: -98, syscall: 'listen', holder: {pid: first.pid, verified: true}});
 	await first.kill();
 	t.like(await inspect(address), {state: 'stale'});
 	const third = plain(t, address);
@@ -419,7 +419,7 @@ test('cluster: the primary has the lock while any worker serves', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const first = clustered(t, address);
 	const workers = [await first.expect('serving'), await first.expect('serving')].map(({worker}) => Number(worker));
-	t.like(await inspect(address), {state: 'held', holder: {pid: first.pid, verifiedBy: 'kernel'}});
+	t.like(await inspect(address), {state: 'held', holder: {pid: first.pid, verified: true}});
 	t.true(workers.includes(Number(await ask(address))));
 	const second = clustered(t, address);
 	for (let worker = 0; worker < 2; worker++) t.like(await second.expect('refused'), {code: 'EADDRINUSE'});

@@ -7,7 +7,7 @@ import {request} from 'node:http';
 import {createServer} from 'node:net';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
-import {acquire} from '../../src/index.js';
+import {acquire, type Holder} from '../../src/index.js';
 import {noOtherUser, noPidNamespaces, noPython, otherUid, python, testUnless} from '../helpers/abilities.js';
 import {start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 
@@ -60,7 +60,7 @@ for (const [kind, addressOf] of Object.entries(kinds)) {
 		const old = start(t, 'server', [argument, '{}', 'stubborn']);
 		await old.expect('held');
 		const refused = await start(t, 'server', [argument, '{"replace":{"timeoutMs":150}}']).expect('refused');
-		t.like(refused, {code: 'EADDRINUSE', holder: {pid: old.pid, verifiedBy: 'kernel'}});
+		t.like(refused, {code: 'EADDRINUSE', holder: {pid: old.pid, verified: true}});
 		t.true((refused['waitedMs'] as number) >= 150);
 		await old.expect('terminated');
 		t.is(await get(native, '/'), `${old.pid}`);
@@ -85,7 +85,7 @@ for (const [kind, addressOf] of Object.entries(kinds)) {
 		// Its /proc is that of outside: there each pid means another process than to kill(2).
 		const before = ['unshare', '--pid', '--fork'];
 		const refused = await start(t, 'server', [argument, '{"replace":{}}'], {before}).expect('refused');
-		t.like(refused, {code: 'ERR_HOLDER_UNVERIFIED', holder: {pid: old.pid, verifiedBy: 'claim'}});
+		t.like(refused, {code: 'ERR_HOLDER_UNVERIFIED', holder: {pid: old.pid, verified: false}});
 	});
 
 	test(`${kind}: with escalate it is killed`, async t => {
@@ -100,9 +100,9 @@ for (const [kind, addressOf] of Object.entries(kinds)) {
 
 	test(`${kind}: another signal is sent if asked for, and a free address needs none`, async t => {
 		const {argument} = addressOf(t);
-		const old = start(t, 'server', [argument, '{"replace":{"signal":"SIGINT"}}']);
+		const old = start(t, 'server', [argument, '{"replace":{"killSignal":"SIGINT"}}']);
 		await old.expect('held');
-		const successor = start(t, 'server', [argument, '{"replace":{"signal":"SIGINT"}}']);
+		const successor = start(t, 'server', [argument, '{"replace":{"killSignal":"SIGINT"}}']);
 		await successor.expect('held');
 		t.is((await old.exited).signal, 'SIGINT');
 	});
@@ -144,7 +144,7 @@ testUnless(noOtherUser())('a holder that does not let its own user look is signa
 	holder.send('setuid');
 	await holder.expect('setuid');
 	const refused = await start(t, 'holder', ['acquire', native, '{"replace":{}}'], {uid: otherUid}).expect('refused');
-	t.like(refused, {code: 'ERR_HOLDER_UNVERIFIED', holder: {pid: holder.pid, verifiedBy: 'claim'}});
+	t.like(refused, {code: 'ERR_HOLDER_UNVERIFIED', holder: {pid: holder.pid, verified: false}});
 	await using _lock = await acquire(native, {replace: {timeoutMs: 10_000}});
 	t.is((await holder.exited).signal, 'SIGTERM');
 });
@@ -176,9 +176,9 @@ print('ended by', os.waitstatus_to_exitcode(os.waitpid(taker, 0)[1]), flush=True
 		const program = startCommand(t, python, ['-c', script, `${native}.lock`, String(otherUid)]);
 		const taker = Number((await program.expect('line'))['line']);
 		t.regex(readFileSync('/proc/locks', 'utf8'), new RegExp(`FLOCK +ADVISORY +WRITE ${taker} `));
-		const options = '{"replace":{"signal":"SIGKILL","timeoutMs":100}}';
+		const options = '{"replace":{"killSignal":"SIGKILL","timeoutMs":100}}';
 		const refused = await start(t, 'holder', ['acquire', native, options], {uid: otherUid}).expect('refused');
-		t.like(refused, {code: 'ERR_HOLDER_UNVERIFIED', holder: {pid: taker, verifiedBy: 'claim'}});
+		t.like(refused, {code: 'ERR_HOLDER_UNVERIFIED', holder: {pid: taker, verified: false}});
 		program.end();
 		t.is((await program.expect('line'))['line'], 'ended by 0');
 	},
@@ -221,11 +221,11 @@ test('an unverified claim is never signalled', async t => {
 	class Blind extends NodeSystem {
 		override contention(): {
 			kind: 'exclusive';
-			holder: {pid: number; uid: 0; command: ''; since: undefined; verifiedBy: 'claim'};
+			holder: Holder;
 		} {
 			return {
 				kind: 'exclusive',
-				holder: {pid: bystander.pid, uid: 0, command: '', since: undefined, verifiedBy: 'claim'},
+				holder: {pid: bystander.pid, uid: 0, command: undefined, since: undefined, verified: false},
 			};
 		}
 	}
@@ -233,7 +233,7 @@ test('an unverified claim is never signalled', async t => {
 		began: performance.now(),
 		waitMs: 1000,
 		onWait: undefined,
-		replace: {signal: 'SIGKILL' as const, escalate: true},
+		replace: {killSignal: 'SIGKILL' as const, escalate: true},
 	};
 	const taking = async (): Promise<unknown> => run(take(pathname(native), {...claim, patience}), new Blind(native));
 	await t.throwsAsync(taking, {code: 'ERR_HOLDER_UNVERIFIED'});

@@ -29,7 +29,7 @@ for (const [one, other] of pairs) {
 				const newcomer = start(t, 'holder', ['listen', address], {executable: nodeOf(second)});
 				const refused = await newcomer.expect('refused');
 				t.is(refused['code'], 'EADDRINUSE');
-				t.like(refused['holder'], {pid: holder.pid, verifiedBy: 'kernel'});
+				t.like(refused['holder'], {pid: holder.pid, verified: true});
 				await holder.kill();
 				newcomer.send('again');
 				t.like(await newcomer.expect('held'), {reclaimed: kind === 'pathname'});

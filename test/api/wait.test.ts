@@ -42,7 +42,7 @@ for (const {title, obstacle, options, address: addressFor} of ways) {
 			for (const ending of ['kill', 'release']) {
 				const holder = await startHolder(t, address, options);
 				const waiter = start(t, 'waiter', [address], options);
-				t.like((await waiter.expect('waiting'))['holder'], {pid: holder.pid, verifiedBy: 'kernel'});
+				t.like((await waiter.expect('waiting'))['holder'], {pid: holder.pid, verified: true});
 				if (ending === 'kill') await holder.kill();
 				else holder.send('release');
 				await waiter.expect('held');
@@ -89,7 +89,7 @@ for (const {title, obstacle, options, address: addressFor} of ways) {
 			one.event < other.event ? -1 : 1,
 		);
 		t.is(first?.event, 'held');
-		t.like(second, {event: 'refused', code: 'EADDRINUSE', holder: {pid: first?.['pid'], verifiedBy: 'kernel'}});
+		t.like(second, {event: 'refused', code: 'EADDRINUSE', holder: {pid: first?.['pid'], verified: true}});
 		t.true(String(second?.['message']).includes(`pid ${first?.['pid']} `));
 	});
 

@@ -40,7 +40,7 @@ test('status tells the five states apart, and exits with 75 unless all could be 
 		rows.map(({state}) => state),
 		['free', 'stale', 'held', 'foreign', 'blocked'],
 	);
-	t.like(rows[2], {holder: {pid, label: 'blue', verifiedBy: 'kernel'}, lockPath: `${held}.lock`});
+	t.like(rows[2], {holder: {pid, label: 'blue', verified: true}, lockPath: `${held}.lock`});
 	t.like(rows[3], {holder: {pid: process.pid}});
 	t.like(rows[4], {reason: {code: 'ENOTSOCK'}});
 	const text = await bindlock(['status', held, foreign, blocked]);

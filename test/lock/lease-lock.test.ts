@@ -81,10 +81,10 @@ test('a stale lease is taken over after its holder was killed, and a live server
 test('a lost lease aborts the signal and crashes nobody', async t => {
 	const path = join(temporaryDirectory(t), 's');
 	const lock = await acquire(path, {backend: 'lease'});
-	const aborted = new Promise(resolve => lock.signal.addEventListener('abort', resolve));
+	const aborted = new Promise(resolve => lock.lostSignal.addEventListener('abort', resolve));
 	utimesSync(`${path}.lock`, new Date(0), new Date(0));
 	await withDeadline(aborted);
-	t.like(lock.signal.reason, {code: 'ERR_LEASE_COMPROMISED', name: 'BindLockError'});
+	t.like(lock.lostSignal.reason, {code: 'ERR_LEASE_COMPROMISED', name: 'BindLockError'});
 	t.false(lock.held);
 	await lock.release();
 });
@@ -115,7 +115,7 @@ test('a server that has lost its lease binds nothing again', async t => {
 	const server = createServer();
 	const lock = await listen(server, path, {backend: 'lease'});
 	rmdirSync(`${path}.lock`);
-	await withDeadline(new Promise(resolve => lock.signal.addEventListener('abort', resolve)));
+	await withDeadline(new Promise(resolve => lock.lostSignal.addEventListener('abort', resolve)));
 	unlinkSync(path);
 	// Longer than it would take.
 	await new Promise(resolve => setTimeout(resolve, 500));
@@ -158,7 +158,7 @@ test('a wait that is aborted while the lease is being taken leaves none', async 
 test('to release a lease that was lost does not give back the next one', async t => {
 	const path = join(temporaryDirectory(t), 's');
 	const lost = await acquire(path, {backend: 'lease'});
-	const aborted = new Promise(resolve => lost.signal.addEventListener('abort', resolve));
+	const aborted = new Promise(resolve => lost.lostSignal.addEventListener('abort', resolve));
 	rmdirSync(`${path}.lock`);
 	await withDeadline(aborted);
 	const next = await acquire(path, {backend: 'lease'});

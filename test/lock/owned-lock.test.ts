@@ -107,7 +107,7 @@ async function threads(t: ExecutionContext, commands: readonly string[]): Promis
 for (const end of ['exit', 'terminate']) {
 	test.serial(`the lock of a worker thread ends with the thread: ${end}`, async t => {
 		const {pid, said} = await threads(t, ['start', 'acquire', end, 'acquire']);
-		t.like(said[1]?.['holder'], {pid, verifiedBy: 'kernel'});
+		t.like(said[1]?.['holder'], {pid, verified: true});
 		t.deepEqual(
 			said.map(({event, code}) => code ?? event),
 			['held', 'EADDRINUSE', 'ended', 'held'],

@@ -27,7 +27,7 @@ const everyControl: readonly string[] = [
 	'\udc00',
 ];
 
-const holder: Holder = {pid: 12, uid: 0, command: 'node server.js', since: new Date(0), verifiedBy: 'kernel'};
+const holder: Holder = {pid: 12, uid: 0, command: 'node server.js', since: new Date(0), verified: true};
 
 test.serial('a taken address is refused as net.Server refuses it: code, errno and syscall', async t => {
 	const address = join(temporaryDirectory(t), 's');
@@ -51,7 +51,7 @@ test.serial('a locked address is refused in the same way, by acquire and by list
 	for (const attempt of [acquire(address), listen(createServer(), address)]) {
 		const error = await t.throwsAsync(attempt, {instanceOf: BindLockError, code: 'EADDRINUSE'});
 		t.like(error, {name: 'BindLockError', errno: -98, syscall: 'listen', address});
-		t.like(error?.holder, {pid: program.pid, label: 'blue', verifiedBy: 'kernel'});
+		t.like(error?.holder, {pid: program.pid, label: 'blue', verified: true});
 		const {message} = error as Error;
 		t.regex(
 			message,
@@ -90,7 +90,7 @@ test('what has no code, or is no error at all, is wrapped too', t => {
 });
 
 test('fields that are not known are absent, not undefined', t => {
-	const error = new BindLockError('x', {code: 'ERR_X', address: '/x', syscall: undefined, holder: undefined});
+	const error = new BindLockError('x', {code: 'ERR_LOCK_LOST', address: '/x', syscall: undefined, holder: undefined});
 	t.deepEqual(Object.keys(error).sort(), ['address', 'code', 'name']);
 	t.false('cause' in error);
 	t.deepEqual(JSON.parse(JSON.stringify(addressInUse('/x', {why: 'held by', holder}))).holder, {
@@ -101,9 +101,9 @@ test('fields that are not known are absent, not undefined', t => {
 
 test('the holder is described with all that is known, and no more', t => {
 	t.is(describeHolder(holder), 'pid 12 (node server.js), uid 0, since 1970-01-01T00:00:00.000Z');
-	t.is(describeHolder({pid: 12, uid: -1, command: '', since: undefined, verifiedBy: 'kernel'}), 'pid 12');
+	t.is(describeHolder({pid: 12, uid: undefined, command: undefined, since: undefined, verified: true}), 'pid 12');
 	t.is(
-		describeHolder({...holder, host: 'box', label: 'a "b"', verifiedBy: 'claim'}),
+		describeHolder({...holder, host: 'box', label: 'a "b"', verified: false}),
 		'pid 12 (node server.js), uid 0, host "box", label "a \\"b\\"", since 1970-01-01T00:00:00.000Z, as its record claims; the kernel could not confirm it from here',
 	);
 	const long = describeHolder({...holder, command: 'x'.repeat(500)});
@@ -137,7 +137,7 @@ test('what is escaped is escaped as in JSON, and read back the same', t => {
 
 test('the message of an error is one line, whatever is in it', t => {
 	for (const character of everyControl) {
-		const {message, address} = new BindLockError(`x${character}y`, {code: 'ERR_X', address: character});
+		const {message, address} = new BindLockError(`x${character}y`, {code: 'ERR_LOCK_LOST', address: character});
 		t.notRegex(message, control, JSON.stringify(character));
 		t.is(address, character);
 		t.notRegex(show(new Error(character)), control);

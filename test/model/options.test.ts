@@ -5,7 +5,7 @@ import {createServer} from 'node:net';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {type AcquireOptions, acquire, BindLockError, type ListenOptions, listen} from '../../src/index.js';
-import {checkAcquireOptions} from '../../src/model/options.js';
+import {checkAcquireOptions} from '../../src/model/option-checks.js';
 import {makeStale} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
 import {temporaryDirectory} from '../helpers/programs.js';
@@ -58,12 +58,12 @@ const wrongForBoth: Readonly<Record<keyof AcquireOptions, Wrong>> = {
 		[null, type],
 		[true, type],
 		['SIGTERM', type],
-		[{signal: 15}, type],
-		[{signal: 'TERM'}, type],
-		[{signal: 'toString'}, type],
+		[{killSignal: 15}, type],
+		[{killSignal: 'TERM'}, type],
+		[{killSignal: 'toString'}, type],
 		...notDurations.map(([timeoutMs, code]) => [{timeoutMs}, code] as const),
 		...notBooleans.map(([escalate, code]) => [{escalate}, code] as const),
-		[{signals: 'SIGTERM'}, 'ERR_INVALID_ARG_VALUE'],
+		[{signal: 'SIGTERM'}, 'ERR_INVALID_ARG_VALUE'],
 	],
 	signal: [
 		[null, type],
@@ -216,7 +216,7 @@ test.serial('the widest values are accepted, and undefined is as good as absent'
 		{signal: new AbortController().signal, label: 'x'.repeat(200), removeLockFile: false, lockFileMode: 0o777},
 		{label: '', lockFileMode: 0o600, reclaimForeign: true},
 		{waitMs: 0, onWait: () => {}, replace: {}, backend: 'flock'},
-		{waitMs: Number.POSITIVE_INFINITY, replace: {signal: 'SIGKILL', timeoutMs: 1.5, escalate: true}},
+		{waitMs: Number.POSITIVE_INFINITY, replace: {killSignal: 'SIGKILL', timeoutMs: 1.5, escalate: true}},
 	];
 	for (const options of accepted) {
 		const lock = await acquire(address, options);

@@ -156,7 +156,7 @@ function strings(value: unknown): string[] {
 const consumer = `
 import {createServer} from 'node:http';
 import {acquire, BindLockError, inspect, listen, type BindLock, type ListenOptions} from 'bindlock';
-const options: ListenOptions = {waitMs: 1000, replace: {signal: 'SIGTERM'}, onWait: holder => console.log(holder?.pid)};
+const options: ListenOptions = {waitMs: 1000, replace: {killSignal: 'SIGTERM'}, onWait: holder => console.log(holder?.pid)};
 export const lock: BindLock = await listen(createServer(), '/run/app.sock', options);
 export const pid: number | undefined = (await inspect('/run/app.sock')).holder?.pid;
 export async function scoped(): Promise<string> {

@@ -78,7 +78,7 @@ async function refused(
 
 async function recognised(t: ExecutionContext, address: string, program: Program): Promise<void> {
 	const error = await refused(t, address);
-	t.like(error.holder, {pid: program.pid, verifiedBy: 'kernel'}, error.message);
+	t.like(error.holder, {pid: program.pid, verified: true}, error.message);
 	t.regex(error.message, new RegExp(`bound without a lock by pid ${program.pid} `));
 }
 

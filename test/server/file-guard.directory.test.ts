@@ -76,8 +76,8 @@ async function serve(t: ExecutionContext, path: string, options = {}): Promise<B
 }
 
 async function reasonOf(lock: BindLock): Promise<BindLockError> {
-	if (!lock.signal.aborted) await withDeadline(once(lock.signal, 'abort'));
-	return lock.signal.reason;
+	if (!lock.lostSignal.aborted) await withDeadline(once(lock.lostSignal, 'abort'));
+	return lock.lostSignal.reason;
 }
 
 /** Watches begin with a look; a change before that is seen too. */
@@ -95,7 +95,7 @@ for (const [taker, take] of Object.entries(takers)) {
 			const place = how === 'left by a link' ? behindLink : placeIn(t);
 			const {directory, path, away} = place;
 			const lock = await take(t, path);
-			t.false(lock.signal.aborted);
+			t.false(lock.lostSignal.aborted);
 			await settled();
 			if (how === 'renamed') renameSync(directory, away);
 			if (how === 'removed') rmSync(directory, {recursive: true});
@@ -137,7 +137,7 @@ for (const how of ['replaced', 'left by a link'] as const) {
 			t.true(lock.held);
 			if (how === 'replaced') t.deepEqual(flockHolders(`${path}.lock`, [process.pid]), [process.pid]);
 			const refused = start(t, 'holder', ['listen', path]);
-			t.like(await refused.expect('refused'), {code: 'EADDRINUSE', holder: {pid: process.pid, verifiedBy: 'kernel'}});
+			t.like(await refused.expect('refused'), {code: 'EADDRINUSE', holder: {pid: process.pid, verified: true}});
 			await refused.kill();
 		}
 		// What was left behind is nobody's.
@@ -164,7 +164,7 @@ for (const [taker, take] of Object.entries({...takers, listen: serve})) {
 	test.serial(`${taker}: a directory that comes back after a moment is no loss, and is watched on`, async t => {
 		const {directory, path, away} = placeIn(t);
 		const lock = await take(t, path);
-		t.false(lock.signal.aborted);
+		t.false(lock.lostSignal.aborted);
 		await settled();
 		renameSync(directory, away);
 		await new Promise(resolve => setTimeout(resolve, 100));
@@ -188,14 +188,14 @@ test.serial('released while a directory is absent: no loss, and nothing is made 
 	const {directory, path, away} = placeIn(t);
 	for (const take of [takers.acquire, serve]) {
 		const lock = await take(t, path);
-		t.false(lock.signal.aborted);
+		t.false(lock.lostSignal.aborted);
 		await settled();
 		renameSync(directory, away);
 		await new Promise(resolve => setTimeout(resolve, 50));
 		await lock.release();
 		mkdirSync(directory);
 		await new Promise(resolve => setTimeout(resolve, 100));
-		t.false(lock.signal.aborted);
+		t.false(lock.lostSignal.aborted);
 		t.deepEqual(readdirSync(directory), []);
 		rmSync(away, {recursive: true});
 	}
@@ -312,7 +312,7 @@ test.serial('in a busy directory there is no look for each event', async t => {
 test.serial('an event that is lost because the directory is too busy is made up for', async t => {
 	const {directory, path} = placeIn(t);
 	const lock = await acquire(path);
-	t.false(lock.signal.aborted);
+	t.false(lock.lostSignal.aborted);
 	await settled();
 	const most = Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8'));
 	// The event loop stands still meanwhile. Where there can be more in the queue, none is lost.
@@ -330,7 +330,7 @@ test.serial('a directory that the program watches by another name, too', async t
 	const watcher = watch(`${directory}/../${basename(directory)}/.`);
 	t.teardown(() => watcher.close());
 	const lock = await acquire(path);
-	t.false(lock.signal.aborted);
+	t.false(lock.lostSignal.aborted);
 	await settled();
 	renameSync(directory, away);
 	t.is((await reasonOf(lock)).code, 'ERR_ADDRESS_LOST');

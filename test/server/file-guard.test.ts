@@ -45,8 +45,8 @@ async function serve(t: ExecutionContext, path: string, options = {}): Promise<{
 /** Milliseconds until the signal aborts, and why. */
 async function abortOf(lock: BindLock): Promise<{elapsedMs: number; reason: {code: string; name: string}}> {
 	const began = performance.now();
-	if (!lock.signal.aborted) await withDeadline(once(lock.signal, 'abort'));
-	return {elapsedMs: performance.now() - began, reason: lock.signal.reason};
+	if (!lock.lostSignal.aborted) await withDeadline(once(lock.lostSignal, 'abort'));
+	return {elapsedMs: performance.now() - began, reason: lock.lostSignal.reason};
 }
 
 /** Watches begin with a look; a change before that is seen too. */
@@ -56,7 +56,7 @@ for (const how of ['removed', 'replaced', 'renamed away'] as const) {
 	test.serial(`acquire: a lock file that is ${how} aborts the signal`, async t => {
 		const path = pathOf(t);
 		const lock = await acquire(path);
-		t.false(lock.signal.aborted);
+		t.false(lock.lostSignal.aborted);
 		await settled();
 		if (how === 'removed') unlinkSync(`${path}.lock`);
 		if (how === 'renamed away') renameSync(`${path}.lock`, `${path}.gone`);
@@ -80,16 +80,16 @@ test.serial('a release does not abort the signal, and a signal nobody asked for 
 	const lock = await acquire(path);
 	const before = watches();
 	t.is(before, watches());
-	const {signal} = lock;
+	const {lostSignal} = lock;
 	// Of the lock file, and of the directory, which all locks in it share.
 	t.is(watches(), before + 2);
 	const neighbour = await acquire(`${path}2`);
-	t.false(neighbour.signal.aborted);
+	t.false(neighbour.lostSignal.aborted);
 	t.is(watches(), before + 3);
 	await neighbour.release();
 	t.is(watches(), before + 2);
 	await lock.release();
-	t.false(signal.aborted);
+	t.false(lostSignal.aborted);
 	t.is(watches(), before);
 });
 
@@ -118,7 +118,7 @@ test.serial('listen: a lock file removed by a cleaner is made and locked again',
 	t.deepEqual(flockHolders(`${path}.lock`, [process.pid]), [process.pid]);
 	t.true(lock.held);
 	const other = await start(t, 'holder', ['listen', path]).expect('refused');
-	t.like(other, {code: 'EADDRINUSE', holder: {pid: process.pid, verifiedBy: 'kernel'}});
+	t.like(other, {code: 'EADDRINUSE', holder: {pid: process.pid, verified: true}});
 	t.is(await reach(path), process.pid);
 });
 
@@ -210,13 +210,13 @@ test.serial('listen: a dead socket that somebody left over ours is removed, and 
 	for (const how of ['bound', 'renamed'] as const) {
 		const path = pathOf(t);
 		const {lock} = await serve(t, path);
-		t.false(lock.signal.aborted);
+		t.false(lock.lostSignal.aborted);
 		const left = how === 'bound' ? path : `${path}.dead`;
 		if (how === 'bound') unlinkSync(path);
 		makeStaleSync(left);
 		if (how === 'renamed') renameSync(left, path);
-		await until(() => lock.healed > 0 || lock.signal.aborted, 'the healing');
-		t.is(lock.signal.reason, undefined);
+		await until(() => lock.healed > 0 || lock.lostSignal.aborted, 'the healing');
+		t.is(lock.lostSignal.reason, undefined);
 		t.is(await reach(path), process.pid);
 		await lock.release();
 		t.false(existsSync(path));
@@ -249,7 +249,7 @@ test.serial(
 	async t => {
 		const path = pathOf(t);
 		const {lock} = await serve(t, path);
-		t.false(lock.signal.aborted);
+		t.false(lock.lostSignal.aborted);
 		const {done, unlinked} = betweenAnswerAndUnlink(t, () => lock.release());
 		unlinkSync(path);
 		makeStaleSync(path);
@@ -267,16 +267,16 @@ test.serial(
 	async t => {
 		const path = pathOf(t);
 		const {lock} = await serve(t, path);
-		t.false(lock.signal.aborted);
+		t.false(lock.lostSignal.aborted);
 		let before: string[] = [];
 		const {done, unlinked} = betweenAnswerAndUnlink(t, () => unlinkSync(`${path}.lock`));
 		unlinkSync(path);
 		makeStaleSync(path);
 		await withDeadline(done);
 		before = [...unlinked];
-		await until(() => lock.healed === 2 || lock.signal.aborted, 'both are healed');
+		await until(() => lock.healed === 2 || lock.lostSignal.aborted, 'both are healed');
 		t.deepEqual(before, []);
-		t.is(lock.signal.reason, undefined);
+		t.is(lock.lostSignal.reason, undefined);
 		t.is(await reach(path), process.pid);
 		t.deepEqual(flockHolders(`${path}.lock`, [process.pid]), [process.pid]);
 	},
@@ -291,7 +291,7 @@ test.serial('listen: after a chdir a relative name is not bound again where it l
 	mkdirSync(directory, {recursive: true});
 	process.chdir(directory);
 	const {lock} = await serve(t, 's');
-	t.false(lock.signal.aborted);
+	t.false(lock.lostSignal.aborted);
 	process.chdir(other);
 	unlinkSync(join(directory, 's'));
 	const {reason} = await abortOf(lock);
@@ -304,7 +304,7 @@ test.serial('listen: after a chdir a relative name is not bound again where it l
 test.serial('listen: a path that cannot be bound again gives the lock back: the server listens no more', async t => {
 	const path = pathOf(t);
 	const {server, lock} = await serve(t, path);
-	t.false(lock.signal.aborted);
+	t.false(lock.lostSignal.aborted);
 	server.listen = () => {
 		const full = Object.assign(new Error('no space left on device'), {code: 'ENOSPC'});
 		setImmediate(() => server.emit('error', full));
@@ -332,7 +332,7 @@ test.serial('heal: false only reports', async t => {
 test.serial('a lock file removed and taken by a newcomer who has no server in the way is loss', async t => {
 	const path = pathOf(t);
 	const lock = await acquire(path);
-	t.false(lock.signal.aborted);
+	t.false(lock.lostSignal.aborted);
 	await settled();
 	unlinkSync(`${path}.lock`);
 	const newcomer = start(t, 'holder', ['listen', path]);

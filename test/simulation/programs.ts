@@ -39,7 +39,7 @@ export const claim: Claim = {
 /** How an option for waiting reads as patience. */
 export function patient(claimed: Claim, {waits}: WaitOptions): Claim {
 	const waitMs = {no: 0, while: 1000, ever: Number.POSITIVE_INFINITY, replace: 1000}[waits ?? 'no'];
-	const replace = waits === 'replace' ? ({signal: 'SIGKILL', escalate: false} as const) : undefined;
+	const replace = waits === 'replace' ? ({killSignal: 'SIGKILL', escalate: false} as const) : undefined;
 	return {...claimed, patience: {...noPatience, waitMs, replace}};
 }
 

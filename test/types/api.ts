@@ -8,12 +8,16 @@ import {
 	acquire,
 	type BindLock,
 	BindLockError,
+	type BindLockErrorCode,
 	type Holder,
 	type Inspection,
 	inspect,
 	type ListenOptions,
 	listen,
 } from '../../src/index.js';
+
+/** Whether a value of the one type can be used for the other. */
+type Extends<One, Other> = One extends Other ? true : false;
 
 /** Exactly the same type, not only assignable. */
 type Same<One, Other> = (<T>() => T extends One ? 1 : 2) extends <T>() => T extends Other ? 1 : 2 ? true : false;
@@ -26,11 +30,14 @@ export function results(): void {
 	holds<Same<ReturnType<typeof listen>, Promise<BindLock>>>();
 	holds<Same<ReturnType<typeof inspect>, Promise<Inspection>>>();
 	holds<Same<BindLock['lockPath'], string | undefined>>();
-	holds<Same<BindLock['signal'], AbortSignal>>();
+	holds<Same<BindLock['lostSignal'], AbortSignal>>();
 	holds<Same<Inspection['state'], 'free' | 'stale' | 'held' | 'foreign' | 'blocked'>>();
 	holds<Same<Holder['since'], Date | undefined>>();
-	holds<Same<Holder['verifiedBy'], 'kernel' | 'claim'>>();
-	holds<Same<BindLockError['code'], string>>();
+	holds<Same<Holder['verified'], boolean>>();
+	holds<Same<BindLockError['code'], BindLockErrorCode>>();
+	// @ts-expect-error there is no such code
+	holds<Extends<'EADDRINUSED', BindLockErrorCode>>();
+	holds<Extends<'EADDRINUSE' | 'ERR_LOCK_LOST', BindLockErrorCode>>();
 	holds<Same<BindLockError['name'], 'BindLockError'>>();
 }
 
@@ -46,7 +53,7 @@ export async function options(server: Server, signal: AbortSignal): Promise<void
 	const all: ListenOptions = {
 		waitMs: Number.POSITIVE_INFINITY,
 		onWait: holder => holds<Same<typeof holder, Holder | undefined>>(),
-		replace: {signal: 'SIGTERM', timeoutMs: 1, escalate: true},
+		replace: {killSignal: 'SIGTERM', timeoutMs: 1, escalate: true},
 		signal,
 		label: 'blue',
 		backend: 'lease',
@@ -70,7 +77,7 @@ export async function options(server: Server, signal: AbortSignal): Promise<void
 	// @ts-expect-error milliseconds are a number
 	await acquire('/run/app.sock', {waitMs: '1s'});
 	// @ts-expect-error not a signal
-	await acquire('/run/app.sock', {replace: {signal: 'TERM'}});
+	await acquire('/run/app.sock', {replace: {killSignal: 'TERM'}});
 	// @ts-expect-error there are two
 	await acquire('/run/app.sock', {backend: 'pid'});
 	// @ts-expect-error a server comes first

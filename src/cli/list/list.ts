@@ -43,7 +43,7 @@ function toRow({address, state, processes, holder, since, reason}: Entry): strin
 	return [
 		state,
 		shown === undefined ? '-' : `${shown.pid}${others}`,
-		shown === undefined || shown.uid < 0 ? '-' : String(shown.uid),
+		String(shown?.uid ?? '-'),
 		showAge(holder?.since ?? since ?? shown?.since),
 		holder?.label ?? '-',
 		reason?.message ?? (shown?.command || '-'),

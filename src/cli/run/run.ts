@@ -6,10 +6,11 @@ import {isRunning} from '../../kernel/procfs.js';
 import {Loss} from '../../lock/loss.js';
 import {takeAddress} from '../../lock/take.js';
 import type {PathnameAddress} from '../../model/address.js';
-import {octalMode} from '../../model/checks.js';
 import {describeHolder} from '../../model/holder.js';
-import {type AcquireOptions, checkAcquireOptions} from '../../model/options.js';
+import {checkAcquireOptions} from '../../model/option-checks.js';
+import type {AcquireOptions} from '../../model/options.js';
 import {printable, quoted} from '../../model/text.js';
+import {octalMode} from '../../model/value-checks.js';
 import {parseArgument} from '../addresses.js';
 import {parseDuration} from '../durations.js';
 import {exit, UsageError} from '../failures.js';
@@ -58,7 +59,7 @@ function acquireOptions(address: string, options: RunOptions): AcquireOptions {
 	const {wait, replace, label, lockFileMode, reclaimForeign, json} = options;
 	return {
 		waitMs: wait === undefined ? undefined : parseDuration('wait', wait),
-		replace: replace === undefined ? undefined : {signal: signalNamed(replace)},
+		replace: replace === undefined ? undefined : {killSignal: signalNamed(replace)},
 		label,
 		lockFileMode: lockFileMode === undefined ? undefined : modeFrom(lockFileMode),
 		reclaimForeign,

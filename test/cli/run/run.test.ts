@@ -30,7 +30,7 @@ test('the command has the lock, and the record names it', async t => {
 	t.true(record.fd > 9 && record.fd < 16, 'out of the reach of shell scripts, but not of the care of Node');
 	const {state, holder} = (await statusOf(address)) as {state: string; holder: Record<string, unknown>};
 	t.is(state, 'held');
-	t.like(holder, {pid, label: 'blue', verifiedBy: 'kernel'});
+	t.like(holder, {pid, label: 'blue', verified: true});
 	t.is(holder['command'], 'sleep');
 });
 
@@ -53,7 +53,7 @@ test('after kill -9 of bindlock the command has the lock still; after kill -9 of
 	program.signal('SIGKILL');
 	await gone(program.pid);
 	t.true(isAlive(pid));
-	t.like(await statusOf(address), {state: 'held', holder: {pid, verifiedBy: 'kernel'}});
+	t.like(await statusOf(address), {state: 'held', holder: {pid, verified: true}});
 	t.is((await bindlock(['run', address, '--', 'true'])).status, 75);
 	kill(pid, 'SIGKILL');
 	await gone(pid);
@@ -77,7 +77,7 @@ test('a process that the command leaves behind keeps the lock, as a daemon does'
 	const pid = Number(stdout);
 	t.teardown(() => kill(pid, 'SIGKILL'));
 	t.is(status, 0);
-	t.like(await statusOf(address), {state: 'held', holder: {pid, verifiedBy: 'kernel'}});
+	t.like(await statusOf(address), {state: 'held', holder: {pid, verified: true}});
 	t.not(readFileSync(`${address}.lock`, 'utf8'), '');
 	kill(pid, 'SIGKILL');
 	await gone(pid);
@@ -235,7 +235,7 @@ test('--replace sends the holder a signal and takes over', async t => {
 test('--close-fd: bindlock has the lock, the command has not', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const {program, pid} = await startLasting(t, [address, '--close-fd']);
-	t.like(await statusOf(address), {state: 'held', holder: {pid: program.pid, verifiedBy: 'kernel'}});
+	t.like(await statusOf(address), {state: 'held', holder: {pid: program.pid, verified: true}});
 	program.signal('SIGKILL');
 	await gone(program.pid);
 	t.true(isAlive(pid));
@@ -287,11 +287,11 @@ testUnless(noMounts())('nor is one that cannot be looked at, without /proc', asy
 test('an abstract name: the command inherits the lock, and bindlock answers for it as long as it lives', async t => {
 	const address = `@bindlock-test-${process.pid}-run`;
 	const {program, pid} = await startLasting(t, [address, '--label', 'green']);
-	t.like(await statusOf(address), {state: 'held', holder: {label: 'green', verifiedBy: 'kernel'}});
+	t.like(await statusOf(address), {state: 'held', holder: {label: 'green', verified: true}});
 	t.is((await bindlock(['run', address, '--', 'true'])).status, 75);
 	program.signal('SIGKILL');
 	await gone(program.pid);
-	t.like(await statusOf(address), {state: 'held', holder: {pid, verifiedBy: 'kernel'}});
+	t.like(await statusOf(address), {state: 'held', holder: {pid, verified: true}});
 	kill(pid, 'SIGKILL');
 	await gone(pid);
 	t.is((await bindlock(['run', address, '--', 'true'])).status, 0);

@@ -27,7 +27,7 @@ for (const [way, obstacle] of Object.entries(ways)) {
 		t.like(await loser.expect('refused'), {
 			code: 'EADDRINUSE',
 			ours: true,
-			holder: {pid: winner.pid, verifiedBy: 'kernel'},
+			holder: {pid: winner.pid, verified: true},
 		});
 		t.deepEqual(flockHolders(`${address}.lock`, [winner.pid, loser.pid]), [winner.pid]);
 		winner.send('release');
