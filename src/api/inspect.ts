@@ -2,10 +2,11 @@
  * `inspect`: what is the state of an address? It takes nothing and disturbs nobody.
  */
 import {parseAddress} from '../kernel/address-parser.js';
-import {NodeSystem, ownUid, run} from '../kernel/node-system.js';
+import {NodeSystem, ownUid} from '../kernel/node-system.js';
 import {namespaceOf} from '../kernel/procfs.js';
 import type {BindLockError} from '../model/errors.js';
 import type {Holder} from '../model/holder.js';
+import {run} from '../model/system.js';
 import {look, lookAtName} from '../protocol/inspection.js';
 
 /** The state of an address, as it was a moment ago. */

@@ -1,5 +1,5 @@
 /**
- * This machine's System, and the driver that runs the protocol on it.
+ * The System of this machine: the system calls of the protocol, made for real.
  */
 import {
 	accessSync,
@@ -16,18 +16,16 @@ import {
 import {codeOf} from '../model/errors.js';
 import type {Holder} from '../model/holder.js';
 import {type LockRecord, maxRecordBytes} from '../model/record.js';
-import {
-	type Bound,
-	type Contention,
-	type FileStatus,
-	type Listener,
-	type LockSocket,
-	type LockSocketHolder,
-	type Place,
-	type Protocol,
-	proceed,
-	type System,
-	type Thoroughness,
+import type {
+	Bound,
+	Contention,
+	FileStatus,
+	Listener,
+	LockSocket,
+	LockSocketHolder,
+	Place,
+	System,
+	Thoroughness,
 } from '../model/system.js';
 import {expectAccess, wasAccessed} from './access-time.js';
 import {pause} from './deadline.js';
@@ -46,32 +44,6 @@ import {boundToAbstract, hasLockSocket, lockSocketHolder} from './unix-sockets.j
 /** The effective user id of this process; -1 where there are none. */
 export function ownUid(): number {
 	return process.geteuid?.() ?? -1;
-}
-
-/** Runs to the end; synchronously, unless a call has to be waited for. */
-export function run<Result>(protocol: Protocol<Result>, system: System): Result | Promise<Result> {
-	return drive(protocol, system, 'next', undefined);
-}
-
-/** For protocols none of whose calls has to be waited for. */
-export function runSync<Result>(protocol: Protocol<Result>, system: System): Result {
-	const result = run(protocol, system);
-	if (result instanceof Promise) throw new TypeError('a call of this protocol has to be waited for');
-	return result;
-}
-
-function drive<Result>(
-	protocol: Protocol<Result>,
-	system: System,
-	resume: 'next' | 'throw',
-	outcome: unknown,
-): Result | Promise<Result> {
-	const step = proceed(protocol, system, resume, outcome);
-	if (step.done) return step.value;
-	return step.value.then(
-		value => drive(protocol, system, 'next', value),
-		error => drive(protocol, system, 'throw', error),
-	);
 }
 
 /** Each method makes one system call, but for those of the probe and of /proc, which only look. */

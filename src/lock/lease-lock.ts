@@ -6,10 +6,11 @@
 
 import {timeLeft} from '../kernel/deadline.js';
 import {leaseDirectory} from '../kernel/lease-directory.js';
-import {NodeSystem, run} from '../kernel/node-system.js';
+import {NodeSystem} from '../kernel/node-system.js';
 import type {PathnameAddress} from '../model/address.js';
 import {addressInUse, BindLockError, type BindLockErrorCode, codeOf, systemCodeOf} from '../model/errors.js';
 import type {AcquireOptions} from '../model/options.js';
+import {run} from '../model/system.js';
 import {printable} from '../model/text.js';
 import {openRemedies} from '../protocol/refusals.js';
 import {holdingWhile, reclaim} from '../protocol/stale.js';

@@ -5,11 +5,12 @@
 import {isClusterWorker} from '../kernel/cluster.js';
 import {loadFlock} from '../kernel/flock/flock.js';
 import {adoptLockSocket, listenerOfLock, lockDescriptorOf} from '../kernel/lock-socket.js';
-import {NodeSystem, ownUid, run, runSync} from '../kernel/node-system.js';
+import {NodeSystem, ownUid} from '../kernel/node-system.js';
 import type {AbstractAddress, Address, PathnameAddress} from '../model/address.js';
 import {asBindLockError, BindLockError} from '../model/errors.js';
 import type {AcquireOptions} from '../model/options.js';
 import type {Listener, LockSocket} from '../model/system.js';
+import {run, runSync} from '../model/system.js';
 import {printable} from '../model/text.js';
 import {takeAbstract} from '../protocol/abstract.js';
 import {

@@ -16,12 +16,13 @@ import {
 	listenOnDescriptor,
 	stopListening,
 } from '../kernel/net-server.js';
-import {NodeSystem, run, runSync} from '../kernel/node-system.js';
+import {NodeSystem} from '../kernel/node-system.js';
 import {removerOf} from '../lock/claim.js';
 import type {Address, PathnameAddress} from '../model/address.js';
 import {BindLockError, systemCodeOf} from '../model/errors.js';
 import type {ListenOptions} from '../model/options.js';
 import type {FileStatus, Listener} from '../model/system.js';
+import {run, runSync} from '../model/system.js';
 import {printable, show} from '../model/text.js';
 import {stopServing, stopServingByLibuv} from '../protocol/close.js';
 import {sameFile} from '../protocol/lock-file.js';

@@ -211,7 +211,8 @@ test('a record that names another process does not direct the signal: the kernel
 
 test('an unverified claim is never signalled', async t => {
 	const {take} = await import('../../src/protocol/pathname.js');
-	const {NodeSystem, run} = await import('../../src/kernel/node-system.js');
+	const {NodeSystem} = await import('../../src/kernel/node-system.js');
+	const {run} = await import('../../src/model/system.js');
 	const {claim, pathname} = await import('../helpers/protocol.js');
 	const {native} = kinds['pathname']?.(t) ?? {native: ''};
 	await using _held = await acquire(native);

@@ -3,10 +3,11 @@
  */
 
 import {parseAddress} from '../../src/kernel/address-parser.js';
-import {NodeSystem, ownUid, run, runSync} from '../../src/kernel/node-system.js';
+import {NodeSystem, ownUid} from '../../src/kernel/node-system.js';
 import type {PathnameAddress} from '../../src/model/address.js';
 import {formatRecord} from '../../src/model/record.js';
 import type {System} from '../../src/model/system.js';
+import {run, runSync} from '../../src/model/system.js';
 import {type Claim, giveBackLock} from '../../src/protocol/lock-file.js';
 import {type Taken, take} from '../../src/protocol/pathname.js';
 import {granted} from '../../src/protocol/refusals.js';

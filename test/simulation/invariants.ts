@@ -2,8 +2,8 @@
  * What must never happen: checked before each call of ours, and in each state that a step leads to.
  */
 
-import {runSync} from '../../src/kernel/node-system.js';
 import {codeOf} from '../../src/model/errors.js';
+import {runSync} from '../../src/model/system.js';
 import {takeAbstract} from '../../src/protocol/abstract.js';
 import {take} from '../../src/protocol/pathname.js';
 import {granted} from '../../src/protocol/refusals.js';
