@@ -1,22 +1,20 @@
 /**
- * `acquire`: the address, before any server binds it.
+ * `acquire`: locks an address before any server binds it.
  */
 import {parseAddress} from '../kernel/address-parser.js';
 import {Loss} from '../lock/loss.js';
-import {type BindLock, OwnLock} from '../lock/owned-lock.js';
+import {type BindLock, OwnedLock} from '../lock/owned-lock.js';
 import {takeAddress} from '../lock/take.js';
 import {checkAcquireOptions, noOptions} from '../model/option-checks.js';
 import type {AcquireOptions} from '../model/options.js';
-import {watchLock} from '../server/file-guard.js';
+import {watchLockFile} from '../server/file-guard.js';
 
 /**
- * Takes an address for this process, and removes a stale socket that lies there. Afterwards any
- * server of any framework can bind it. The address stays ours until `release()`, or until this
- * process (in a worker: the thread) ends, however it ends.
+ * Locks an address for this process, and removes a stale socket there. Afterwards any server of any framework can bind
+ * it. The lock is held until `release()`, or until this process or worker thread ends, however it ends.
  *
- * @param address as `server.listen()` takes it; `unix:/p`, `unix:///p` are read too
- * @throws BindLockError `EADDRINUSE` if somebody else has the address (see its `holder`), and
- * others: see docs/errors.md
+ * @param address as for `server.listen()`; `unix:/p` and `unix:///p` are accepted too
+ * @throws BindLockError `EADDRINUSE` if another process has the address (see `holder`), and others: docs/errors.md
  *
  * @example
  * ```ts
@@ -31,7 +29,13 @@ export async function acquire(address: string, options: AcquireOptions = noOptio
 	const checked = checkAcquireOptions(address, options);
 	const loss = new Loss();
 	const taking = takeAddress(parsed, checked, loss);
-	const taken = taking instanceof Promise ? await taking : taking;
-	if (taken.keeper !== undefined) loss.watchWhenAsked(() => watchLock(parsed, taken.keeper, loss));
-	return new OwnLock(parsed, taken.reclaimed, loss, taken, false);
+	const lock = taking instanceof Promise ? await taking : taking;
+	const {file, reclaimed} = lock;
+	if (file !== undefined) loss.watchOnUse(() => watchLockFile(parsed, file, loss));
+	const release = (): void => {
+		owned.markReleased();
+		lock.release();
+	};
+	const owned = new OwnedLock(parsed, reclaimed, loss, {release, exit: () => lock.exit()}, false);
+	return owned;
 }

@@ -1,5 +1,5 @@
 /**
- * `inspect`: what is the state of an address? It takes nothing and disturbs nobody.
+ * `inspect`: finds the state of an address without locking it.
  */
 import {parseAddress} from '../kernel/address-parser.js';
 import {NodeSystem, ownUid} from '../kernel/node-system.js';
@@ -7,45 +7,47 @@ import {namespaceOf} from '../kernel/procfs.js';
 import type {BindLockError} from '../model/errors.js';
 import type {Holder} from '../model/holder.js';
 import {run} from '../model/system.js';
-import {look, lookAtName} from '../protocol/inspection.js';
+import {inspectAbstract, inspectPathname} from '../protocol/inspection.js';
 
 /** The state of an address, as it was a moment ago. */
 export interface Inspection {
 	/**
-	 * `'free'`: nothing is there. `'stale'`: a socket that no process is bound to; `acquire` removes it.
-	 * `'held'`: somebody has the lock. `'foreign'`: a server that takes no lock is bound there.
-	 * `'blocked'`: it could not be taken, or not be bound; see `reason`.
+	 * `'free'`: the path or name is unused. `'stale'`: a socket file that no process is bound to; the next start removes
+	 * it. `'held'`: a process holds the lock. `'foreign'`: a server that takes no lock is bound. `'blocked'`: the address
+	 * cannot be locked or bound; see `reason`.
 	 */
 	readonly state: 'free' | 'stale' | 'held' | 'foreign' | 'blocked';
-	/** As it was given. */
+	/** The address as it was given. */
 	readonly address: string;
 	/** The lock file; `undefined` for an abstract address. */
 	readonly lockPath: string | undefined;
-	/** For an abstract address the network namespace in which all this is true, as `/proc/self/ns/net` names it: others have names of their own. */
+	/**
+	 * For an abstract address: the network namespace of this process, as `/proc/self/ns/net` names it. The same name in
+	 * another namespace is another address.
+	 */
 	readonly networkNamespace?: string;
-	/** What lies at the address. */
+	/** What is at the address. */
 	readonly found: 'nothing' | 'socket' | 'file' | 'directory' | 'symlink' | 'other';
-	/** Who has the lock, or is bound there; absent if that cannot be seen from here. */
+	/** The process that holds the lock or is bound; absent if it is not visible here. */
 	readonly holder?: Holder;
-	/** Why it is blocked: what `acquire` would fail with, or the bind after it. */
+	/** Why the address is blocked: the error of `acquire`, or of the bind after it. */
 	readonly reason?: BindLockError;
 }
 
 /**
- * Tells free, stale, held, foreign and blocked apart. It never locks, so it can make no `acquire`
- * fail, and it connects only to a socket file to which no process is seen to be bound. Of a socket file that refuses
- * the connection it sets the change time (`ctime`), and nothing else: that tells a dead one from one that does not
- * listen yet.
+ * Finds the state of an address. It takes no lock, so it makes no `acquire` fail. It connects only to a socket file that
+ * no visible process is bound to. If that refuses the connection, its change time (`ctime`) is set and nothing else:
+ * this distinguishes a dead socket from one that does not listen yet.
  *
- * @throws BindLockError for an address that cannot be one
+ * @throws BindLockError if the address is invalid
  */
 export async function inspect(address: string): Promise<Inspection> {
 	const parsed = parseAddress(address);
 	const system = new NodeSystem(address);
 	if (parsed.kind === 'pathname') {
-		const seen = await run(look(parsed, ownUid()), system);
+		const seen = await run(inspectPathname(parsed, ownUid()), system);
 		return {address, lockPath: parsed.lockPath, ...seen};
 	}
-	const seen = await run(lookAtName(parsed), system);
+	const seen = await run(inspectAbstract(parsed), system);
 	return {address, lockPath: undefined, networkNamespace: namespaceOf('net'), ...seen};
 }

@@ -1,8 +1,8 @@
 /**
- * `listen`: acquire, bind, and release on close, in one call.
+ * `listen`: acquires an address, binds a server, and releases the address when the server closes.
  */
 import type {Server} from 'node:net';
-import {succeed} from '../hand-over/successor.js';
+import {receiveInheritance} from '../hand-over/successor.js';
 import {parseAddress} from '../kernel/address-parser.js';
 import {openInotify} from '../kernel/inotify.js';
 import {Loss} from '../lock/loss.js';
@@ -11,17 +11,16 @@ import {takeAddress} from '../lock/take.js';
 import {BindLockError} from '../model/errors.js';
 import {checkListenOptions} from '../model/option-checks.js';
 import type {ListenOptions} from '../model/options.js';
-import {Serving} from '../server/bound-server.js';
-import {isPending} from '../server/pending-listen.js';
-import {Starting} from '../server/starting.js';
+import {BoundServer} from '../server/bound-server.js';
+import {isPending, PendingListen} from '../server/pending-listen.js';
 
 /**
- * Takes the address, lets the server listen on it, and gives it back as soon as the server stops
- * listening; its open connections may go on. On closing, only a socket file of our own is removed.
+ * Locks an address, lets a server listen on it, and releases it when the server stops listening. Open connections
+ * continue. On close, only the server's own socket file is removed.
  *
  * @param server of `node:net`, `node:http`, `node:https`, `node:http2` or a framework; not listening
- * @throws BindLockError `EADDRINUSE` if somebody else has the address, `ERR_SERVER_ALREADY_LISTEN`,
- * and others: see docs/errors.md
+ * @throws BindLockError `EADDRINUSE` if another process has the address, `ERR_SERVER_ALREADY_LISTEN`, and others:
+ * docs/errors.md
  *
  * @example
  * ```ts
@@ -32,29 +31,29 @@ import {Starting} from '../server/starting.js';
 export async function listen(server: Server, address: string, options: ListenOptions = {}): Promise<BindLock> {
 	const parsed = parseAddress(address);
 	const checked = checkListenOptions(address, options);
-	refuseUnlessIdleServer(server, address);
+	refuseUnlessIdle(server, address);
 	const loss = new Loss();
-	const starting = new Starting(server, address, checked.signal);
+	const pending = new PendingListen(server, address, checked.signal);
 	try {
-		const succession = await succeed(parsed, checked);
+		const inheritance = await receiveInheritance(parsed, checked);
 		openInotify();
-		const taken = succession?.taken ?? (await takeAddress(parsed, {...checked, signal: starting.signal}, loss));
-		starting.end();
-		return await new Serving(server, parsed, checked, taken, loss).start(succession, starting.signal);
+		const lock = inheritance?.lock ?? (await takeAddress(parsed, {...checked, signal: pending.signal}, loss));
+		pending.settle();
+		return await new BoundServer(server, parsed, checked, lock, loss).start(inheritance, pending.signal);
 	} finally {
-		starting.end();
+		pending.settle();
 	}
 }
 
-function refuseUnlessIdleServer(server: Server, address: string): void {
+function refuseUnlessIdle(server: Server, address: string): void {
 	if (!(server instanceof process.getBuiltinModule('node:net').Server)) {
-		throw new BindLockError('The server must be a net.Server, or one of its subclasses', {
+		throw new BindLockError('The server must be a net.Server, or an instance of a subclass', {
 			code: 'ERR_INVALID_ARG_TYPE',
 			address,
 		});
 	}
 	if (server.listening || isPending(server)) {
-		throw new BindLockError('The server listens already, or is about to; give it to listen() before that, and once', {
+		throw new BindLockError('The server already listens, or is about to; pass a server that does not', {
 			code: 'ERR_SERVER_ALREADY_LISTEN',
 			address,
 		});

@@ -1,5 +1,5 @@
 /**
- * The settings of `bindlock/register` that come from the environment.
+ * The options of `bindlock/register` in the environment.
  */
 
 import {BindLockError} from '../model/errors.js';
@@ -11,7 +11,7 @@ type Reader = (text: string) => Partial<Record<keyof RegisterOptions, unknown>>;
 
 const readers: Readonly<Record<string, Reader>> = {
 	BINDLOCK_WAIT_MS: text => ({waitMs: text.trim() === '' ? Number.NaN : Number(text)}),
-	BINDLOCK_REPLACE: text => ({replace: text === '1' ? {} : {signal: text}}),
+	BINDLOCK_REPLACE: text => ({replace: text === '1' ? {} : {killSignal: text}}),
 	BINDLOCK_LABEL: label => ({label}),
 	BINDLOCK_BACKEND: backend => ({backend}),
 	BINDLOCK_HEAL: text => ({heal: flag(text)}),
@@ -20,7 +20,7 @@ const readers: Readonly<Record<string, Reader>> = {
 	BINDLOCK_EXCLUDE: text => ({exclude: new RegExp(text)}),
 };
 
-/** What is neither is left to the check. */
+/** Returns other values unchanged, for the check to refuse. */
 function flag(text: string): boolean | string {
 	return {'0': false, '1': true}[text] ?? text;
 }

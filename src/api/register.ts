@@ -1,6 +1,6 @@
 /**
- * `bindlock/register`: every `net.Server` that listens on a Unix address takes its lock first and gives it back
- * when it closes, with no change to its code. Loaded by `node --import bindlock/register`, or imported first.
+ * `bindlock/register`: every `net.Server` that listens on a Unix address takes its lock first, and releases it on close,
+ * without a change to its code. Loaded by `node --import bindlock/register`, or imported first.
  */
 
 import {parseAddress} from '../kernel/address-parser.js';
@@ -8,23 +8,23 @@ import type {BoundSocket} from '../kernel/bound-handle.js';
 import {bindsForWorkers, isClusterWorker} from '../kernel/cluster.js';
 import {openInotify} from '../kernel/inotify.js';
 import type {Server} from '../kernel/net-server.js';
+import type {AddressLock} from '../lock/address-lock.js';
 import {Loss} from '../lock/loss.js';
 import {isAcquiredHere} from '../lock/owned-lock.js';
-import {type TakenAddress, takeAddress} from '../lock/take.js';
+import {takeAddress} from '../lock/take.js';
 import {type Address, keyOf} from '../model/address.js';
 import {addressInUse, BindLockError} from '../model/errors.js';
 import {checkRegisterOptions} from '../model/option-checks.js';
 import type {RegisterOptions} from '../model/options.js';
-import {Serving} from '../server/bound-server.js';
-import {type Listen, type Listening, patchListen} from '../server/patch-listen.js';
+import {BoundServer} from '../server/bound-server.js';
+import {type Listen, type ListenCall, patchListen} from '../server/patch-listen.js';
 import {holdPending} from '../server/pending-listen.js';
 import {optionsOfEnvironment} from './register-environment.js';
 
 export type {RegisterOptions} from '../model/options.js';
 
 /**
- * Changes the settings for servers that listen from now on. Without it they are those of the environment; what is
- * given here comes first.
+ * Changes the options for servers that listen from now on. They take precedence over those of the environment.
  *
  * @throws BindLockError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG_VALUE`
  */
@@ -32,7 +32,7 @@ export function register(options: RegisterOptions = {}): void {
 	registration().configure(checkRegisterOptions(options));
 }
 
-/** What this thread's `net.Server.prototype.listen` is patched with, by whichever copy of bindlock came first. */
+/** The patch of this thread's `net.Server.prototype.listen`. All copies of bindlock share the first one. */
 interface Registration {
 	configure(options: RegisterOptions): void;
 }
@@ -46,7 +46,7 @@ function registration(): Registration {
 
 function patch(): Registration {
 	let settings: RegisterOptions = optionsOfEnvironment(process.env);
-	patchListen((server, listening, listen, fail) => lockAndListen(server, listening, settings, listen, fail));
+	patchListen((server, call, listen, fail) => lockAndListen(server, call, settings, listen, fail));
 	return {
 		configure: options => {
 			settings = {...settings, ...options};
@@ -56,27 +56,27 @@ function patch(): Registration {
 
 function lockAndListen(
 	server: Server,
-	listening: Listening,
+	call: ListenCall,
 	{exclude, ...options}: RegisterOptions,
 	listen: Listen,
 	fail: (error: unknown) => void,
 ): void {
-	const {path} = listening;
-	// Not by `test()`: that begins where the last one ended, for an expression with the flag g.
+	const {path} = call;
+	// Not `test()`, which with the flag g begins where the previous match ended.
 	const isExcluded = exclude !== undefined && path.search(exclude) !== -1;
-	// The primary binds for a cluster's workers, and has the lock.
+	// The primary of a cluster binds for its workers, and holds the lock.
 	if (isExcluded || isClusterWorker()) {
 		listen();
 		return;
 	}
-	const failExplained = (error: unknown): void => fail(explained(path, error));
+	const failExplained = (error: unknown): void => fail(explain(path, error));
 	try {
 		const address = addressBoundByNode(path);
-		// By `acquire`, for this very server.
+		// The program has acquired the address for this server.
 		if (isAcquiredHere(address)) listen();
-		else takeAndListen(server, address, listening, options, listen, failExplained);
+		else takeAndListen(server, address, call, options, listen, failExplained);
 	} catch (error) {
-		// What Node throws itself it throws at once.
+		// Node's own errors are thrown synchronously, those of bindlock emitted.
 		if (!(error instanceof BindLockError)) throw error;
 		failExplained(error);
 	}
@@ -85,101 +85,103 @@ function lockAndListen(
 function takeAndListen(
 	server: Server,
 	address: Address,
-	{binding, signal}: Listening,
+	{binding, signal}: ListenCall,
 	options: RegisterOptions,
 	listen: Listen,
 	fail: (error: unknown) => void,
 ): void {
-	const calledOff = new AbortController();
+	const cancelled = new AbortController();
 	const loss = new Loss();
 	openInotify();
-	const take = (): TakenAddress | Promise<TakenAddress> =>
-		takeAddress(address, {...options, signal: calledOff.signal}, loss);
-	const taking = leaving.get(keyOf(address))?.then(take) ?? take();
-	const bind = (taken: TakenAddress): void => {
-		const serving = new Serving(server, address, {...options, ...binding}, taken, loss);
+	const take = (): AddressLock | Promise<AddressLock> =>
+		takeAddress(address, {...options, signal: cancelled.signal}, loss);
+	const taking = cancelling.get(keyOf(address))?.then(take) ?? take();
+	const bind = (lock: AddressLock): void => {
+		const boundServer = new BoundServer(server, address, {...options, ...binding}, lock, loss);
 		let bound: BoundSocket | undefined;
 		try {
-			bound = serving.bindApart();
+			bound = boundServer.bindApart();
 		} catch (error) {
 			fail(error);
 			return;
 		}
 		const isAbstract = address.kind === 'abstract';
 		try {
-			serving.startBy(server, bound, () => listen(isAbstract ? undefined : {descriptor: bound?.descriptor}));
+			boundServer.startBy(server, bound, () => listen(isAbstract ? undefined : {descriptor: bound?.descriptor}));
 		} catch (error) {
-			// What Node throws itself it throws at once.
 			if (!(error instanceof BindLockError)) throw error;
 			fail(error);
 			return;
 		}
-		loss.whenReported(reason => process.emitWarning(reason.message, 'BindLockWarning'));
+		loss.onReport(reason => process.emitWarning(reason.message, 'BindLockWarning'));
 	};
 	if (!(taking instanceof Promise)) {
 		bind(taking);
 		return;
 	}
 	const settle = holdPending(server, signal, () => {
-		calledOff.abort();
-		leaveBehind(keyOf(address), settled);
+		cancelled.abort();
+		awaitCancelled(keyOf(address), settled);
 	});
 	const settled = bindLater(taking, settle, bind, fail);
 }
 
-/** What was called off, and may have the lock for a moment longer: whoever listens there next comes after that. */
-const leaving: Map<string, Promise<void>> = new Map();
+/** The cancelled attempts by address. Each may hold the lock for a moment longer, so the next attempt waits for it. */
+const cancelling: Map<string, Promise<void>> = new Map();
 
-function leaveBehind(key: string, settled: Promise<void>): void {
-	leaving.set(key, settled);
+function awaitCancelled(key: string, settled: Promise<void>): void {
+	cancelling.set(key, settled);
 	void settled.then(() => {
-		if (leaving.get(key) === settled) leaving.delete(key);
+		if (cancelling.get(key) === settled) cancelling.delete(key);
 	});
 }
 
-/** Something is to be waited for: a probe of what is left at the path, or a holder. */
+/** For a lock that was not taken synchronously: a socket must be probed, or a holder waited for. */
 async function bindLater(
-	taking: Promise<TakenAddress>,
+	taking: Promise<AddressLock>,
 	settle: () => boolean,
-	bind: (taken: TakenAddress) => void,
+	bind: (lock: AddressLock) => void,
 	fail: (error: unknown) => void,
 ): Promise<void> {
-	let taken: TakenAddress;
+	let lock: AddressLock;
 	try {
-		taken = await taking;
+		lock = await taking;
 	} catch (error) {
 		if (settle()) fail(error);
 		return;
 	}
 	if (!settle()) {
-		taken.giveBack();
+		lock.release();
 		return;
 	}
 	try {
-		bind(taken);
+		bind(lock);
 	} catch (error) {
-		// Too late to throw it at whoever called listen().
+		// The call of listen() has returned, so Node's errors are emitted, too.
 		fail(error);
 	}
 }
 
-/** Node binds what it was given, and in a worker thread libuv unlinks just that, also where a relative name leads elsewhere by then. */
+/**
+ * Returns the address with the path that Node binds. In a worker thread libuv unlinks this very path, also if it is
+ * relative and leads elsewhere by then.
+ */
 function addressBoundByNode(path: string): Address {
 	const address = parseAddress(asNodeReads(path));
 	return address.kind === 'pathname' ? {...address, bindPath: path} : address;
 }
 
-/** Node knows no `unix:`: to it that is the beginning of a relative path. */
+/** To Node, `unix:` is the beginning of a relative path. */
 function asNodeReads(path: string): string {
 	return path.startsWith('unix') && path.includes(':') ? `./${path}` : path;
 }
 
-/** As Node would say it, in code and number. */
-function explained(path: string, error: unknown): unknown {
+/** Gives an error the code and number that Node's own has. */
+function explain(path: string, error: unknown): unknown {
 	if (error instanceof BindLockError && error.code === 'ERR_HOLDER_SELF') {
 		return addressInUse(path, {holder: error.holder, why: 'held by', cause: error});
 	}
-	// The primary of a cluster passes only a number on to its workers.
+	// The primary of a cluster passes only the number on to its workers.
 	if (error instanceof BindLockError && error.errno === undefined && bindsForWorkers()) {
 		return Object.assign(error, {errno: invalidArgument});
 	}

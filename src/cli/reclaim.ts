@@ -54,7 +54,7 @@ async function reclaimOne(
 		// Where nobody uses bindlock no lock file is left behind.
 		const removeLockFile = seen.lockPath !== undefined && fileAt(seen.lockPath) === undefined;
 		const taken = await takeAddress(parseArgument(address), {removeLockFile, reclaimForeign}, new Loss());
-		taken.giveBack();
+		taken.release();
 		return {removed: taken.reclaimed, seen: {...rest, state: 'free'}};
 	} catch (reason) {
 		if (!(reason instanceof BindLockError)) throw reason;

@@ -1,36 +1,38 @@
 /**
- * The channel between a server and its successor: Node's IPC, which carries sockets, and the descriptors
- * that a child inherits, which carry locks.
+ * The channel between a server and its successor: Node's IPC carries the sockets, and descriptors that the child
+ * inherits carry the locks.
  */
 import type {ChildProcess, SendHandle} from 'node:child_process';
 import {closeIfFileIs} from '../kernel/lock-file-descriptor.js';
 
-/** The process of a successor, as `child_process.fork` gives it. */
+/** The process of a successor, as `child_process.fork` returns it. */
 export type Successor = ChildProcess;
 
-/** What a successor is told of at its start, and asks with `ready`. */
+/** The environment variable that tells a child that it is a successor, and which descriptors it inherits. */
 const variable = 'BINDLOCK_HAND_OVER';
 
-/** The first descriptor after the standard ones and the channel. */
+/** The first descriptor after the standard ones and the IPC channel. */
 const firstDescriptor = 4;
 
+/** A message of the hand-over of one address. */
 export interface Message {
 	readonly bindlock: 'handOver';
 	/**
-	 * From the successor: `ready` for the sockets, `serving` on them, `failed`. To it: `socket`, `yours` (the old server
-	 * is out).
+	 * The successor sends `ready` to ask for the sockets, `serving` when it serves, and `failed`. The predecessor sends
+	 * each `socket`, and `yours` when it has stopped.
 	 */
 	readonly step: 'ready' | 'socket' | 'serving' | 'failed' | 'yours';
-	/** Which address. */
+	/** The address, see `keyOf`. */
 	readonly key: string;
-	/** With `socket`: the server's, or that of an abstract lock. */
+	/** With `socket`: the listening socket of the server, or the socket of an abstract lock. */
 	readonly part?: 'listener' | 'lock';
-	/** With `socket`: device and inode of the socket's file. */
+	/** With `socket`: the device and inode of the socket file. */
 	readonly file?: {readonly dev: string; readonly ino: string};
-	/** With `failed`: why. */
+	/** With `failed`: the reason. */
 	readonly reason?: string;
 }
 
+/** How the successor is started. */
 export interface SuccessorOptions {
 	readonly args?: readonly string[] | undefined;
 	readonly execArgv?: readonly string[] | undefined;
@@ -38,7 +40,11 @@ export interface SuccessorOptions {
 	readonly cwd?: string | undefined;
 }
 
-/** @param locks the descriptor of each key's lock file, `undefined` for a lock that is a socket */
+/**
+ * Starts the successor.
+ *
+ * @param locks the descriptor of each lock file by its key; `undefined` for a lock that is a socket
+ */
 export function startSuccessor(
 	modulePath: string | URL,
 	options: SuccessorOptions,
@@ -58,27 +64,27 @@ export function startSuccessor(
 	});
 }
 
-/** Sends a socket, which stays ours, too. */
+/** Sends a socket. This process keeps its own descriptor of it. */
 export function sendSocket(successor: Successor, message: Message, socket: object): void {
 	successor.send(message, socket as SendHandle, ignoreError);
 }
 
-/** That the channel is closed is noticed by its end. */
+/** Ignores a send on a closed channel: its `'disconnect'` or `'exit'` event reports that. */
 export function ignoreError(): void {}
 
-/** Lets us end although the successor goes on. */
-export function letGo(successor: Successor): void {
+/** Lets this process exit while the successor runs. */
+export function unrefSuccessor(successor: Successor): void {
 	successor.unref();
 	successor.channel?.unref();
 }
 
 /**
- * Whether this process was started to succeed its parent at this address, which is told once.
+ * Returns the descriptor that this process inherited as the successor at an address. Each is returned once.
  *
- * @returns the descriptor of the lock file, -1 for a lock that is a socket; `undefined` if it was not
+ * @returns -1 for a lock that is a socket; `undefined` if this process is not a successor at this address
  */
 export function inheritedDescriptor(key: string): number | undefined {
-	inherited ??= readInheritance();
+	inherited ??= readInherited();
 	const descriptor = inherited[key];
 	delete inherited[key];
 	return descriptor;
@@ -86,15 +92,15 @@ export function inheritedDescriptor(key: string): number | undefined {
 
 let inherited: Record<string, number> | undefined;
 
-function readInheritance(): Record<string, number> {
+function readInherited(): Record<string, number> {
 	const text = process.env[variable];
-	// Our own children are nobody's successors by this.
+	// The children of this process are not successors.
 	delete process.env[variable];
 	if (text === undefined || process.send === undefined) return {};
 	try {
 		const {parent, numbers} = JSON.parse(text) as {parent: number; numbers: Record<string, number>};
 		if (parent === process.ppid) return numbers;
-		// Of a predecessor that has died since: its lock would be in our way, and in everybody's.
+		// The predecessor has exited. Its lock would exclude every server, this one included.
 		for (const [key, descriptor] of Object.entries(numbers)) closeIfFileIs(`${key}.lock`, descriptor);
 		return {};
 	} catch {
@@ -102,18 +108,18 @@ function readInheritance(): Record<string, number> {
 	}
 }
 
-/** The channel to the predecessor, for one address. */
-export class Predecessor {
+/** The successor's end of the channel, for one address. */
+export class PredecessorChannel {
 	readonly #key: string;
-	readonly #heard: (message: Message, socket?: object) => void;
-	readonly #gone: () => void;
+	readonly #onMessage: (message: Message, socket?: object) => void;
+	readonly #onClose: () => void;
 
-	/** @param gone the predecessor has ended, or closed the channel */
-	constructor(key: string, heard: (message: Message, socket?: object) => void, gone: () => void) {
+	/** @param onClose the predecessor has exited, or closed the channel */
+	constructor(key: string, onMessage: (message: Message, socket?: object) => void, onClose: () => void) {
 		this.#key = key;
-		this.#heard = heard;
-		this.#gone = gone;
-		process.on('message', this.#hear).once('disconnect', this.#end);
+		this.#onMessage = onMessage;
+		this.#onClose = onClose;
+		process.on('message', this.#hear).once('disconnect', this.#disconnected);
 	}
 
 	get connected(): boolean {
@@ -125,22 +131,18 @@ export class Predecessor {
 		if (process.connected) process.send?.(message, undefined, {}, ignoreError);
 	}
 
-	/** From now on the channel alone keeps this process alive no more. */
-	letGo(): void {
+	/** Lets this process exit while the channel is open. */
+	unref(): void {
 		process.channel?.unref();
-	}
-
-	close(): void {
-		process.off('message', this.#hear).off('disconnect', this.#end);
 	}
 
 	readonly #hear = (message: unknown, socket: unknown): void => {
 		const {bindlock, key} = (message ?? {}) as Partial<Message>;
-		if (bindlock === 'handOver' && key === this.#key) this.#heard(message as Message, socket as object | undefined);
+		if (bindlock === 'handOver' && key === this.#key) this.#onMessage(message as Message, socket as object | undefined);
 	};
 
-	readonly #end = (): void => {
-		this.close();
-		this.#gone();
+	readonly #disconnected = (): void => {
+		process.off('message', this.#hear);
+		this.#onClose();
 	};
 }

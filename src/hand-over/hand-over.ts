@@ -1,6 +1,6 @@
 /**
- * `handOver`: a running server gives its address, lock and listening socket in one, to a successor that it
- * starts, and there is no moment in which clients are refused.
+ * `handOver`: a running server gives its address, lock and listening socket to a successor that it starts. Clients are
+ * never refused.
  */
 
 import {longestTimerMs} from '../kernel/deadline.js';
@@ -10,28 +10,27 @@ import {checkHandOverOptions} from '../model/option-checks.js';
 import type {HandOverOptions} from '../model/options.js';
 import {printable} from '../model/text.js';
 import type {Offer} from '../server/bound-server.js';
-import {ignoreError, letGo, type Message, type Successor, sendSocket, startSuccessor} from './channel.js';
-import {offerOf} from './offer.js';
+import {ignoreError, type Message, type Successor, sendSocket, startSuccessor, unrefSuccessor} from './channel.js';
+import {offerAll} from './offer.js';
 
 /**
- * Starts a successor (`child_process.fork`: a program of Node, with the standard streams of this one) and hands
- * it the addresses. The successor calls {@link listen} with the same addresses, as it would without a predecessor.
- * When it serves on all of them, this process stops: its servers do not listen any more, their open connections go
- * on, and it may end when they have.
+ * Starts a successor and hands the addresses over to it. The successor is a Node program (`child_process.fork`) with the
+ * standard streams of this process. It calls {@link listen} with the same addresses, as it does without a predecessor.
+ * When it serves all of them, the servers of this process stop listening; their open connections continue.
  *
- * If the successor ends, fails or takes too long, it is killed, and this process serves and holds as before.
+ * A successor that exits, fails or takes too long is killed, and this process continues to serve.
  *
- * @param locks of {@link listen}: one, or all that the successor is to have
- * @param modulePath the program, for example `process.argv[1]`
+ * @param locks one or several locks of {@link listen}
+ * @param modulePath the successor's program, such as `process.argv[1]`
  * @returns the successor's process
- * @throws BindLockError `ERR_HAND_OVER_FAILED`; `ERR_LOCK_NOT_HELD`, `ERR_INVALID_ARG_VALUE`,
- * `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_WORKER_UNSUPPORTED_OPERATION` before anything was started
+ * @throws BindLockError `ERR_HAND_OVER_FAILED`; before anything is started also `ERR_LOCK_NOT_HELD`,
+ * `ERR_INVALID_ARG_VALUE`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_WORKER_UNSUPPORTED_OPERATION`
  *
  * @example
  * ```ts
  * process.on('SIGHUP', async () => {
  * 	await handOver(lock, process.argv[1]);
- * 	// Nothing more to do: this process ends with its last connection.
+ * 	// This process exits with its last connection.
  * });
  * ```
  */
@@ -46,10 +45,10 @@ export async function handOver(
 	const offers = offerAll(list);
 	let successor: Successor | undefined;
 	try {
-		successor = startSuccessor(modulePath, how, new Map(offers.map(({key, descriptor}) => [key, descriptor])));
+		successor = startSuccessor(modulePath, how, lockDescriptors(offers));
 		await agreement(successor, offers, timeoutMs);
 	} catch (error) {
-		// Not before it is gone: it has our lock and our sockets, too.
+		// It holds the lock and the sockets, too, until it has exited.
 		if (successor !== undefined) await ended(successor);
 		for (const offer of offers) offer.withdraw();
 		throw cannotHandOver(offers[0] as Offer, error as Error);
@@ -58,11 +57,11 @@ export async function handOver(
 		offer.accept();
 		successor.send({bindlock: 'handOver', step: 'yours', key: offer.key} satisfies Message, ignoreError);
 	}
-	letGo(successor);
+	unrefSuccessor(successor);
 	return successor;
 }
 
-/** Only of a whole process can we say that it ends without unlinking the path that its successor serves. */
+/** libuv unlinks the socket file when a worker thread ends, which the successor serves by then. */
 function refuseInWorkerThread([lock]: readonly BindLock[]): void {
 	if (process.getBuiltinModule('node:worker_threads').isMainThread) return;
 	throw new BindLockError('A worker thread cannot hand over its server, only the main thread can', {
@@ -71,21 +70,7 @@ function refuseInWorkerThread([lock]: readonly BindLock[]): void {
 	});
 }
 
-function offerAll(locks: readonly BindLock[]): readonly Offer[] {
-	if (locks.length === 0) {
-		throw new BindLockError('There is no lock to hand over', {code: 'ERR_INVALID_ARG_VALUE'});
-	}
-	const offers: Offer[] = [];
-	try {
-		for (const lock of locks) offers.push(offerOf(lock));
-	} catch (error) {
-		for (const offer of offers) offer.withdraw();
-		throw error;
-	}
-	return offers;
-}
-
-/** Resolves when the successor serves all of it, and we may stop. */
+/** Waits until the successor serves all addresses. */
 function agreement(successor: Successor, offers: readonly Offer[], timeoutMs: number): Promise<void> {
 	return new Promise((resolve, reject) => {
 		const open = new Map(offers.map(offer => [offer.key, offer]));
@@ -111,14 +96,20 @@ function agreement(successor: Successor, offers: readonly Offer[], timeoutMs: nu
 		const late = (): void => fail(new Error(`it did not serve within ${timeoutMs} ms`));
 		const timer = timeoutMs > longestTimerMs ? undefined : setTimeout(late, timeoutMs);
 		successor.on('message', hear).on('exit', exited).on('error', fail);
-		for (const offer of offers) offer.whenReleased(() => fail(new Error('the lock was released meanwhile')));
+		for (const offer of offers) offer.onRelease(() => fail(new Error('the lock was released meanwhile')));
 	});
 }
 
-function sendSockets(successor: Successor, {key, listener, lockSocket, file}: Offer): void {
+/** The descriptors of lock files, which the successor inherits. The socket of an abstract lock is sent to it instead. */
+function lockDescriptors(offers: readonly Offer[]): Map<string, number | undefined> {
+	return new Map(offers.map(({key, lock}) => [key, lock.socket === undefined ? lock.descriptor : undefined]));
+}
+
+function sendSockets(successor: Successor, {key, lock, listener, file}: Offer): void {
 	const message = {bindlock: 'handOver', step: 'socket', key} as const;
-	if (lockSocket !== undefined) sendSocket(successor, {...message, part: 'lock'}, lockSocket);
-	sendSocket(successor, {...message, part: 'listener', ...(file === undefined ? {} : {file})}, listener);
+	if (lock.socket !== undefined) sendSocket(successor, {...message, part: 'lock'}, lock.socket);
+	const identity = file && {dev: String(file.dev), ino: String(file.ino)};
+	sendSocket(successor, {...message, part: 'listener', ...(identity && {file: identity})}, listener);
 }
 
 function ended(successor: Successor): Promise<void> {

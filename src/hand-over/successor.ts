@@ -1,105 +1,112 @@
 /**
- * The new side of a hand-over: a server that was started by `handOver` gets the lock and the listening
- * socket from its predecessor, instead of taking and binding them.
+ * The successor's side of a hand-over: it gets the lock and the listening socket from its predecessor, instead of taking
+ * and binding them.
  */
-
-import {inheritAbstract, inheritPathname, type TakenAddress} from '../lock/take.js';
+import {inheritAbstractLock} from '../lock/abstract-lock.js';
+import type {AddressLock} from '../lock/address-lock.js';
+import {inheritFlockLock} from '../lock/flock-lock.js';
 import {type Address, keyOf} from '../model/address.js';
 import {BindLockError} from '../model/errors.js';
 import type {AcquireOptions} from '../model/options.js';
 import type {FileStatus, Listener} from '../model/system.js';
 import {printable} from '../model/text.js';
 import type {InheritedSocket} from '../server/bound-server.js';
-import {inheritedDescriptor, type Message, Predecessor} from './channel.js';
+import {inheritedDescriptor, type Message, PredecessorChannel} from './channel.js';
 
-/**
- * @returns `undefined` if this process was not started to succeed at this address, or if its predecessor
- * has ended since: then the address is to be taken as always
- */
-export async function succeed(address: Address, options: AcquireOptions): Promise<Succession | undefined> {
-	const descriptor = inheritedDescriptor(keyOf(address));
-	if (descriptor === undefined) return undefined;
-	const succession = new Succession(address, options, descriptor);
-	return (await succession.receive()) ? succession : undefined;
+/** A lock and a listening socket that the predecessor hands over. */
+export interface Inheritance extends InheritedSocket {
+	readonly lock: AddressLock;
 }
 
-export class Succession implements InheritedSocket {
+/**
+ * Receives what the predecessor of this process hands over for an address.
+ *
+ * @returns `undefined` if this process is not a successor at this address, or if its predecessor has exited: then the
+ * address is taken as usual
+ * @throws BindLockError `ERR_LOCK_LOST`
+ */
+export async function receiveInheritance(address: Address, options: AcquireOptions): Promise<Inheritance | undefined> {
+	const descriptor = inheritedDescriptor(keyOf(address));
+	if (descriptor === undefined) return undefined;
+	const handOver = new IncomingHandOver(address);
+	const listener = await handOver.receive();
+	let lock: AddressLock | undefined;
+	try {
+		lock = handOver.inheritLock(options, descriptor);
+	} catch (error) {
+		handOver.fail(error);
+		throw error;
+	}
+	if (lock !== undefined && listener !== undefined) return handOver.toInheritance(lock, listener);
+	// The predecessor has exited, and its server with it.
+	lock?.leave();
+	return undefined;
+}
+
+class IncomingHandOver {
 	readonly #address: Address;
-	readonly #options: AcquireOptions;
-	readonly #descriptor: number;
-	readonly #predecessor: Predecessor;
-	#taken: TakenAddress | undefined;
+	readonly #channel: PredecessorChannel;
 	#listener: Listener | undefined;
 	#lockSocket: Listener | undefined;
 	#file: Message['file'];
+	#state: 'open' | 'finished' | 'failed' = 'open';
 	#wake: () => void = () => {};
-	#yours = false;
-	#failed = false;
 
-	constructor(address: Address, options: AcquireOptions, descriptor: number) {
+	constructor(address: Address) {
 		this.#address = address;
-		this.#options = options;
-		this.#descriptor = descriptor;
-		this.#predecessor = new Predecessor(
+		this.#channel = new PredecessorChannel(
 			keyOf(address),
 			(message, socket) => this.#hear(message, socket),
 			() => this.#wake(),
 		);
 	}
 
-	/** Asks for the sockets. `false`: the predecessor is gone, and with it what it served. */
-	async receive(): Promise<boolean> {
-		this.#predecessor.send('ready');
+	/** Asks for the sockets. @returns the listening socket; `undefined` if the predecessor has exited */
+	async receive(): Promise<Listener | undefined> {
+		this.#channel.send('ready');
 		await this.#until(() => this.#listener !== undefined);
-		const complete = this.#listener !== undefined;
-		try {
-			this.#taken = this.#inherit();
-		} catch (error) {
-			this.fail(error);
-			throw error;
-		}
-		// Nothing is served by it any more: the way of everybody is open, and the shortest.
-		if (!complete) this.#taken.leaveTo?.();
-		return complete;
+		return this.#listener;
 	}
 
-	get taken(): TakenAddress {
-		return this.#taken as TakenAddress;
+	/** @returns `undefined` if the predecessor has exited before it sent the socket of an abstract lock */
+	inheritLock(options: AcquireOptions, descriptor: number): AddressLock | undefined {
+		if (this.#address.kind === 'pathname') return inheritFlockLock(this.#address, options, descriptor);
+		return this.#lockSocket && inheritAbstractLock(options, this.#lockSocket);
 	}
 
-	get listener(): Listener {
-		return this.#listener as Listener;
+	toInheritance(lock: AddressLock, listener: Listener): Inheritance {
+		return {
+			lock,
+			listener,
+			checkFile: found => this.#checkFile(found),
+			complete: () => this.#complete(lock),
+			fail: error => this.fail(error),
+		};
 	}
 
-	checkFile(found: FileStatus | undefined): void {
+	#checkFile(found: FileStatus | undefined): void {
 		if (this.#address.kind === 'abstract') return;
 		if (found !== undefined && String(found.dev) === this.#file?.dev && String(found.ino) === this.#file.ino) return;
-		throw cannotSucceed(this.#address, 'its socket file is not the one that was handed over');
+		throw new BindLockError(
+			`Cannot take over ${printable(this.#address.given)} from the previous server: the socket file is not the one that it bound`,
+			{code: 'ERR_HAND_OVER_FAILED', address: this.#address.given},
+		);
 	}
 
-	/**
-	 * Says that we serve, and returns when the predecessor does not any more: when it says so, or by its end.
-	 *
-	 * @returns `false` if we have given up meanwhile
-	 */
-	async complete(): Promise<boolean> {
-		this.#predecessor.send('serving');
-		await this.#until(() => this.#yours || this.#failed);
-		this.#predecessor.letGo();
-		if (!this.#failed) this.#taken?.announce?.();
-		return !this.#failed;
+	/** The predecessor stops when it says so, or when it exits. */
+	async #complete(lock: AddressLock): Promise<boolean> {
+		this.#channel.send('serving');
+		await this.#until(() => this.#state !== 'open');
+		this.#channel.unref();
+		if (this.#state === 'failed') return false;
+		lock.announce();
+		return true;
 	}
 
 	fail(error: unknown): void {
-		this.#failed = true;
-		this.#predecessor.send('failed', (error as Error).message);
+		this.#state = 'failed';
+		this.#channel.send('failed', (error as Error).message);
 		this.#wake();
-	}
-
-	#inherit(): TakenAddress {
-		if (this.#address.kind === 'pathname') return inheritPathname(this.#address, this.#options, this.#descriptor);
-		if (this.#lockSocket !== undefined) return inheritAbstract(this.#address, this.#options, this.#lockSocket);
-		return {reclaimed: false, giveBack: () => {}};
 	}
 
 	#hear({step, part, file}: Message, socket: object | undefined): void {
@@ -108,23 +115,15 @@ export class Succession implements InheritedSocket {
 			this.#listener = socket;
 			this.#file = file;
 		}
-		if (step === 'yours') this.#yours = true;
+		if (step === 'yours' && this.#state === 'open') this.#state = 'finished';
 		this.#wake();
 	}
 
 	async #until(holds: () => boolean): Promise<void> {
-		while (!holds() && this.#predecessor.connected) {
+		while (!holds() && this.#channel.connected) {
 			await new Promise<void>(resolve => {
 				this.#wake = resolve;
 			});
 		}
 	}
-}
-
-/** The predecessor and we do not mean the same. */
-function cannotSucceed(address: Address, why: string): BindLockError {
-	return new BindLockError(`Cannot take over ${printable(address.given)} from the server before: ${why}`, {
-		code: 'ERR_HAND_OVER_FAILED',
-		address: address.given,
-	});
 }

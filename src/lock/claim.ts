@@ -1,78 +1,70 @@
 /**
- * What this process says of itself when it takes an address, and how long it waits, by its options.
+ * What the options and this process contribute to a {@link Claim}: the record, the user, the time limits.
  */
 import {hostname} from 'node:os';
 import {ownUid} from '../kernel/node-system.js';
 import {bootId, namespaceOf} from '../kernel/procfs.js';
 import {programAndScript} from '../model/command-line.js';
 import type {AcquireOptions} from '../model/options.js';
-import {formatRecord} from '../model/record.js';
+import {formatRecord, type LockRecord} from '../model/record.js';
 import type {Claim, Remover} from '../protocol/lock-file.js';
 import {noPatience, type Patience} from '../protocol/wait.js';
 
-/** What this process says of itself to the protocol, and to those whom it refuses. */
+/** Returns the claim of this process. */
 export function claimOf(options: AcquireOptions): Claim {
-	const {uid, reclaimForeign} = removerOf(options);
-	const record = recordOf(options, uid);
 	return {
-		uid,
-		reclaimForeign,
+		...removerOf(options),
 		lockFileMode: options.lockFileMode ?? 0o600,
-		record: fd => record(process.pid, fd),
+		record: fd => recordOf(options, process.pid, fd),
 		patience: patienceOf(options),
 	};
 }
 
+/** Returns who removes dead sockets, and whose. */
 export function removerOf({reclaimForeign = false}: AcquireOptions): Remover {
 	return {uid: ownUid(), reclaimForeign};
 }
 
-/** Makes the text of the record of whoever has the lock by descriptor `fd`; an abstract lock has none. */
-export function recordOf({label}: AcquireOptions, uid: number): (pid: number, fd: number | undefined) => string {
-	if (own?.uid !== uid) own = {uid, fields: fieldsOf(uid)};
-	const constant = label === undefined ? own.fields : fieldsOf(uid, label);
-	return (pid, fd) => formatRecord(pid, fd, timestamp(), constant);
+/**
+ * Returns the text of a record with the options of this process.
+ *
+ * @param fd the holder's descriptor of the lock file; an abstract lock has none
+ */
+export function recordOf({label}: AcquireOptions, pid: number, fd: number | undefined): string {
+	return formatRecord({
+		pid,
+		fd,
+		since: new Date().toISOString(),
+		uid: ownUid(),
+		...ownIdentity(),
+		label,
+	});
 }
 
-/** ISO 8601, UTC. Made anew for each second only, because that takes half as long as a system call. */
-function timestamp(): string {
-	const now = Date.now();
-	const milliseconds = now % 1000;
-	if (now - milliseconds !== second) {
-		second = now - milliseconds;
-		beforePoint = new Date(second).toISOString().slice(0, 19);
-	}
-	return `${beforePoint}.${String(milliseconds).padStart(3, '0')}Z`;
+/** The fields that are the same for every lock of this process. Reading them takes several system calls. */
+type Identity = Pick<LockRecord, 'command' | 'host' | 'boot' | 'pidNamespace'>;
+
+let identity: Identity | undefined;
+
+function ownIdentity(): Identity {
+	identity ??= {
+		command: programAndScript([process.argv0, ...process.argv.slice(1, 2)]),
+		host: hostname(),
+		boot: bootId(),
+		pidNamespace: namespaceOf('pid'),
+	};
+	return identity;
 }
 
-let second = Number.NaN;
-let beforePoint = '';
-
-/** A newcomer may have the new lock file for as long as it takes to see that we still serve, and to be refused. */
+/** How long a lost lock file is relocked: a newcomer may hold the new one until it finds the server and is refused. */
 export function retakePatience(): Patience {
 	return {...noPatience, began: performance.now(), waitMs: 1000};
 }
 
+/** Returns the time limits and callbacks of a wait that begins now. */
 export function patienceOf({waitMs, onWait, replace}: AcquireOptions): Patience {
-	if (!waitMs && replace === undefined) return noPatience;
 	const began = performance.now();
 	if (replace === undefined) return {began, waitMs: waitMs ?? 0, onWait, replace};
 	const {killSignal = 'SIGTERM', timeoutMs = waitMs ?? 10_000, escalate = false} = replace;
 	return {began, waitMs: timeoutMs, onWait, replace: {killSignal, escalate}};
 }
-
-/** As JSON without its opening brace. */
-function fieldsOf(uid: number, label?: string): string {
-	const command = programAndScript([process.argv0, ...process.argv.slice(1, 2)]);
-	return JSON.stringify({
-		uid,
-		command,
-		host: hostname(),
-		boot: bootId(),
-		pidNamespace: namespaceOf('pid'),
-		label,
-	}).slice(1);
-}
-
-/** Made once: a record costs a microsecond less, of about twenty for all. */
-let own: {readonly uid: number; readonly fields: string} | undefined;

@@ -1,11 +1,10 @@
 /**
- * `backend: 'lease'`: for filesystems that have no flock. A directory at `<path>.lock` whose age is
- * renewed by a timer, by proper-lockfile. Weaker by nature: a holder that is stalled for longer than
- * its lease is robbed while it is alive, and learns of it only afterwards.
+ * The lock of `backend: 'lease'`, for filesystems without flock: the directory `<path>.lock`, whose modification time
+ * proper-lockfile renews by a timer. A holder that stalls for longer than the lease loses it while it is alive, and
+ * notices afterwards.
  */
-
 import {timeLeft} from '../kernel/deadline.js';
-import {leaseDirectory} from '../kernel/lease-directory.js';
+import {type LeaseDirectory, leaseDirectory} from '../kernel/lease-directory.js';
 import {NodeSystem} from '../kernel/node-system.js';
 import type {PathnameAddress} from '../model/address.js';
 import {addressInUse, BindLockError, type BindLockErrorCode, codeOf, systemCodeOf} from '../model/errors.js';
@@ -13,101 +12,138 @@ import type {AcquireOptions} from '../model/options.js';
 import {run} from '../model/system.js';
 import {printable} from '../model/text.js';
 import {openRemedies} from '../protocol/refusals.js';
-import {holdingWhile, reclaim} from '../protocol/stale.js';
+import {lockInHand, reclaim} from '../protocol/stale.js';
 import type {Patience} from '../protocol/wait.js';
-import {removerOf} from './claim.js';
-import type {TakenAddress} from './take.js';
+import type {AddressLock} from './address-lock.js';
+import {patienceOf, removerOf} from './claim.js';
+import type {Loss} from './loss.js';
 
-/** How old a lease may be before others take it; it is renewed twice in that time. */
+/** The age in milliseconds at which another process may take a lease. A holder renews it twice in that time. */
 const staleMs = 10_000;
 
 /**
- * @param compromised is called when the lease was lost
- * @throws BindLockError `EADDRINUSE`, `ERR_LOCK_BACKEND`
+ * Takes a lease.
+ *
+ * @throws BindLockError `EADDRINUSE`, `ERR_LOCK_BACKEND`, `ERR_HOLDER_UNVERIFIED`, and others
  */
-export async function takeLease(
+export async function takeLeaseLock(
 	address: PathnameAddress,
 	options: AcquireOptions,
-	patience: Patience,
-	compromised: (error: BindLockError) => void,
-): Promise<TakenAddress> {
-	if (patience.replace !== undefined)
-		throw cannotLease(
-			address,
-			'ERR_HOLDER_UNVERIFIED',
-			'a lease does not tell who holds it, so nobody can be asked to go',
-		);
-	const system = new NodeSystem(address.given, options.signal);
-	const {default: lockfile} = await import('proper-lockfile');
-	const lock = {lockfilePath: address.lockPath, realpath: false, stale: staleMs, fs: leaseDirectory()};
-	let held = false;
-	const take = async (): Promise<void> => {
-		refuseOtherBackend(address, system);
-		const onCompromised = (cause: Error): void => {
-			// A look that was under way when it was given back.
-			if (!held) return;
-			held = false;
-			compromised(
-				cannotLease(
-					address,
-					'ERR_LEASE_COMPROMISED',
-					'it was lost: this process was stalled for too long, or somebody removed it',
-					cause,
-				),
-			);
-		};
-		await lockfile.lock(address.path, {...lock, onCompromised});
-		held = true;
-	};
-	const giveBack = (): void => {
-		// By the path: one that was lost may be a new one of ours by now.
-		if (!held) return;
-		held = false;
-		try {
-			lockfile.unlockSync(address.path, lock);
-		} catch {
-			// Lost just now, so there is nothing to give back.
-		}
-	};
+	loss: Loss,
+): Promise<AddressLock> {
+	const patience = patienceOf(options);
+	if (patience.replace !== undefined) {
+		const why = 'a lease does not name its holder, so no process can be signalled; omit the replace option';
+		throw leaseError(address, 'ERR_HOLDER_UNVERIFIED', why);
+	}
+	const {signal} = options;
+	const system = new NodeSystem(address.given, signal);
+	const lock = new LeaseLock(address, (await import('proper-lockfile')).default, loss);
 	try {
-		await waitFor(take, patience, options.signal);
+		await waitForLease(() => lock.take(system), patience, signal);
 	} catch (error) {
-		// An abort may come when the lease has just been taken.
-		giveBack();
-		throw refusal(address, patience, error);
+		// The signal may abort when the lease has just been taken.
+		lock.release();
+		throw explain(address, patience, error);
 	}
 	try {
-		options.signal?.throwIfAborted();
-		const reclaimed = await run(
+		signal?.throwIfAborted();
+		lock.reclaimed = await run(
 			reclaim(
 				address,
 				removerOf(options),
-				holdingWhile(() => held),
+				lockInHand(() => lock.isHeld),
 			),
 			system,
 		);
-		return {reclaimed, giveBack};
+		return lock;
 	} catch (error) {
-		giveBack();
+		lock.release();
 		throw error;
 	}
 }
 
-/** The lock file of the other backend stays when it is not held; nothing tells us here whether it is. */
+type ProperLockfile = typeof import('proper-lockfile');
+
+class LeaseLock implements AddressLock {
+	reclaimed = false;
+	readonly file = undefined;
+	readonly shareable = undefined;
+	readonly #address: PathnameAddress;
+	readonly #lockfile: ProperLockfile;
+	readonly #options: {lockfilePath: string; realpath: false; stale: number; fs: LeaseDirectory};
+	readonly #loss: Loss;
+	#isHeld = false;
+
+	constructor(address: PathnameAddress, lockfile: ProperLockfile, loss: Loss) {
+		this.#address = address;
+		this.#lockfile = lockfile;
+		this.#options = {lockfilePath: address.lockPath, realpath: false, stale: staleMs, fs: leaseDirectory()};
+		this.#loss = loss;
+	}
+
+	get isHeld(): boolean {
+		return this.#isHeld;
+	}
+
+	async take(system: NodeSystem): Promise<void> {
+		refuseOtherBackend(this.#address, system);
+		const onCompromised = (cause: Error): void => this.#lose(cause);
+		await this.#lockfile.lock(this.#address.path, {...this.#options, onCompromised});
+		this.#isHeld = true;
+	}
+
+	#lose(cause: Error): void {
+		// A renewal may be in progress during the release.
+		if (!this.#isHeld) return;
+		this.#isHeld = false;
+		const why = 'it was lost: this process stalled for too long, or a program removed the directory';
+		this.#loss.report(leaseError(this.#address, 'ERR_LEASE_COMPROMISED', why, cause));
+	}
+
+	release(): void {
+		// proper-lockfile releases by path: after a loss that may be a newer lease of this process.
+		if (!this.#isHeld) return;
+		this.#isHeld = false;
+		try {
+			this.#lockfile.unlockSync(this.#address.path, this.#options);
+		} catch {
+			// Lost a moment ago.
+		}
+	}
+
+	/** Never called: a lease is not {@link AddressLock.shareable}. */
+	leave(): void {
+		this.release();
+	}
+
+	/** The kernel does not release a lease with the process. */
+	exit(): void {
+		this.release();
+	}
+
+	announce(): void {}
+}
+
+/** Refuses the lock file of the flock backend. It stays when it is not locked, and its state is unknown here. */
 function refuseOtherBackend(address: PathnameAddress, system: NodeSystem): void {
 	const found = system.lstat(address.lockPath);
 	if (found === undefined || found.type === 'directory') return;
-	throw cannotLease(
+	throw leaseError(
 		address,
 		'ERR_LOCK_BACKEND',
-		`${printable(address.lockPath)} is not a directory, so this address is locked with the flock backend; use that, or remove it when nobody does`,
+		`${printable(address.lockPath)} is not a directory, so this address is locked with the flock backend; use that, or remove the file when no server uses it`,
 	);
 }
 
-async function waitFor(take: () => Promise<void>, patience: Patience, signal: AbortSignal | undefined): Promise<void> {
+async function waitForLease(
+	take: () => Promise<void>,
+	patience: Patience,
+	signal: AbortSignal | undefined,
+): Promise<void> {
 	if (patience.waitMs <= 0) return await take();
 	const {default: pRetry} = await import('p-retry');
-	let told = false;
+	let notified = false;
 	await pRetry(take, {
 		retries: Number.POSITIVE_INFINITY,
 		minTimeout: 50,
@@ -116,25 +152,25 @@ async function waitFor(take: () => Promise<void>, patience: Patience, signal: Ab
 		maxRetryTime: timeLeft(patience.began + patience.waitMs),
 		shouldRetry: ({error}) => codeOf(error) === 'ELOCKED',
 		onFailedAttempt({error}) {
-			if (told || codeOf(error) !== 'ELOCKED') return;
-			told = true;
+			if (notified || codeOf(error) !== 'ELOCKED') return;
+			notified = true;
 			patience.onWait?.(undefined);
 		},
 		...(signal === undefined ? {} : {signal}),
 	});
 }
 
-function refusal(address: PathnameAddress, patience: Patience, cause: unknown): unknown {
+function explain(address: PathnameAddress, patience: Patience, cause: unknown): unknown {
 	const code = codeOf(cause);
 	if (cause instanceof BindLockError || code === 'UNKNOWN') return cause;
 	if (code === 'ELOCKED') {
 		const waitedMs = patience.waitMs > 0 ? Math.round(performance.now() - patience.began) : undefined;
-		return addressInUse(address.given, {why: 'somebody has a lease of it, and renews it', waitedMs, cause});
+		return addressInUse(address.given, {why: 'another process holds and renews a lease of it', waitedMs, cause});
 	}
-	return cannotLease(address, systemCodeOf(cause), openRemedies[code] ?? code, cause);
+	return leaseError(address, systemCodeOf(cause), openRemedies[code] ?? code, cause);
 }
 
-function cannotLease(address: PathnameAddress, code: BindLockErrorCode, why: string, cause?: unknown): BindLockError {
+function leaseError(address: PathnameAddress, code: BindLockErrorCode, why: string, cause?: unknown): BindLockError {
 	return new BindLockError(`Lease of ${printable(address.path)}: ${why}`, {
 		code,
 		address: address.given,

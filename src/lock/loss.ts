@@ -1,5 +1,5 @@
 /**
- * The loss of a lock or of its address, and who is told.
+ * The loss of a lock or of its address, and how the program hears of it.
  */
 import type {BindLockError} from '../model/errors.js';
 
@@ -7,7 +7,7 @@ import type {BindLockError} from '../model/errors.js';
 export class Loss {
 	#controller: AbortController | undefined;
 	#reason: BindLockError | undefined;
-	#tell: ((reason: BindLockError) => void) | undefined;
+	#onReport: ((reason: BindLockError) => void) | undefined;
 	#startWatching: (() => () => void) | undefined;
 	#stopWatching: (() => void) | undefined;
 
@@ -15,7 +15,7 @@ export class Loss {
 		return this.#reason !== undefined;
 	}
 
-	/** Made when first asked for, as is the watch: they cost more than the lock, and most locks need neither. */
+	/** Aborts with the reason. The signal and the watch are created on first use, because they cost more than the lock. */
 	get signal(): AbortSignal {
 		this.#controller ??= new AbortController();
 		if (this.#reason !== undefined) this.#controller.abort(this.#reason);
@@ -23,13 +23,14 @@ export class Loss {
 		return this.#controller.signal;
 	}
 
-	/** @param tell is called at once, or when it is reported */
-	whenReported(tell: (reason: BindLockError) => void): void {
-		this.#tell = tell;
-		if (this.#reason !== undefined) tell(this.#reason);
+	/** Sets the callback for the loss; calls it at once if that has happened. */
+	onReport(callback: (reason: BindLockError) => void): void {
+		this.#onReport = callback;
+		if (this.#reason !== undefined) callback(this.#reason);
 	}
 
-	watchWhenAsked(start: () => () => void): void {
+	/** Sets what starts to watch the lock file when {@link signal} is first used, and returns how to stop. */
+	watchOnUse(start: () => () => void): void {
 		this.#startWatching = start;
 	}
 
@@ -39,18 +40,18 @@ export class Loss {
 		this.#stopWatching = undefined;
 	}
 
-	/** Only the first reason counts. */
+	/** Reports the loss. Only the first report counts. */
 	report(reason: BindLockError): void {
 		if (this.#reason !== undefined) return;
 		this.#reason = reason;
 		this.stopWatching();
 		publish('bindlock:lost', {address: reason.address, error: reason});
 		this.#controller?.abort(reason);
-		this.#tell?.(reason);
+		this.#onReport?.(reason);
 	}
 }
 
-/** What happens to a lock, for whoever observes: see docs/held-for-life.md. */
+/** Publishes to a diagnostics channel (docs/diagnostics.md). */
 export function publish(channel: 'bindlock:lost' | 'bindlock:healed', message: object): void {
 	const diagnostics = process.getBuiltinModule('node:diagnostics_channel');
 	if (diagnostics.hasSubscribers(channel)) diagnostics.channel(channel).publish(message);

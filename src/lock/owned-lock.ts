@@ -1,67 +1,65 @@
 /**
  * The lock as its owner sees it.
  */
-
 import {type Address, keyOf} from '../model/address.js';
 import type {BindLockError} from '../model/errors.js';
 import type {Loss} from './loss.js';
 
-/** An address that this process has, until it releases it or ends, however it ends. */
+/** An address that this process holds until it releases it or exits, however it exits. */
 export interface BindLock extends AsyncDisposable {
-	/** As it was given. */
+	/** The address as it was given. */
 	readonly address: string;
 	/** The lock file, `<path>.lock`; `undefined` for an abstract address. */
 	readonly lockPath: string | undefined;
-	/** Whether the lock is still ours. */
+	/** Whether this process still holds the lock. */
 	readonly held: boolean;
-	/** Whether a stale socket was removed on taking it. */
+	/** Whether a stale socket was removed when the lock was taken. */
 	readonly reclaimed: boolean;
-	/** How often the lock file or the socket file was removed by somebody and made again by us. Only locks of {@link listen} heal. */
+	/** How often the lock file or the socket file was removed by another program and created again. Only locks of {@link listen} heal. */
 	readonly healed: number;
 	/**
-	 * Aborts when the lock or the address is lost, with a {@link BindLockError} as its reason whose
-	 * `code` tells which: `'ERR_LOCK_LOST'`, `'ERR_ADDRESS_LOST'`, `'ERR_LEASE_COMPROMISED'`. A
-	 * release does not abort it.
+	 * Aborts when the lock or the address is lost. The reason is a {@link BindLockError} with the code
+	 * `'ERR_LOCK_LOST'`, `'ERR_ADDRESS_LOST'` or `'ERR_LEASE_COMPROMISED'`. A release does not abort it.
 	 */
 	readonly lostSignal: AbortSignal;
 	/**
-	 * Gives the address back. With a lock of {@link listen} the server first stops listening (its
-	 * open connections go on). Idempotent; never rejects.
+	 * Releases the address. A server of {@link listen} first stops listening; its open connections continue. Idempotent;
+	 * never rejects.
 	 */
 	release(): Promise<void>;
 }
 
-/** What becomes of what was taken. */
-interface Given {
-	/** Is called once. */
-	giveBack(): void;
-	/** Is called instead when this process ends and the server is not ours to close. */
-	leaveAtExit?(): void;
+/** What a release does. */
+interface Owner {
+	/** Ends with a call of {@link OwnedLock.markReleased}. */
+	release(): void;
+	/** Is called instead when this process exits. */
+	exit(): void;
 }
 
 /** The lock in this process. */
-export class OwnLock implements BindLock {
+export class OwnedLock implements BindLock {
 	/** See {@link keyOf}. */
 	readonly key: string;
 	readonly address: string;
 	readonly lockPath: string | undefined;
 	readonly reclaimed: boolean;
-	/** Whether its server is bound by us, or by `register`. */
-	readonly serves: boolean;
+	/** Whether bindlock binds the server, rather than the program. */
+	readonly bindsServer: boolean;
 	healed = 0;
-	readonly #taken: Given;
 	readonly #loss: Loss;
+	readonly #owner: Owner;
 	#released = false;
 
-	/** @param serves see {@link OwnLock.serves} */
-	constructor(address: Address, reclaimed: boolean, loss: Loss, taken: Given, serves: boolean) {
+	/** @param bindsServer see {@link OwnedLock.bindsServer} */
+	constructor(address: Address, reclaimed: boolean, loss: Loss, owner: Owner, bindsServer: boolean) {
 		this.key = keyOf(address);
-		this.serves = serves;
 		this.address = address.given;
 		this.lockPath = address.kind === 'pathname' ? address.lockPath : undefined;
 		this.reclaimed = reclaimed;
+		this.bindsServer = bindsServer;
 		this.#loss = loss;
-		this.#taken = taken;
+		this.#owner = owner;
 		releaseOnExit(this);
 	}
 
@@ -74,21 +72,18 @@ export class OwnLock implements BindLock {
 	}
 
 	async release(): Promise<void> {
-		this.releaseNow();
+		if (!this.#released) this.#owner.release();
 	}
 
-	releaseNow(): void {
-		if (this.#released) return;
+	/** Is called by the owner when the lock is released. */
+	markReleased(): void {
 		this.#released = true;
 		locks.delete(this);
 		this.#loss.stopWatching();
-		this.#taken.giveBack();
 	}
 
-	/** Any listener of `'exit'` may come after this. */
-	end(): void {
-		if (this.serves || this.#taken.leaveAtExit === undefined) this.releaseNow();
-		else this.#taken.leaveAtExit();
+	exit(): void {
+		this.#owner.exit();
 	}
 
 	[Symbol.asyncDispose](): Promise<void> {
@@ -96,34 +91,34 @@ export class OwnLock implements BindLock {
 	}
 }
 
-/** All locks of this process (in a worker: of the thread) that are not released, whichever copy of bindlock took them. */
-const locks: Set<OwnLock> = sharedLocks();
+/** The locks of this process, or of this worker thread. All copies of bindlock in the process share them. */
+const locks: Set<OwnedLock> = sharedLocks();
 
-function sharedLocks(): Set<OwnLock> {
-	const shared = globalThis as {[name: symbol]: Set<OwnLock> | undefined};
+function sharedLocks(): Set<OwnedLock> {
+	const shared = globalThis as {[name: symbol]: Set<OwnedLock> | undefined};
 	const name = Symbol.for('bindlock.locks');
 	shared[name] ??= new Set();
 	return shared[name];
 }
 
-/** Whether this process has acquired the address, for a server that it will bind by itself. */
+/** Whether this process has acquired the address for a server that the program binds itself. */
 export function isAcquiredHere(address: Address): boolean {
-	for (const lock of locks) if (!lock.serves && lock.key === keyOf(address)) return true;
+	for (const lock of locks) if (!lock.bindsServer && lock.key === keyOf(address)) return true;
 	return false;
 }
-let leaving = false;
+
+let exitHandled = false;
 
 /**
- * A normal exit tidies up after `listen`: the socket file, if it is still ours, and the record. The server
- * of `acquire` is bound until the very end: until then nobody else must get the lock, or one that has waited for
- * it would find the server and be refused. After a signal without a handler nothing is done, and nothing needs to
- * be. No signal handler is installed.
+ * Cleans up on a normal exit. After `listen` that removes the socket file and the record. After `acquire` the lock is
+ * kept until the process ends, because its server is bound until then: a waiter that got the lock earlier would find
+ * the server and be refused. bindlock installs no signal handler; the kernel releases the lock of a killed process.
  */
-function releaseOnExit(lock: OwnLock): void {
+function releaseOnExit(lock: OwnedLock): void {
 	locks.add(lock);
-	if (leaving) return;
-	leaving = true;
+	if (exitHandled) return;
+	exitHandled = true;
 	process.on('exit', () => {
-		for (const held of locks) held.end();
+		for (const held of locks) held.exit();
 	});
 }

@@ -1,24 +1,24 @@
 /**
- * The algorithm for abstract names. The kernel forgets such a name with its socket, so nothing is
- * ever stale; what is missing is something to take before the bind, to ask, and to wait for. That
- * is a second name, `<name>.lock`, bound for the life of the holder.
+ * The protocol for abstract names. The kernel frees such a name with its socket, so none is ever stale. A second name,
+ * `<name>.lock`, is bound for the holder's lifetime: it excludes other servers before they bind, it identifies the
+ * holder, and it can be waited for.
  */
 import type {AbstractAddress} from '../model/address.js';
 import {addressInUse, type BindLockError} from '../model/errors.js';
 import {describeHolder} from '../model/holder.js';
 import {call, type LockSocket, type LockSocketHolder, type Protocol} from '../model/system.js';
-import {dyingPatienceMs, refuseIfBound} from './foreign-server.js';
+import {exitingProcessMs, refuseIfBound} from './liveness.js';
 import type {Claim} from './lock-file.js';
-import {cannotReplace, type Queue, Waiting} from './wait.js';
+import {Backoff, type Contended, cannotReplace, Waiting} from './wait.js';
 
-/** Takes the name: afterwards nobody is bound to it, in either spelling, and nobody who cooperates will be. */
+/** Takes the lock of a name, and checks that no server is bound to either spelling of the name. */
 export function* takeAbstract(address: AbstractAddress, claim: Claim): Protocol<LockSocket> {
 	const waiting = new Waiting(claim.patience);
 	const socket = yield* bindLock(address, claim, waiting);
 	let kept = false;
 	try {
-		// Node 20 pads the name to 108 bytes and Node 22 does not: two addresses to the kernel, one to
-		// the server's author (R12). A server may be bound to either without having the lock.
+		// Node 20 pads the name to 108 bytes and Node 22 does not. They are two addresses to the kernel and one to the
+		// server's author (R12). A server that takes no lock may be bound to either.
 		yield* refuseIfBound(address, () => call('boundAbstract', address.name), {crashed: waiting.begun});
 		kept = true;
 		return socket;
@@ -28,45 +28,47 @@ export function* takeAbstract(address: AbstractAddress, claim: Claim): Protocol<
 }
 
 function* bindLock(address: AbstractAddress, claim: Claim, waiting: Waiting): Protocol<LockSocket> {
-	const queue: Queue = {
+	const contended: Contended = {
 		address: address.given,
 		wait: deadline => call('awaitLockSocket', address.lockName, deadline),
 		signal: (holder, signal) => call('signalLockSocketHolder', address.lockName, holder, signal),
 	};
+	const backoff = new Backoff();
 	let by: LockSocketHolder | undefined;
-	let waitedMs = 0;
-	for (let pauseMs = 1; ; ) {
+	for (;;) {
 		const socket = yield* call('bindLockSocket', address.lockName, claim.record());
 		if (socket !== undefined) return socket;
-		// All waiters come at once when a holder goes; those who wait already need not search again.
+		// All waiters wake up when a holder exits. The search for the holder is for the first attempt only.
 		if (!waiting.begun) by = yield* call('lockSocketHolder', address.lockName);
-		if (by?.holder === undefined && waitedMs < dyingPatienceMs) {
-			// Bound, but by no process that has it open: that one is dying, or was gone before we looked.
-			yield* call('pause', pauseMs);
-			waitedMs += pauseMs;
-			pauseMs *= 2;
-		} else if (by?.bindlock === false && claim.patience.replace !== undefined) {
-			throw cannotReplace(address.given, 'ERR_HOLDER_UNVERIFIED', `${occupied} ${who(by)}`, by.holder);
-		} else if (!(yield* waiting.for(by?.holder, queue))) {
-			if (waiting.begun) by = yield* call('lockSocketHolder', address.lockName);
-			throw taken(address, by, waiting.waitedMs);
+		// Bound, but no process has the socket open: its process is exiting, or has exited since.
+		if (by?.holder === undefined && (yield* backoff.within(exitingProcessMs))) continue;
+		if (by?.bindlock === false && claim.patience.replace !== undefined) {
+			throw cannotReplace(address.given, 'ERR_HOLDER_UNVERIFIED', `${squatted} ${describe(by)}`, by.holder);
 		}
+		if (yield* waiting.for(by?.holder, contended)) continue;
+		if (waiting.begun) by = yield* call('lockSocketHolder', address.lockName);
+		throw nameInUse(address, by, waiting.waitedMs);
 	}
 }
 
-const occupied = 'its lock name is occupied, not by bindlock but by';
+const squatted = 'its lock name is bound, not by bindlock but by';
 
-function who({holder}: LockSocketHolder): string {
-	return holder === undefined ? 'a process that cannot be seen from here' : describeHolder(holder);
+function describe({holder}: LockSocketHolder): string {
+	return holder === undefined ? 'a process that is not visible here' : describeHolder(holder);
 }
 
-/** Anybody may bind an abstract name: one who does not answer as bindlock does is not a holder but a squatter. */
-export function taken(address: AbstractAddress, by: LockSocketHolder | undefined, waitedMs?: number): BindLockError {
-	const why =
-		by?.holder === undefined
-			? 'its lock is held by a process that cannot be seen from here'
-			: by.bindlock === false
-				? occupied
-				: 'held by';
-	return addressInUse(address.given, {holder: by?.holder, why, waitedMs});
+/**
+ * The error of a name whose lock is held. Any process may bind an abstract name: one that does not answer like bindlock
+ * is reported as a squatter.
+ */
+export function nameInUse(
+	address: AbstractAddress,
+	by: LockSocketHolder | undefined,
+	waitedMs?: number,
+): BindLockError {
+	if (by?.holder === undefined) {
+		return addressInUse(address.given, {why: 'its lock is held by a process that is not visible here', waitedMs});
+	}
+	const why = by.bindlock === false ? squatted : 'held by';
+	return addressInUse(address.given, {holder: by.holder, why, waitedMs});
 }

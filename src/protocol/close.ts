@@ -1,5 +1,6 @@
 /**
- * The end of serving: the socket goes first, and only if it is ours. The lock goes after that.
+ * The end of a server: the socket file is unlinked if it is its own, and the socket is closed. The lock is released
+ * after that.
  */
 import type {PathnameAddress} from '../model/address.js';
 import {codeOf} from '../model/errors.js';
@@ -7,69 +8,67 @@ import {call, type FileStatus, type Listener, type Protocol} from '../model/syst
 import {sameFile} from './lock-file.js';
 
 /**
- * Unlinks the socket file if it is (still) the one that we have bound, and closes the listening socket, which unlinks
- * nothing by itself (see `bindApart`). So a server that was masked, or that has left its socket to another process,
- * touches no path.
+ * Unlinks the socket file if it is the one that was bound, and closes the listening socket. Closing unlinks nothing
+ * (see `bindApart`), so a masked server, and one whose successor serves, touches no path.
  *
- * @param bound the file that our bind made, `undefined` if that is not known
+ * @param bound the file that bind() created; `undefined` if it is unknown
  */
-export function* stopServing(
+export function* closeSocket(
 	address: PathnameAddress,
 	listener: Listener,
 	bound: FileStatus | undefined,
 ): Protocol<undefined> {
-	// Before the close: afterwards the inode is free and its number may be reused (R14).
-	if (bound !== undefined) yield* unlinkIfOurs(address.path, bound);
+	// Before the close: afterwards the inode may be freed and its number reused (R14).
+	if (bound !== undefined) yield* unlinkIfSame(address.path, bound);
 	yield* call('closeListener', listener);
 	return undefined;
 }
 
 /**
- * The same where libuv has bound the path by the listening handle, as in a worker thread: there it unlinks *by path*
- * when that is closed, whatever lies there (measured on Node 20 to 26). If we have been masked, that is the socket of
- * our successor (R11), and has to be put aside for that moment.
+ * Does the same where libuv has bound the path by the listening handle, as in a worker thread. libuv then unlinks the
+ * *path* on close, whatever file it leads to (measured on Node 20 to 26). For a masked server that is the socket of its
+ * successor (R11), which is set aside meanwhile.
  *
- * @returns a path where something of somebody else had to be left, because its own was taken meanwhile
+ * @returns the path at which another server's file was left, because its own path was taken meanwhile
  */
-export function* stopServingByLibuv(
+export function* closeSocketByLibuv(
 	address: PathnameAddress,
 	listener: Listener,
 	bound: FileStatus | undefined,
 ): Protocol<string | undefined> {
-	// A relative name leads elsewhere after a chdir: then our file is still where it was bound, and
-	// libuv will not find it. Before the close, too: until then the inode is ours.
-	if (address.bindPath !== address.path && bound !== undefined) yield* unlinkIfOurs(address.path, bound);
-	// Compared before the close, as above.
-	if (yield* mayUnlink(address.bindPath, bound)) {
+	// After a chdir the relative path that libuv unlinks leads elsewhere. The file is still where it was bound. Before the
+	// close, for the reason above.
+	if (address.bindPath !== address.path && bound !== undefined) yield* unlinkIfSame(address.path, bound);
+	if (yield* isUnlinkSafe(address.bindPath, bound)) {
 		yield* call('closeListener', listener);
 		return undefined;
 	}
-	return yield* closeBesides(address.bindPath, listener);
+	return yield* closeBesideOther(address.bindPath, listener);
 }
 
-/** Whether unlinking the path would hit our own file, or nothing. If that cannot be told, it would not. */
-function* mayUnlink(path: string, bound: FileStatus | undefined): Protocol<boolean> {
+/** Whether unlinking the path removes the own file or nothing. Unknown counts as unsafe. */
+function* isUnlinkSafe(path: string, bound: FileStatus | undefined): Protocol<boolean> {
 	try {
 		const found = yield* call('lstat', path);
-		// A directory is safe from unlink.
+		// unlink() does not remove directories.
 		if (found === undefined || found.type === 'directory') return true;
 		return bound !== undefined && sameFile(found, bound);
 	} catch (error) {
-		// Where the path may not be walked, libuv's unlink cannot walk it either.
+		// libuv cannot unlink a path that cannot be resolved.
 		return ['EACCES', 'ENOTDIR', 'ELOOP'].includes(codeOf(error));
 	}
 }
 
-function* unlinkIfOurs(path: string, bound: FileStatus): Protocol<void> {
+function* unlinkIfSame(path: string, bound: FileStatus): Protocol<void> {
 	try {
 		if (sameFile(yield* call('lstat', path), bound)) yield* call('unlink', path);
 	} catch {
-		// Stale from now on: the next server removes it.
+		// The file becomes stale, and the next server removes it.
 	}
 }
 
-/** Closes while the path leads to somebody else's file: that gets a second name, and then its own again. */
-function* closeBesides(path: string, listener: Listener): Protocol<string | undefined> {
+/** Closes while the path leads to another server's file, which gets a second name meanwhile. */
+function* closeBesideOther(path: string, listener: Listener): Protocol<string | undefined> {
 	const aside = yield* setAside(path);
 	yield* call('closeListener', listener);
 	if (aside === undefined) return undefined;
@@ -83,16 +82,14 @@ function* closeBesides(path: string, listener: Listener): Protocol<string | unde
 		yield* call('rename', aside.path, path);
 		return undefined;
 	} catch {
-		// Somebody has bound there in between: theirs stays, and the other is not ours to delete. Or the
-		// second name could not be removed, which harms nobody.
+		// A third server has bound the path meanwhile, or the second name could not be removed, which is harmless.
 		return aside.path;
 	}
 }
 
 /**
- * A hard link keeps the socket bound and reachable. Where links are not allowed (to another
- * user's socket, with `fs.protected_hardlinks`) it is renamed. Where that is not allowed either,
- * neither is libuv's unlink.
+ * Gives the file a second name. A hard link keeps the socket bound and reachable. Where links are forbidden (another
+ * user's socket, with `fs.protected_hardlinks`), the file is renamed. Where that is forbidden too, libuv's unlink is.
  */
 function* setAside(path: string): Protocol<{path: string; linked: boolean} | undefined> {
 	for (let number = 0; number < 100; number++) {

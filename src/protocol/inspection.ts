@@ -1,6 +1,5 @@
 /**
- * The state of an address, by looking only: no lock is taken, not even a shared one, for
- * that would make an `acquire` fail that happens at the same moment.
+ * The state of an address, without a lock. Even a shared lock would make a simultaneous `acquire` fail.
  */
 import {dirname} from 'node:path';
 import type {AbstractAddress, PathnameAddress} from '../model/address.js';
@@ -8,83 +7,88 @@ import {asBindLockError, type BindLockError} from '../model/errors.js';
 import type {Holder} from '../model/holder.js';
 import {type LockRecord, maxRecordBytes} from '../model/record.js';
 import {call, type FileStatus, type Protocol} from '../model/system.js';
-import {taken as nameTaken} from './abstract.js';
-import {type Remover, readerPatienceMs} from './lock-file.js';
+import {nameInUse} from './abstract.js';
+import {isDead} from './liveness.js';
+import {type Remover, sharedLockMs} from './lock-file.js';
 import {
+	addressLocked,
 	cannotOpen,
 	isForbidden,
+	lockFileUnstable,
 	maxReplacements,
 	refuseForeignContent,
 	refuseUnlessLockFile,
-	taken,
-	unstable,
 } from './refusals.js';
-import {answering, isDead, isOurs, refuseUnlessOurSocket, refuseUnprovable, whilePinned} from './stale.js';
+import {constant, mayRemove, refuseUnlessRemovable, refuseUnprovable, whilePinned} from './stale.js';
+import {Backoff} from './wait.js';
 
-export interface Seen {
+/** The state of an address, as `Inspection` of the API has it. */
+export interface AddressState {
 	readonly state: 'free' | 'stale' | 'held' | 'foreign' | 'blocked';
 	readonly found: 'nothing' | FileStatus['type'];
 	readonly holder?: Holder;
 	readonly reason?: BindLockError;
 }
 
-export function* look(address: PathnameAddress, uid: number): Protocol<Seen> {
-	for (let attempt = 1; ; attempt++) {
-		const seen = yield* lookOnce(address, uid);
-		if (seen !== 'changed') return seen;
-		if (attempt === maxReplacements) return {state: 'blocked', found: 'nothing', reason: unstable(address)};
+/** Finds the state of a pathname address. */
+export function* inspectPathname(address: PathnameAddress, uid: number): Protocol<AddressState> {
+	for (let attempt = 0; attempt < maxReplacements; attempt++) {
+		const seen = yield* inspectOnce(address, uid);
+		if (seen !== undefined) return seen;
 	}
+	return {state: 'blocked', found: 'nothing', reason: lockFileUnstable(address)};
 }
 
-/** `'changed'`: what was there went away while we looked at it. */
-function* lookOnce(address: PathnameAddress, uid: number): Protocol<Seen | 'changed'> {
-	let found: Seen['found'] = 'nothing';
-	let lock: Look | undefined;
+/** Finds the state of an abstract name, which is never stale. Connects to its lock socket, not to its server. */
+export function* inspectAbstract(address: AbstractAddress): Protocol<AddressState> {
+	const by = yield* call('lockSocketHolder', address.lockName);
+	const bound = yield* call('boundAbstract', address.name);
+	const found = bound === undefined ? 'nothing' : 'socket';
+	if (by?.bindlock === false) return {state: 'blocked', found, ...named(by.holder), reason: nameInUse(address, by)};
+	if (by !== undefined) return {state: 'held', found, ...named(by.holder)};
+	return bound === undefined ? {state: 'free', found} : {state: 'foreign', found, ...named(bound.holder)};
+}
+
+/** Returns `undefined` if a file was removed or replaced meanwhile. */
+function* inspectOnce(address: PathnameAddress, uid: number): Protocol<AddressState | undefined> {
+	let found: AddressState['found'] = 'nothing';
+	let lock: LockState | undefined;
 	try {
 		const socket = yield* call('lstat', address.path);
 		found = socket?.type ?? 'nothing';
-		lock = yield* lookAtLock(address, uid);
+		lock = yield* inspectLock(address, uid);
 		if (lock.held) return {state: 'held', found, ...named(lock.holder)};
 		if (lock.reason !== undefined) return {state: 'blocked', found, ...named(lock.holder), reason: lock.reason};
-		// A claim that nothing contradicts: the holder may be in a pid namespace that ours cannot see.
-		if (socket === undefined && lock.holder !== undefined) return {state: 'held', found, holder: lock.holder};
-		if (socket !== undefined)
-			return (yield* isStale(address, socket, uid, lock.record)) ? {state: 'stale', found} : 'changed';
-		// A lock file that is there already could be locked all the same, but no socket could be bound.
+		if (socket !== undefined) {
+			return (yield* isStale(address, socket, uid, lock.record)) ? {state: 'stale', found} : undefined;
+		}
+		// Only the record names this holder: it may be in a pid namespace that is not visible here.
+		if (lock.holder !== undefined) return {state: 'held', found, holder: lock.holder};
+		// An existing lock file could be locked in a read-only directory, but no socket could be bound.
 		yield* call('checkWritable', dirname(address.path));
 		return {state: 'free', found};
 	} catch (error) {
 		const reason = asBindLockError(address.given, error);
-		if (reason.code === 'ENOENT' && reason.path === address.lockPath) return 'changed';
+		if (reason.code === 'ENOENT' && reason.path === address.lockPath) return undefined;
 		if (reason.code !== 'EADDRINUSE') return {state: 'blocked', found, reason};
-		// Its server answers, and nobody is seen to be bound.
+		// A server accepts connections, no process is visible, and only the record names a holder.
 		if (reason.holder === undefined && lock?.holder !== undefined) return {state: 'held', found, holder: lock.holder};
 		return {state: 'foreign', found, ...named(reason.holder)};
 	}
 }
 
-/** The same for an abstract name, which is never stale. Only its lock socket is asked, and not the server. */
-export function* lookAtName(address: AbstractAddress): Protocol<Seen> {
-	const by = yield* call('lockSocketHolder', address.lockName);
-	const bound = yield* call('boundAbstract', address.name);
-	const found = bound === undefined ? 'nothing' : 'socket';
-	if (by?.bindlock === false) return {state: 'blocked', found, ...named(by.holder), reason: nameTaken(address, by)};
-	if (by !== undefined) return {state: 'held', found, ...named(by.holder)};
-	return bound === undefined ? {state: 'free', found} : {state: 'foreign', found, ...named(bound.holder)};
-}
-
-interface Look {
+interface LockState {
 	readonly held: boolean;
 	readonly holder?: Holder;
-	/** Why it could not be taken. */
+	/** Why the lock cannot be taken. */
 	readonly reason?: BindLockError;
-	/** What the last holder has left. */
+	/** The record that the previous holder left. */
 	readonly record?: LockRecord | undefined;
 }
 
-function* lookAtLock(address: PathnameAddress, uid: number): Protocol<Look> {
-	let waitedMs = 0;
-	for (let pauseMs = 1; ; pauseMs *= 2) {
+function* inspectLock(address: PathnameAddress, uid: number): Protocol<LockState> {
+	const backoff = new Backoff();
+	for (;;) {
 		const file = yield* call('lstat', address.lockPath);
 		if (file === undefined) {
 			yield* call('checkWritable', dirname(address.path));
@@ -96,22 +100,19 @@ function* lookAtLock(address: PathnameAddress, uid: number): Protocol<Look> {
 		const contention = yield* call('contention', file, address.lockPath, record);
 		const {kind, holder} = contention;
 		if (kind === 'exclusive') return {held: true, ...named(holder)};
-		yield* checkOpens(address, file, uid);
+		yield* checkOpen(address, file, uid);
 		if (kind === 'unseen') {
-			// The kernel would show a lock of this pid namespace.
+			// The kernel shows the locks of this pid namespace, so only a holder in another one is possible.
 			return {held: false, record, ...named(contention.elsewhere ? holder : undefined)};
 		}
-		if (waitedMs >= readerPatienceMs) {
-			return {held: false, ...named(holder), reason: taken(address, contention, undefined)};
-		}
-		// A reader that tests the lock has it for a moment.
-		yield* call('pause', pauseMs);
-		waitedMs += pauseMs;
+		// A program that tests the lock holds it for a moment.
+		if (yield* backoff.within(sharedLockMs)) continue;
+		return {held: false, ...named(holder), reason: addressLocked(address, contention, undefined)};
 	}
 }
 
-/** The error is that of `acquire`, which opens the file. */
-function* checkOpens(address: PathnameAddress, file: FileStatus, uid: number): Protocol<void> {
+/** Throws the error that `acquire` throws when it opens the lock file. */
+function* checkOpen(address: PathnameAddress, file: FileStatus, uid: number): Protocol<void> {
 	try {
 		yield* call('checkWritable', address.lockPath);
 	} catch (error) {
@@ -126,31 +127,31 @@ function* isStale(
 	record: LockRecord | undefined,
 ): Protocol<boolean> {
 	const remover = {uid, reclaimForeign: false};
-	if (socket.type !== 'socket') refuseUnlessOurSocket(address, socket, remover);
+	if (socket.type !== 'socket') refuseUnlessRemovable(address, socket, remover);
 	const dead = yield* whilePinned(address, socket, pinned => {
-		return isOurs(socket, remover)
-			? isDead(address, socket, pinned, {ours: true, proof: false})
-			: isOthersDead(address, socket, remover, pinned);
+		return mayRemove(socket, remover)
+			? isDead(address, socket, pinned, {removable: true, removes: false})
+			: isForeignDead(address, socket, remover, pinned);
 	});
-	if (dead !== true) return false;
-	yield* refuseUnprovable(address, () => answering(record));
-	refuseUnlessOurSocket(address, socket, remover, 'dead');
+	if (!dead) return false;
+	yield* refuseUnprovable(address, () => constant(record));
+	refuseUnlessRemovable(address, socket, remover, 'dead');
 	yield* call('checkWritable', dirname(address.path));
 	return true;
 }
 
-/** Another user's socket may often not be connected to: then `acquire` would still refuse it for whose it is. */
-function* isOthersDead(
+/** Often a socket of another user cannot be connected to. `acquire` refuses it because of its owner. */
+function* isForeignDead(
 	address: PathnameAddress,
 	socket: FileStatus,
 	remover: Remover,
 	pinned: number | undefined,
 ): Protocol<boolean> {
 	try {
-		return yield* isDead(address, socket, pinned, {ours: false, proof: false});
+		return yield* isDead(address, socket, pinned, {removable: false, removes: false});
 	} catch (error) {
 		const reason = asBindLockError(address.given, error);
-		if (reason.syscall === 'connect') refuseUnlessOurSocket(address, socket, remover, reason);
+		if (reason.syscall === 'connect') refuseUnlessRemovable(address, socket, remover, reason);
 		throw reason;
 	}
 }

@@ -1,82 +1,79 @@
 /**
- * The algorithm for addresses that have a file. It does no I/O; every line with a
- * `call` is one step of the kernel, in the order that keeps it correct.
+ * The protocol for addresses with a file. Each `call` is one step of the kernel; their order makes it correct.
  */
 import type {PathnameAddress} from '../model/address.js';
-import {BindLockError, codeOf} from '../model/errors.js';
+import {codeOf} from '../model/errors.js';
 import type {Protocol} from '../model/system.js';
 import {
-	abandon,
+	abandonLockFile,
 	type Claim,
 	type HeldLock,
-	isIntact,
-	lockOpened,
+	isAtLockPath,
+	lockDescriptor,
 	openLockFile,
 	readRecord,
 	writeRecord,
 } from './lock-file.js';
-import {cannotFlock, granted, maxReplacements, neverLocks, unstable} from './refusals.js';
+import {cannotFlock, isFlockUnsupported, lockFileUnstable, maxReplacements} from './refusals.js';
 import {reclaim} from './stale.js';
 import {Waiting} from './wait.js';
 
-export interface Taken {
-	readonly lock: HeldLock;
-	/** The lock file was not there before. */
+/** A lock that was taken, and what that changed. */
+export interface TakenLock extends HeldLock {
+	/** Whether the lock file was created. */
 	readonly created: boolean;
-	/** A stale socket was removed. */
+	/** Whether a stale socket was removed. */
 	readonly reclaimed: boolean;
 }
 
 /**
- * Takes the address: afterwards nothing is at the path, and nobody who cooperates will bind there.
- * What cannot be taken is left as it was: a lock file made here goes too.
+ * Takes the lock of an address and removes a stale socket. Afterwards nothing is at the path, and no server that takes
+ * the lock binds there. After a failure everything is as before: a lock file that was created is removed.
  *
- * @returns the refusal, too, of an address that somebody has: that is an answer like the others, and V8 compiles
- * no function that always throws. To be thrown once, by {@link granted}
+ * @throws BindLockError `EADDRINUSE` if another process holds the lock or is bound, and others
  */
-export function take(address: PathnameAddress, claim: Claim): Protocol<Taken | BindLockError> {
+export function takePathname(address: PathnameAddress, claim: Claim): Protocol<TakenLock> {
 	return takeLock(address, claim, true);
 }
 
 /**
- * Locks the file that is at the lock path now, because the one that we have locked is there no more. That one
- * is still to be closed. The socket is not touched: it is ours.
+ * Takes the lock again after its file was removed or replaced. The caller closes the old descriptor. The socket is that
+ * of this process, and is not touched.
  */
-export function* retake(address: PathnameAddress, claim: Claim): Protocol<HeldLock> {
-	return granted(yield* takeLock(address, claim, false)).lock;
+export function retakePathname(address: PathnameAddress, claim: Claim): Protocol<HeldLock> {
+	return takeLock(address, claim, false);
 }
 
-function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): Protocol<Taken | BindLockError> {
+function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): Protocol<TakenLock> {
 	const waiting = new Waiting(claim.patience);
 	for (let attempt = 0; attempt < maxReplacements; attempt++) {
 		const {descriptor, created} = yield* openLockFile(address, claim);
-		let remove = false;
+		let removes = false;
 		let kept = false;
 		try {
-			const file = yield* lockOpened(address, descriptor, waiting);
+			const file = yield* lockDescriptor(address, descriptor, waiting);
 			if (file === undefined) continue;
-			if (file instanceof BindLockError) return file;
-			// From here on we have the lock, and whoever waits for this inode looks whether it is still there.
-			remove = created;
+			// Locked. A process that waits for this inode checks afterwards whether the path still leads to it.
+			removes = created;
 			const lock = {descriptor, file};
-			const holding = {
+			const inHand = {
 				crashed: file.size > 0 || waiting.begun,
 				record: () => readRecord(address, descriptor, file),
-				isHeld: () => isIntact(address, lock),
+				isHeld: () => isAtLockPath(address, lock),
 			};
-			const reclaimed = reclaims && (yield* reclaim(address, claim, holding));
+			const reclaimed = reclaims && (yield* reclaim(address, claim, inHand));
 			yield* writeRecord(lock, claim.record(descriptor));
 			kept = true;
-			return {lock, created, reclaimed};
+			return {descriptor, file, created, reclaimed};
 		} catch (error) {
-			// The lock file was replaced while it was asked whether the socket is dead, as it can be before the lock.
+			// The lock file was replaced during the probe of the socket.
 			if (codeOf(error) === 'ERR_LOCK_LOST') continue;
 			if ((error as NodeJS.ErrnoException | undefined)?.syscall !== 'flock') throw error;
-			if (created && neverLocks(error)) remove = true;
+			if (created && isFlockUnsupported(error)) removes = true;
 			throw cannotFlock(address, error);
 		} finally {
-			if (!kept) yield* abandon(address, descriptor, remove);
+			if (!kept) yield* abandonLockFile(address, descriptor, removes);
 		}
 	}
-	throw unstable(address);
+	throw lockFileUnstable(address);
 }

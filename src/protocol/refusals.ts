@@ -1,34 +1,28 @@
 /**
- * Why a lock file is refused, and what to do about it.
+ * Why a lock file or a socket file is refused, and what the user can do about it.
  */
 import type {PathnameAddress} from '../model/address.js';
-import {
-	addressInUse,
-	BindLockError,
-	type BindLockErrorCode,
-	codeOf,
-	systemCodeOf,
-	withoutStacks,
-} from '../model/errors.js';
+import {addressInUse, BindLockError, type BindLockErrorCode, codeOf, systemCodeOf} from '../model/errors.js';
 import {type LockRecord, maxRecordBytes, parseRecord} from '../model/record.js';
 import type {Contention, FileStatus} from '../model/system.js';
 import {printable} from '../model/text.js';
 
-/** How often a lock file may be replaced under us before we give up. Twice is a coincidence. */
+/** How often a file may be replaced during one attempt. Twice is a coincidence. */
 export const maxReplacements = 20;
 
-/** The lock file is replaced faster than we can lock it. */
-export function unstable(address: PathnameAddress): BindLockError {
+/** The error of a lock file that is replaced faster than it can be locked. */
+export function lockFileUnstable(address: PathnameAddress): BindLockError {
 	return new BindLockError(
-		`Cannot lock ${printable(address.lockPath)}: it was replaced ${maxReplacements} times while being locked; find out what keeps removing it`,
+		`Cannot lock ${printable(address.lockPath)}: it was replaced ${maxReplacements} times while being locked; find out what removes it`,
 		{code: 'ERR_LOCK_UNSTABLE', address: address.given, path: address.lockPath, syscall: 'flock'},
 	);
 }
 
 /**
- * The record in the content; a file with other content is somebody's and is refused.
+ * Parses the record in a lock file. Refuses a file with other content, because it belongs to another program.
  *
  * @param content `undefined` if it was not read
+ * @throws BindLockError `ERR_LOCK_FILE_FOREIGN`
  */
 export function refuseForeignContent(
 	address: PathnameAddress,
@@ -40,48 +34,49 @@ export function refuseForeignContent(
 	throw cannotLock(
 		address,
 		'ERR_LOCK_FILE_FOREIGN',
-		'it has content that is not a lock record, so it is a file of something else; choose another address',
+		'its content is not a lock record, so the file belongs to another program; choose another address',
 	);
 }
 
-/** What no lock file is: then it is somebody's, and nothing of it is changed. */
+/**
+ * Refuses what cannot be a lock file.
+ *
+ * @throws BindLockError `EISDIR`, `ELOOP`, `ENXIO`, `EMLINK`, `ERR_LOCK_FILE_TYPE`
+ */
 export function refuseUnlessLockFile(address: PathnameAddress, file: FileStatus): void {
 	if (file.type !== 'file') {
-		// As open(2) says it.
+		// The codes of open(2).
 		const codes = {directory: 'EISDIR', symlink: 'ELOOP', socket: 'ENXIO', other: 'ERR_LOCK_FILE_TYPE'} as const;
 		const code = codes[file.type];
-		throw cannotLock(
-			address,
-			code,
-			openRemedies[code] ?? 'it is not a regular file; remove it or choose another address',
-		);
+		const why = openRemedies[code] ?? 'it is not a regular file; remove it or choose another address';
+		throw cannotLock(address, code, why);
 	}
 	if (file.nlink > 1) {
 		throw cannotLock(
 			address,
 			'EMLINK',
-			`it is a hard link, one of ${file.nlink} names of a file that may be somebody's; remove it or choose another address`,
+			`the file has ${file.nlink} hard links, so it may belong to another program; remove it or choose another address`,
 		);
 	}
 }
 
-/** Whether this says that flock can never work on that filesystem, so that nobody can have the lock. */
-export function neverLocks(error: unknown): boolean {
+/** Whether flock can never succeed on this filesystem, so that no process can hold the lock. */
+export function isFlockUnsupported(error: unknown): boolean {
 	return ['EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EINVAL'].includes(codeOf(error));
 }
 
-/** What to do where the lock file, or the directory of a lease, cannot be opened or made. */
+/** What to do when a lock file, or the directory of a lease, cannot be opened or created. */
 export const openRemedies: Readonly<Record<string, string>> = {
 	EISDIR:
-		'it is a directory: something else locks this address with a directory (proper-lockfile does, and so backend: "lease"); use the same, or remove it when nobody does',
-	ELOOP: 'it is a symbolic link, which is never followed; remove it or choose another address',
+		'it is a directory: another program locks this address with a directory (proper-lockfile does, and so does backend: "lease"); use the same lock, or remove the directory when no server uses it',
+	ELOOP: 'it is a symbolic link, which bindlock never follows; remove it or choose another address',
 	ENXIO: 'it is a socket or a device, not a lock file; remove it or choose another address',
 	ENOENT: 'its directory does not exist; create the directory first',
 	ENOTDIR: 'a part of the path is not a directory',
-	ENOTEMPTY: 'it is a directory with something in it, so it is of something else; choose another address',
+	ENOTEMPTY: 'it is a directory that is not empty, so it belongs to another program; choose another address',
 	EACCES: 'this user may not open or create it; give the user write permission to the directory and to the lock file',
 	EPERM: 'this user may not open or create it',
-	EROFS: 'the filesystem is read-only; choose an address on one that can be written',
+	EROFS: 'the filesystem is read-only; choose an address on a writable one',
 	ENOSPC: 'the disk is full, or has no inodes left',
 	EDQUOT: 'the disk quota is used up',
 	EMFILE: 'this process has no free descriptors (ulimit -n)',
@@ -89,19 +84,23 @@ export const openRemedies: Readonly<Record<string, string>> = {
 	ENAMETOOLONG: 'the path is too long for a lock file beside it',
 };
 
-/** Whether this says that the user lacks a permission. */
+/** Whether the user lacks a permission. */
 export function isForbidden(error: unknown): boolean {
 	return ['EACCES', 'EPERM'].includes(codeOf(error));
 }
 
-/** @param found the lock file, where it is known to be there and may not be opened */
+/**
+ * The error of a lock file that cannot be opened.
+ *
+ * @param found the lock file, if it exists and this user may not open it
+ */
 export function cannotOpen(address: PathnameAddress, cause: unknown, uid: number, found?: FileStatus): BindLockError {
 	const code = codeOf(cause);
 	const why = (found && whyForbidden(found, uid)) ?? openRemedies[code] ?? code;
 	return cannotLock(address, systemCodeOf(cause), why, {syscall: 'open', cause});
 }
 
-/** Whose file it is; `undefined` where the mode allows it, so that something else forbids it (an immutable attribute). */
+/** Returns `undefined` if the mode permits access, so that something else forbids it (an immutable attribute). */
 function whyForbidden({type, mode, uid: owner}: FileStatus, uid: number): string | undefined {
 	const needed = owner === uid ? 0o600 : 0o006;
 	if (type !== 'file' || (mode & needed) === needed) return undefined;
@@ -127,38 +126,52 @@ function cannotLock(
 	});
 }
 
-/** What flock said, and what else there is. */
+/** The error of a failed flock. */
 export function cannotFlock(address: PathnameAddress, cause: unknown): BindLockError {
 	if (cause instanceof BindLockError) return cause;
 	const code = codeOf(cause);
 	const why =
-		neverLocks(cause) || code === 'ENOLCK'
-			? "this filesystem does not do flock here; backend: 'lease' works without, with a weaker guarantee"
+		isFlockUnsupported(cause) || code === 'ENOLCK'
+			? "this filesystem does not support flock; backend: 'lease' works without it, with a weaker guarantee"
 			: 'flock failed';
-	const said = ['ERR_FLOCK_COMMAND', 'UNKNOWN'].includes(code) ? (cause as Error).message : code;
-	return cannotLock(address, systemCodeOf(cause), `${why} (${said})`, {syscall: 'flock', cause});
+	const detail = ['ERR_FLOCK_COMMAND', 'UNKNOWN'].includes(code) ? (cause as Error).message : code;
+	return cannotLock(address, systemCodeOf(cause), `${why} (${detail})`, {syscall: 'flock', cause});
 }
 
-/** Throws a refusal. */
-export function granted<Result>(outcome: Result | BindLockError): Result {
-	if (outcome instanceof BindLockError) throw outcome;
-	return outcome;
-}
-
-/** The lock is held. */
-export function taken(
+/** The error of an address whose lock is held. */
+export function addressLocked(
 	address: PathnameAddress,
 	{kind, holder}: Contention,
 	waitedMs: number | undefined,
 ): BindLockError {
-	const why = {
-		exclusive: holder === undefined ? 'its lock is held by a process that cannot be seen from here' : 'held by',
-		shared:
-			holder === undefined
-				? 'somebody keeps a shared lock on its lock file'
-				: 'a shared lock on its lock file is kept by',
-		unseen: holder === undefined ? 'its lock is held, perhaps in another pid namespace' : 'held by',
-	}[kind];
-	// The caller's stack is put on where it leaves (see takeAddress).
-	return withoutStacks(() => addressInUse(address.given, {holder, why, waitedMs}));
+	if (holder === undefined) {
+		const why = {
+			exclusive: 'its lock is held by a process that is not visible here',
+			shared: 'an unknown process keeps a shared lock on its lock file',
+			unseen: 'its lock is held, perhaps in another pid namespace',
+		}[kind];
+		return addressInUse(address.given, {why, waitedMs});
+	}
+	const why = kind === 'shared' ? 'a shared lock on its lock file is kept by' : 'held by';
+	return addressInUse(address.given, {holder, why, waitedMs});
 }
+
+/** Explains a permission error of the probe or the removal of a socket file. Returns any other error unchanged. */
+export function explainForbidden(address: PathnameAddress, found: FileStatus, uid: number, thrown: unknown): unknown {
+	if (!isForbidden(thrown)) return thrown;
+	const {syscall, message} = thrown as NodeJS.ErrnoException;
+	const code = systemCodeOf(thrown);
+	const fields = {code, address: address.given, syscall, cause: thrown};
+	const whose = `it belongs to uid ${found.uid} and this process is uid ${uid}`;
+	if (syscall === 'unlink') {
+		const why = code === 'EPERM' && found.uid !== uid ? `${whose}; ${sticky}` : unwritable;
+		return new BindLockError(`Cannot reclaim the socket ${printable(address.path)}: ${why}`, fields);
+	}
+	if (syscall !== 'connect' || found.uid === uid) return thrown;
+	return new BindLockError(`${message}; ${whose}, which may connect only with socketMode: 0o777`, fields);
+}
+
+const sticky =
+	'in a directory with the sticky bit only the owner of the socket or of the directory may remove it; use a directory without it';
+
+const unwritable = 'this user may not remove files from its directory; give it write permission there';

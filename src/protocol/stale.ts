@@ -1,119 +1,116 @@
 /**
- * Reclaiming: is a socket file stale, and may it be removed? Done only under the lock.
+ * Reclaiming: removing a stale socket file, under the lock of its address.
  */
 import type {PathnameAddress} from '../model/address.js';
-import {addressInUse, BindLockError, type BindLockErrorCode, codeOf} from '../model/errors.js';
+import {BindLockError, codeOf} from '../model/errors.js';
 import type {LockRecord} from '../model/record.js';
-import {type Bound, call, type FileStatus, type Protocol} from '../model/system.js';
+import {call, type FileStatus, type Protocol} from '../model/system.js';
 import {printable} from '../model/text.js';
-import {explainForbidden} from './forbidden.js';
-import {refuseIfBound} from './foreign-server.js';
+import {cannotProbe, isDead, refuseIfBound} from './liveness.js';
 import {close, type Remover, sameFile} from './lock-file.js';
-import {maxReplacements} from './refusals.js';
+import {explainForbidden, maxReplacements} from './refusals.js';
 
-/** The lock under which a socket is reclaimed. */
-export interface Holding {
-	/** Whether the last holder gave nothing back, or has ended just now. */
+/** What reclaiming needs to know about the lock. */
+export interface LockInHand {
+	/** Whether the previous holder crashed, or exited a moment ago. */
 	readonly crashed: boolean;
-	/** What the last holder has left in the lock file. */
+	/** Reads the record that the previous holder left in the lock file. */
 	record(): Protocol<LockRecord | undefined>;
-	/** Whether the lock is still ours: a cleaner may have removed its file, and this process may have released it. */
+	/** Whether this process still holds the lock. A cleaner may have removed its file, or this process released it. */
 	isHeld(): Protocol<boolean>;
 }
 
-/** A lock of which the protocol knows only whether it is held. */
-export function holdingWhile(isHeld: () => boolean): Holding {
-	return {crashed: false, record: () => answering(undefined), isHeld: () => answering(isHeld())};
+/** A lock of which only `isHeld` is known. */
+export function lockInHand(isHeld: () => boolean): LockInHand {
+	return {crashed: false, record: () => constant(undefined), isHeld: () => constant(isHeld())};
 }
 
-/** Makes no call. */
-// biome-ignore lint/correctness/useYield: it stands for a protocol
-export function* answering<Result>(result: Result): Protocol<Result> {
+/** A protocol without calls. */
+// biome-ignore lint/correctness/useYield: it makes no calls
+export function* constant<Result>(result: Result): Protocol<Result> {
 	return result;
 }
 
 /**
  * Removes a socket file that no process is bound to.
  *
- * @returns whether there was one
+ * @returns whether a file was removed
+ * @throws BindLockError `EADDRINUSE` if a process is bound to it, and others if that is unknown or the file may not be
+ * removed
  */
-export function* reclaim(address: PathnameAddress, remover: Remover, holding: Holding): Protocol<boolean> {
+export function* reclaim(address: PathnameAddress, remover: Remover, lock: LockInHand): Protocol<boolean> {
 	for (let attempt = 0; attempt < maxReplacements; attempt++) {
 		const found = yield* call('lstat', address.path);
 		if (found === undefined) return false;
-		// EADDRINUSE before EPERM: a live server matters more than its owner.
-		if (found.type === 'socket' && !isOurs(found, remover)) {
+		// Reports EADDRINUSE before EPERM: a live foreign server matters more than its owner.
+		if (found.type === 'socket' && !mayRemove(found, remover)) {
 			yield* refuseIfBound(address, () => call('bound', address.path, found, 'named'));
 		}
-		refuseUnlessOurSocket(address, found, remover);
-		let outcome: 'unlinked' | 'gone' | 'replaced';
+		refuseUnlessRemovable(address, found, remover);
 		try {
-			outcome = yield* unlinkIfDead(address, found, holding);
+			if (yield* unlinkIfDead(address, found, lock)) return true;
 		} catch (error) {
-			throw explainForbidden(address, found, remover, error);
+			throw explainForbidden(address, found, remover.uid, error);
 		}
-		if (outcome !== 'replaced') return outcome === 'unlinked';
 	}
 	throw new BindLockError(
-		`Cannot use ${printable(address.path)}: somebody replaces it all the time, and does not take the lock`,
+		`Cannot use ${printable(address.path)}: a program that does not take the lock keeps replacing it; find out which`,
 		{code: 'ERR_ADDRESS_UNSTABLE', address: address.given, syscall: 'unlink'},
 	);
 }
 
-/** Root may remove anybody's, and in most directories only the owner may remove a socket. */
-export function isOurs(found: FileStatus, {uid, reclaimForeign}: Remover): boolean {
+/** Whether the owner of a socket file permits its removal. In most directories only the owner and root may unlink it. */
+export function mayRemove(found: FileStatus, {uid, reclaimForeign}: Remover): boolean {
 	return found.uid === uid || uid === 0 || reclaimForeign;
 }
 
 /**
- * What could be at an address instead of a socket, or whose socket, is not ours to remove.
+ * Refuses a file that is not a socket, and a socket of another user.
  *
- * @param asked what became of asking whether it is dead, if that was asked: it is, or why that cannot be told
+ * @param probed the result of probing it, if it was probed: that it is dead, or why that is unknown
+ * @throws BindLockError `ENOTSOCK`, `EPERM`
  */
-export function refuseUnlessOurSocket(
+export function refuseUnlessRemovable(
 	address: PathnameAddress,
 	found: FileStatus,
 	remover: Remover,
-	asked?: 'dead' | BindLockError,
+	probed?: 'dead' | BindLockError,
 ): void {
 	if (found.type !== 'socket') {
 		const what = {file: 'a regular file', directory: 'a directory', symlink: 'a symbolic link', other: 'not a socket'};
 		throw new BindLockError(
-			`Cannot bind to ${printable(address.path)}: it is ${what[found.type]}, and stays as it is; remove it or choose another address`,
+			`Cannot bind to ${printable(address.path)}: it is ${what[found.type]} and is left unchanged; remove it or choose another address`,
 			{code: 'ENOTSOCK', address: address.given, syscall: 'bind'},
 		);
 	}
-	if (!isOurs(found, remover)) {
-		const remedy = 'that user or root has to remove it, or you with reclaimForeign: true (--reclaim-foreign)';
-		throw new BindLockError(
-			`Cannot reclaim the socket ${printable(address.path)}: it belongs to uid ${found.uid} and this process is uid ${remover.uid}; ` +
-				(asked === 'dead' ? `no server is bound to it, and ${remedy}` : `if no server is bound to it, ${remedy}`),
-			{code: 'EPERM', address: address.given, syscall: 'unlink', cause: asked === 'dead' ? undefined : asked},
-		);
-	}
+	if (mayRemove(found, remover)) return;
+	const remedy = 'that user or root has to remove it, or you with reclaimForeign: true (--reclaim-foreign)';
+	const what = probed === 'dead' ? 'no server is bound to it, and' : 'if no server is bound to it,';
+	throw new BindLockError(
+		`Cannot reclaim the socket ${printable(address.path)}: it belongs to uid ${found.uid} and this process is uid ${remover.uid}; ${what} ${remedy}`,
+		{code: 'EPERM', address: address.given, syscall: 'unlink', cause: probed === 'dead' ? undefined : probed},
+	);
 }
 
 /**
- * A socket file whose socket is gone stays dead: no bind() accepts an existing file. So it is
- * enough to show once that this inode is dead, and then that this inode is what gets unlinked.
+ * Removes the file if no process is bound to it. A dead socket stays dead, because bind() accepts no existing file. So
+ * it suffices to show that this inode is dead, and then that this inode is the one that is unlinked.
+ *
+ * @returns `false` if the path leads to another file now, or to none
  */
-function* unlinkIfDead(
-	address: PathnameAddress,
-	found: FileStatus,
-	holding: Holding,
-): Protocol<'unlinked' | 'gone' | 'replaced'> {
+function* unlinkIfDead(address: PathnameAddress, found: FileStatus, lock: LockInHand): Protocol<boolean> {
 	return yield* whilePinned(address, found, function* (pinned) {
-		yield* letBindsFinish(address.path);
-		if (!(yield* isDead(address, found, pinned, {ours: true, crashed: holding.crashed, proof: true})))
-			return 'replaced';
-		yield* refuseUnprovable(address, holding.record);
-		// Asking takes time, in which the lock may have been lost or released, and the address taken by another holder.
-		if (!(yield* holding.isHeld())) throw lockLost(address);
-		// A server that takes no lock may have unlinked it and bound anew while we asked. The pin
-		// keeps the inode's number from coming back. Between this look and the unlink nothing
-		// guards against such a server; the kernel has no unlink-if-inode.
-		if (!sameFile(yield* call('lstat', address.path), found)) return 'replaced';
-		return (yield* call('unlink', address.path)) ? 'unlinked' : 'gone';
+		yield* waitForBind(address.path);
+		if (!(yield* isDead(address, found, pinned, {removable: true, crashed: lock.crashed, removes: true}))) {
+			return false;
+		}
+		yield* refuseUnprovable(address, lock.record);
+		// The probe takes time. Meanwhile the lock may have been lost or released, and another holder may have bound.
+		if (!(yield* lock.isHeld())) throw lockLost(address);
+		// A server that takes no lock may have unlinked the file and bound a new one. The pin prevents reuse of the inode
+		// number. A TOCTOU window remains between this lstat and the unlink: Linux has no unlink-if-inode.
+		if (!sameFile(yield* call('lstat', address.path), found)) return false;
+		return yield* call('unlink', address.path);
 	});
 }
 
@@ -125,9 +122,11 @@ function lockLost(address: PathnameAddress): BindLockError {
 }
 
 /**
- * Throws where a refused connection is no proof that nobody is bound, or where the file cannot be removed.
+ * Refuses a socket file for which a refused connection does not prove that its server is dead, and one that cannot be
+ * removed.
  *
- * @param readRecord what the last holder has left: if that process has ended, the file is its
+ * @param readRecord reads the record of the previous holder: the file is its own, if that process has exited
+ * @throws BindLockError `ERR_LIVENESS_UNKNOWN`, `EBUSY`
  */
 export function* refuseUnprovable(
 	address: PathnameAddress,
@@ -150,104 +149,37 @@ export function* refuseUnprovable(
 }
 
 /**
- * bind() shows the socket's file before the kernel's tables know the socket, both while it has the
- * directory locked (`unix_bind_bsd` in net/unix/af_unix.c). A link to a name that exists fails, but not
- * before it has had that lock: so whoever made the file that we have seen is in the tables after it.
+ * Waits until a bind() that is in progress has finished. bind() creates the file before it enters the socket into the
+ * kernel's tables, and holds the directory's lock during both (`unix_bind_bsd` in net/unix/af_unix.c). A link() to an
+ * existing name fails, but acquires the same lock first.
  */
-function* letBindsFinish(path: string): Protocol<void> {
+function* waitForBind(path: string): Protocol<void> {
 	try {
 		yield* call('link', path, path);
 	} catch {}
 }
 
-/** Keeps the socket's inode from being freed, and its number from being used again, during `body`. */
-export function* whilePinned<Result>(
+/**
+ * Runs `body` while the socket file's inode is pinned, so that it is not freed and its number not reused.
+ *
+ * @returns `false` if the path leads to another file or to none
+ */
+export function* whilePinned(
 	address: PathnameAddress,
 	found: FileStatus,
-	body: (pinned: number | undefined) => Protocol<Result>,
-): Protocol<Result | 'replaced'> {
+	body: (pinned: number | undefined) => Protocol<boolean>,
+): Protocol<boolean> {
 	let pinned: number | undefined;
 	try {
 		pinned = yield* call('pin', address.path);
 	} catch (error) {
-		if (codeOf(error) === 'ENOENT') return 'replaced';
-		throw cannotTell(address, codeOf(error), error);
+		if (codeOf(error) === 'ENOENT') return false;
+		throw cannotProbe(address, codeOf(error), error);
 	}
 	if (pinned === undefined) return yield* body(undefined);
 	try {
-		return sameFile(yield* call('fstat', pinned), found) ? yield* body(pinned) : 'replaced';
+		return sameFile(yield* call('fstat', pinned), found) && (yield* body(pinned));
 	} finally {
 		yield* close(pinned);
 	}
-}
-
-export interface Asking {
-	/** Whether the file is ours to remove. Of another user's it is not asked who may be bound to it. */
-	readonly ours: boolean;
-	readonly crashed?: boolean;
-	/** Whether the answer is used to remove the file, so that a wrong one does harm. */
-	readonly proof: boolean;
-}
-
-/**
- * Whether the pinned socket has no process bound to it. Throws if it has, or if that cannot be
- * told; `false` if it went away while we asked.
- */
-export function* isDead(
-	address: PathnameAddress,
-	found: FileStatus,
-	pinned: number | undefined,
-	{ours, crashed = false, proof}: Asking,
-): Protocol<boolean> {
-	// Asked first, because a connection can disturb: a server that serves one and exits, or one
-	// that handles no errors.
-	yield* refuseIfBound(address, () => call('bound', address.path, found, 'named'), {crashed, isAskedNext: ours});
-	let answer = '';
-	const look = function* (): Protocol<Bound | undefined> {
-		answer = yield* call('connect', address.path, pinned);
-		return answer === 'BOUND' ? {isCertain: true} : undefined;
-	};
-	// Sockets that are bound and do not listen yet refuse connections as dead ones do (R4b).
-	yield* refuseIfBound(address, look, {crashed});
-	if (answer === 'UNPROVED') yield* refuseIfSeenAgain(address, found, proof, crashed);
-	if (answer === 'UNPROVED' || answer === 'ECONNREFUSED') return true;
-	// Gone, or dying with our connection in its queue: look again.
-	if (answer === 'ENOENT' || answer === 'ECONNRESET') return false;
-	const alive = signsOfLife[answer];
-	if (alive !== undefined) throw addressInUse(address.given, {why: alive});
-	// Our own trouble (no descriptors, no permission) says nothing about the server (R8).
-	throw cannotTell(address, answer);
-}
-
-/**
- * The kernel's tables are read in pieces and are no snapshot: a neighbour that makes and closes sockets at the right
- * moment can hide a row from one reading, and hardly from several at random times (R20).
- */
-const readings = 5;
-
-/** Where connecting does not tell a socket that is bound and does not listen yet from a dead one. */
-function* refuseIfSeenAgain(
-	address: PathnameAddress,
-	found: FileStatus,
-	proof: boolean,
-	crashed: boolean,
-): Protocol<void> {
-	for (let reading = 0; reading < (proof ? readings : 1); reading++) {
-		if (reading > 0) yield* call('pause', reading);
-		yield* refuseIfBound(address, () => call('bound', address.path, found, proof ? 'all' : 'possible'), {crashed});
-	}
-}
-
-const signsOfLife: Readonly<Record<string, string>> = {
-	CONNECTED: 'a server that takes no lock answers there, perhaps from another network namespace',
-	EAGAIN: 'a server that takes no lock has a full backlog there',
-	EPROTOTYPE: 'a datagram or seqpacket socket is bound there',
-	ETIMEDOUT: 'something is there and does not answer',
-};
-
-function cannotTell(address: PathnameAddress, code: string, cause?: unknown): BindLockError {
-	return new BindLockError(
-		`Cannot tell whether a server is bound to ${printable(address.path)}: asking failed (${code}), and only a refused connection counts as dead`,
-		{code: code as BindLockErrorCode, address: address.given, syscall: 'connect', cause},
-	);
 }

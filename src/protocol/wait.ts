@@ -1,46 +1,49 @@
 /**
- * Waiting for a holder: how long, whom to tell, and whether to ask it to go.
+ * Waiting for a holder: the time limit, the `onWait` callback, and `replace`.
  */
 import {BindLockError, type BindLockErrorCode, codeOf} from '../model/errors.js';
 import {describeHolder, type Holder} from '../model/holder.js';
-import type {Protocol} from '../model/system.js';
+import {call, type Protocol} from '../model/system.js';
 
-/** What the options say about a holder that is in the way. */
+/** What the options say about waiting for a holder. */
 export interface Patience {
-	/** Of `performance.now()`. */
+	/** When the call began, in milliseconds of `performance.now()`. */
 	readonly began: number;
-	/** 0: refused at once. */
+	/** The time limit in milliseconds; 0: refused at once. */
 	readonly waitMs: number;
 	readonly onWait: ((holder: Holder | undefined) => void) | undefined;
-	readonly replace: Replace | undefined;
+	readonly replace: Replacement | undefined;
 }
 
-/** A holder that is in the way is in the way. */
+/** Refuses a held address at once. */
 export const noPatience: Patience = {began: 0, waitMs: 0, onWait: undefined, replace: undefined};
 
-export interface Replace {
+/** How a holder is replaced. */
+export interface Replacement {
 	readonly killSignal: NodeJS.Signals;
+	/** Whether `SIGKILL` follows when the time limit is over. */
 	readonly escalate: boolean;
 }
 
-/** What is different for the two kinds of lock. */
-export interface Queue {
+/** The calls that differ between the two kinds of lock. */
+export interface Contended {
+	/** The address as it was given. */
 	readonly address: string;
-	/** Waits until it is worth trying again; `false`: the deadline is past. */
+	/** Waits until another attempt is worthwhile. Returns `false` when the deadline is over. */
 	readonly wait: (deadline: number) => Protocol<boolean>;
-	/** `false`: it has not the lock any more. */
+	/** Signals the holder. Returns `false` if it no longer holds the lock. */
 	readonly signal: (holder: Holder, signal: NodeJS.Signals) => Protocol<boolean>;
 }
 
-/** A large process takes a while to die of SIGKILL, but it does. */
-const dyingMs = 5000;
+/** How long `SIGKILL` may take to end a large process. */
+const killMs = 5000;
 
 /** The state of one wait. */
 export class Waiting {
 	readonly #patience: Patience;
 	#deadline: number;
 	#begun = false;
-	#asked: Holder | undefined;
+	#signalled: Holder | undefined;
 	#escalated = false;
 
 	constructor(patience: Patience) {
@@ -48,66 +51,72 @@ export class Waiting {
 		this.#deadline = patience.began + patience.waitMs;
 	}
 
-	/** Whether there has been a holder that was waited for. */
+	/** Whether a holder was waited for. */
 	get begun(): boolean {
 		return this.#begun;
 	}
 
-	/** How long, for the message; `undefined` if waiting was not asked for. */
+	/** The time waited so far in milliseconds, for error messages; `undefined` without `waitMs`. */
 	get waitedMs(): number | undefined {
 		return this.#patience.waitMs > 0 ? Math.round(performance.now() - this.#patience.began) : undefined;
 	}
 
-	/** Waits for the holder to go. `false`: it is still there and the time is up. */
-	*for(holder: Holder | undefined, queue: Queue): Protocol<boolean> {
+	/**
+	 * Waits for the holder to release the lock.
+	 *
+	 * @returns `false` when the time limit is over
+	 * @throws BindLockError if `replace` may not signal the holder
+	 */
+	*for(holder: Holder | undefined, contended: Contended): Protocol<boolean> {
 		const {replace, onWait} = this.#patience;
 		if (this.#patience.waitMs <= 0 && replace === undefined) return false;
 		if (!this.#begun) {
 			this.#begun = true;
-			// Only the holder that was there when we came: its successors have the same right as we.
-			if (replace !== undefined) yield* this.#askToGo(holder, replace.killSignal, queue);
+			// Only the holder found first is signalled. A later one has waited, and has the same right as this process.
+			if (replace !== undefined) yield* this.#kill(holder, replace.killSignal, contended);
 			onWait?.(holder);
 		}
-		if (yield* queue.wait(this.#deadline)) return true;
-		if (!replace?.escalate || this.#escalated || this.#asked === undefined) return false;
+		if (yield* contended.wait(this.#deadline)) return true;
+		if (!replace?.escalate || this.#escalated || this.#signalled === undefined) return false;
 		this.#escalated = true;
-		this.#deadline = performance.now() + Math.max(this.#patience.waitMs, dyingMs);
-		if (!(yield* sendSignal(this.#asked, 'SIGKILL', queue))) return false;
-		return yield* queue.wait(this.#deadline);
+		this.#deadline = performance.now() + Math.max(this.#patience.waitMs, killMs);
+		if (!(yield* sendSignal(this.#signalled, 'SIGKILL', contended))) return false;
+		return yield* contended.wait(this.#deadline);
 	}
 
-	*#askToGo(holder: Holder | undefined, signal: NodeJS.Signals, queue: Queue): Protocol<void> {
+	*#kill(holder: Holder | undefined, signal: NodeJS.Signals, contended: Contended): Protocol<void> {
 		if (!holder?.verified) {
-			const who = holder === undefined ? 'the holder cannot be seen from here' : describeHolder(holder);
+			const who = holder === undefined ? 'the holder is not visible to this process' : describeHolder(holder);
 			throw cannotReplace(
-				queue.address,
+				contended.address,
 				'ERR_HOLDER_UNVERIFIED',
-				`a signal goes only to a process that the kernel says is the holder: ${who}`,
+				`only a holder that the kernel confirms is signalled: ${who}`,
 				holder,
 			);
 		}
 		if (holder.pid === process.pid) {
 			throw cannotReplace(
-				queue.address,
+				contended.address,
 				'ERR_HOLDER_SELF',
-				'this very process is the holder; release the lock instead',
+				'this process itself is the holder; release the lock instead',
 				holder,
 			);
 		}
-		if (yield* sendSignal(holder, signal, queue)) this.#asked = holder;
+		if (yield* sendSignal(holder, signal, contended)) this.#signalled = holder;
 	}
 }
 
-function* sendSignal(holder: Holder, signal: NodeJS.Signals, queue: Queue): Protocol<boolean> {
+function* sendSignal(holder: Holder, signal: NodeJS.Signals, contended: Contended): Protocol<boolean> {
 	try {
-		return yield* queue.signal(holder, signal);
+		return yield* contended.signal(holder, signal);
 	} catch (error) {
 		if (codeOf(error) !== 'EPERM') throw error;
-		const why = `${describeHolder(holder)} may not be signalled by this user`;
-		throw cannotReplace(queue.address, 'EPERM', why, holder, error);
+		const why = `this user may not signal ${describeHolder(holder)}`;
+		throw cannotReplace(contended.address, 'EPERM', why, holder, error);
 	}
 }
 
+/** The error of a `replace` that is refused. */
 export function cannotReplace(
 	address: string,
 	code: BindLockErrorCode,
@@ -116,4 +125,23 @@ export function cannotReplace(
 	cause?: unknown,
 ): BindLockError {
 	return new BindLockError(`Cannot replace the holder: ${why}`, {code, address, syscall: 'kill', holder, cause});
+}
+
+/** Pauses of 1, 2, 4, … ms for a condition that is expected to pass. */
+export class Backoff {
+	#nextMs = 1;
+	#spentMs = 0;
+
+	/**
+	 * Pauses.
+	 *
+	 * @returns `false`, without a pause, once the pauses add up to the limit
+	 */
+	*within(limitMs: number): Protocol<boolean> {
+		if (this.#spentMs >= limitMs) return false;
+		yield* call('pause', this.#nextMs);
+		this.#spentMs += this.#nextMs;
+		this.#nextMs *= 2;
+		return true;
+	}
 }

@@ -1,110 +1,110 @@
 /**
- * A server and its lock as one: bound, watched, handed over and released together.
+ * A server and the lock of its address: bound, guarded, offered to a successor, and released together.
  */
 import type {Server} from 'node:net';
 import type {BoundSocket} from '../kernel/bound-handle.js';
+import type {AddressLock, ShareableLock} from '../lock/address-lock.js';
 import type {Loss} from '../lock/loss.js';
-import {type BindLock, OwnLock} from '../lock/owned-lock.js';
-import type {TakenAddress} from '../lock/take.js';
+import {type BindLock, OwnedLock} from '../lock/owned-lock.js';
 import {type Address, keyOf} from '../model/address.js';
 import {addressInUse, BindLockError, codeOf, systemCodeOf} from '../model/errors.js';
 import type {ListenOptions} from '../model/options.js';
 import type {FileStatus, Listener} from '../model/system.js';
 import {printable} from '../model/text.js';
-import {Watch} from './file-guard.js';
+import {FileGuard} from './file-guard.js';
 import {ListeningSocket} from './listening-socket.js';
 
-/** A socket file, as it is told to another process. */
-export interface FileIdentity {
-	readonly dev: string;
-	readonly ino: string;
-}
-
-/** A listening socket that another process serves, until this one serves it. */
+/** A listening socket of another process, which this one takes over. */
 export interface InheritedSocket {
 	readonly listener: Listener;
 	/**
 	 * @param found the file at the path
-	 * @throws BindLockError if that process has bound another one
+	 * @throws BindLockError if it is not the file that the other process bound
 	 */
 	checkFile(found: FileStatus | undefined): void;
-	/** Tells that process that this one serves, and waits until it has stopped. `false`: this process gave up. */
+	/** Tells the other process that this one serves, and waits until it has stopped. `false`: this process failed. */
 	complete(): Promise<boolean>;
-	/** Tells that process to go on. */
+	/** Tells the other process to continue. */
 	fail(error: unknown): void;
 }
 
-/** What a successor needs to serve in the place of a server. */
+/** What a successor needs to serve in place of a server. */
 export interface Offer {
-	/** As it was given. */
+	/** The address as it was given. */
 	readonly address: string;
+	/** See {@link keyOf}. */
 	readonly key: string;
-	/** Of the lock file. */
-	readonly descriptor: number | undefined;
-	/** An abstract lock. */
-	readonly lockSocket: Listener | undefined;
+	readonly lock: ShareableLock;
 	readonly listener: Listener;
-	readonly file: FileIdentity | undefined;
-	/** Calls back when the lock is released before the offer is accepted or withdrawn. */
-	whenReleased(tell: () => void): void;
-	/** The successor serves: we stop. */
+	/** The socket file; an abstract address has none. */
+	readonly file: FileStatus | undefined;
+	/** Sets the callback for a release before the offer is accepted or withdrawn. */
+	onRelease(callback: () => void): void;
+	/** The successor serves: this server stops. */
 	accept(): void;
-	/** We go on. */
+	/** This server continues alone. */
 	withdraw(): void;
 }
 
-/** The server of a lock that {@link listen} has taken. */
-export function boundServerOf(lock: OwnLock): Serving | undefined {
+/** Returns the server of a lock of {@link listen}. */
+export function boundServerOf(lock: OwnedLock): BoundServer | undefined {
 	return servers.get(lock);
 }
 
-const servers: WeakMap<OwnLock, Serving> = new WeakMap();
+const servers: WeakMap<OwnedLock, BoundServer> = new WeakMap();
 
-export class Serving {
+/**
+ * `'inherited'`: the predecessor serves, too. `'serving'`: this process serves alone. `'offered'`: it serves, and its
+ * files are not healed until the successor has decided. `'left'`: the successor serves. `'released'`: the lock is gone.
+ */
+type State = 'inherited' | 'serving' | 'offered' | 'left' | 'released';
+
+export class BoundServer {
 	readonly #address: Address;
 	readonly #options: ListenOptions;
-	readonly #taken: TakenAddress;
+	readonly #lock: AddressLock;
 	readonly #loss: Loss;
-	readonly #lock: OwnLock;
+	readonly #owned: OwnedLock;
 	readonly #socket: ListeningSocket;
-	#watch: Watch | undefined;
-	/** Neither before a predecessor has left, nor after a successor came. */
-	#alone = true;
-	#offered = false;
-	#releasedMeanwhile: (() => void) | undefined;
+	#state: State = 'serving';
+	#guard: FileGuard | undefined;
+	#onRelease: (() => void) | undefined;
 
-	constructor(server: Server, address: Address, options: ListenOptions, taken: TakenAddress, loss: Loss) {
+	constructor(server: Server, address: Address, options: ListenOptions, lock: AddressLock, loss: Loss) {
 		this.#address = address;
 		this.#options = options;
-		this.#taken = taken;
+		this.#lock = lock;
 		this.#loss = loss;
-		this.#lock = new OwnLock(address, taken.reclaimed, loss, {giveBack: () => this.#giveBack()}, true);
-		this.#socket = new ListeningSocket(server, address, options, () => this.#lock.releaseNow());
-		servers.set(this.#lock, this);
+		const release = (): void => this.#release();
+		this.#owned = new OwnedLock(address, lock.reclaimed, loss, {release, exit: release}, true);
+		this.#socket = new ListeningSocket(server, address, options, () => this.#finish());
+		servers.set(this.#owned, this);
 	}
 
 	/**
-	 * @param succession if there is a predecessor whose socket this is to be
-	 * @param calledOff may have been aborted since the address was taken
+	 * Binds the server, or lets it listen on the socket of its predecessor.
+	 *
+	 * @param cancelled may have aborted since the lock was taken
+	 * @throws BindLockError; the lock is released then
 	 */
-	async start(succession: InheritedSocket | undefined, calledOff?: AbortSignal): Promise<BindLock> {
-		this.#alone = succession === undefined;
+	async start(inherited: InheritedSocket | undefined, cancelled: AbortSignal): Promise<BindLock> {
+		if (inherited !== undefined) this.#state = 'inherited';
 		try {
-			calledOff?.throwIfAborted();
-			if (succession === undefined) await this.#socket.bind();
-			else await this.#succeed(succession);
+			cancelled.throwIfAborted();
+			if (inherited === undefined) await this.#socket.bind();
+			else await this.#inherit(inherited);
 		} catch (error) {
-			succession?.fail(error);
-			this.#lock.releaseNow();
-			calledOff?.throwIfAborted();
+			inherited?.fail(error);
+			this.#release();
+			cancelled.throwIfAborted();
 			throw error instanceof BindLockError ? error : cannotBind(this.#address, error);
 		}
-		if (this.#alone) this.#startWatching();
-		return this.#lock;
+		this.#startGuard();
+		return this.#owned;
 	}
 
 	/**
-	 * Binds, for a server whose own `listen` is called next.
+	 * Binds a socket for a server whose own `listen` is called next.
 	 *
 	 * @returns `undefined` if the server has to bind by itself
 	 */
@@ -112,15 +112,15 @@ export class Serving {
 		try {
 			return this.#socket.bindApart();
 		} catch (error) {
-			this.#lock.releaseNow();
+			this.#release();
 			throw error;
 		}
 	}
 
 	/**
-	 * Lets the server listen by its own `listen`, which may leave it not listening, and have it say why.
+	 * Lets the server listen by its own `listen`, which may fail later and emit an error.
 	 *
-	 * @param bound what `bindApart` has bound
+	 * @param bound the result of {@link bindApart}
 	 */
 	startBy(server: Server, bound: BoundSocket | undefined, listen: () => void): void {
 		const began = Date.now();
@@ -129,7 +129,7 @@ export class Serving {
 		} finally {
 			if (!server.listening) {
 				if (bound !== undefined) this.#socket.abandon(bound);
-				this.#lock.releaseNow();
+				this.#release();
 			}
 		}
 		if (!server.listening) return;
@@ -137,66 +137,59 @@ export class Serving {
 			if (bound === undefined) this.#socket.attach(began);
 			else this.#socket.attachApart();
 		} catch (error) {
-			this.#lock.releaseNow();
+			this.#release();
 			throw error;
 		}
-		this.#startWatching();
+		this.#startGuard();
 	}
 
-	/** Serves beside the predecessor, until that has left. */
-	async #succeed(succession: InheritedSocket): Promise<void> {
-		await this.#socket.adopt(succession.listener);
-		succession.checkFile(this.#socket.file);
-		this.#releasedMeanwhile = () => succession.fail(new Error('it has stopped listening'));
-		// Not awaited: the predecessor leaves when all of its addresses are served, and our caller may
-		// have others to listen on after this one.
-		void this.#becomeAlone(succession);
+	async #inherit(inherited: InheritedSocket): Promise<void> {
+		await this.#socket.adopt(inherited.listener);
+		inherited.checkFile(this.#socket.file);
+		this.#onRelease = () => inherited.fail(new Error('it has stopped listening'));
+		// Not awaited: the predecessor stops when all its addresses are served, and the caller may listen on others next.
+		void this.#becomeAlone(inherited);
 	}
 
-	async #becomeAlone(succession: InheritedSocket): Promise<void> {
-		if (!(await succession.complete())) return;
-		this.#alone = true;
-		this.#releasedMeanwhile = undefined;
+	async #becomeAlone(inherited: InheritedSocket): Promise<void> {
+		if (!(await inherited.complete()) || this.#state !== 'inherited') return;
+		this.#state = 'serving';
+		this.#onRelease = undefined;
 		this.#socket.own();
-		this.#startWatching();
+		this.#startGuard();
 	}
 
-	#giveBack(): void {
-		// Comes back here by way of the stopped server, with nothing left to close.
-		this.#socket.close();
-		this.#watch?.stop();
-		if (this.#alone) this.#taken.giveBack(this.#socket.file === undefined);
-		else this.#taken.leaveTo?.();
-		this.#releasedMeanwhile?.();
-	}
-
+	/**
+	 * Offers the address, the lock and the listening socket to a successor.
+	 *
+	 * @throws BindLockError `ERR_LOCK_NOT_HELD`, `ERR_INVALID_ARG_VALUE`
+	 */
 	offer(): Offer {
 		const {listener, file} = this.#socket;
 		const address = this.#address.given;
-		if (!this.#lock.held || !this.#alone || this.#offered || listener === undefined) {
+		if (!this.#owned.held || this.#state !== 'serving' || listener === undefined) {
 			throw new BindLockError(
-				`The lock of ${printable(address)} cannot be handed over: it is not held any more, or is being handed over`,
+				`The lock of ${printable(address)} cannot be handed over: it is no longer held, or a hand-over is in progress`,
 				{code: 'ERR_LOCK_NOT_HELD', address},
 			);
 		}
-		const {descriptor, lockSocket} = this.#taken;
-		if (descriptor === undefined) {
-			throw new BindLockError('A lease cannot be handed over: it belongs to one process', {
+		const lock = this.#lock.shareable;
+		if (lock === undefined) {
+			throw new BindLockError('A lease cannot be handed over, because it belongs to one process', {
 				code: 'ERR_INVALID_ARG_VALUE',
 				address,
 			});
 		}
-		this.#offered = true;
-		this.#watch?.stop();
+		this.#state = 'offered';
+		this.#guard?.stop();
 		return {
 			address,
 			key: keyOf(this.#address),
-			descriptor: lockSocket === undefined ? descriptor : undefined,
-			lockSocket,
+			lock,
 			listener,
-			file: file && {dev: String(file.dev), ino: String(file.ino)},
-			whenReleased: tell => {
-				this.#releasedMeanwhile = tell;
+			file,
+			onRelease: callback => {
+				this.#onRelease = callback;
 			},
 			accept: () => this.#leave(),
 			withdraw: () => this.#stay(),
@@ -204,44 +197,62 @@ export class Serving {
 	}
 
 	#stay(): void {
-		this.#offered = false;
-		this.#releasedMeanwhile = undefined;
-		if (this.#lock.held) this.#startWatching();
+		if (this.#state !== 'offered') return;
+		this.#state = 'serving';
+		this.#onRelease = undefined;
+		this.#startGuard();
 	}
 
 	#leave(): void {
-		this.#releasedMeanwhile = undefined;
-		this.#alone = false;
+		if (this.#state !== 'offered') return;
+		this.#state = 'left';
+		this.#onRelease = undefined;
 		this.#socket.leave();
 	}
 
-	/** Where it could not be bound again, no `close()` of the server leads to the lock any more. */
-	#releaseUnlessListening(): void {
-		if (!this.#socket.listening) this.#lock.releaseNow();
+	/** Stops the server. Its stopped socket then calls {@link #finish}, as after the program's own `server.close()`. */
+	#release(): void {
+		this.#socket.stop();
+		// A server that does not listen has no socket to stop.
+		this.#finish();
 	}
 
-	/** Both files, for as long as we serve. */
-	#startWatching(): void {
+	/** The socket is closed: releases the lock. */
+	#finish(): void {
+		if (this.#state === 'released') return;
+		const isShared = this.#state === 'inherited' || this.#state === 'left';
+		this.#state = 'released';
+		this.#guard?.stop();
+		this.#owned.markReleased();
+		if (isShared) this.#lock.leave();
+		else this.#lock.release(this.#socket.file === undefined);
+		this.#onRelease?.();
+	}
+
+	/** Guards the lock file and the socket file while this process serves alone. */
+	#startGuard(): void {
 		const address = this.#address;
-		if (address.kind === 'abstract' || !this.#socket.listening) return;
-		const {keeper} = this.#taken;
-		this.#watch = new Watch({
+		if (address.kind === 'abstract' || this.#state !== 'serving' || !this.#socket.isListening) return;
+		const {file} = this.#lock;
+		this.#guard = new FileGuard({
 			address,
-			keeper,
+			lockFile: file,
 			isBound: () => this.#socket.isBound(),
-			rebind: () => this.#socket.rebind(address, () => this.#lock.held && (keeper?.isIntact() ?? true)),
+			rebind: () => this.#socket.rebind(address, () => this.#owned.held && (file?.isInPlace() ?? true)),
 			heals: this.#options.heal ?? true,
 			loss: this.#loss,
-			healed: () => this.#lock.healed++,
-			lost: () => this.#releaseUnlessListening(),
+			onHealed: () => this.#owned.healed++,
+			// If rebinding failed, the server listens no more, and no `server.close()` releases the lock.
+			onLost: () => {
+				if (!this.#socket.isListening) this.#finish();
+			},
 		});
 	}
 }
 
 function cannotBind(address: Address, cause: unknown): BindLockError {
-	const code = codeOf(cause);
-	if (code === 'EADDRINUSE') {
-		return addressInUse(address.given, {why: 'a server that takes no lock has bound there just now', cause});
+	if (codeOf(cause) === 'EADDRINUSE') {
+		return addressInUse(address.given, {why: 'a server that takes no lock bound there a moment ago', cause});
 	}
 	return new BindLockError(`Cannot listen on ${printable(address.given)}: ${(cause as Error).message}`, {
 		code: systemCodeOf(cause),

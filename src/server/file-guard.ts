@@ -1,80 +1,85 @@
 /**
- * A lock is worth what it is worth at the last minute of a server that has run for a year: notice
- * that its files are removed or replaced, heal what may be healed, and report what is lost.
+ * Guards the files of a lock and of its server: notices that another program removes or replaces them, creates them
+ * again where that is allowed, and reports a loss.
  */
-
 import {DirectoryOf} from '../kernel/directory.js';
 import {watchFiles} from '../kernel/inotify.js';
+import type {LockFile} from '../lock/address-lock.js';
 import {type Loss, publish} from '../lock/loss.js';
-import type {LockKeeper} from '../lock/take.js';
 import type {Address, PathnameAddress} from '../model/address.js';
 import {BindLockError, codeOf} from '../model/errors.js';
 import {printable} from '../model/text.js';
 
-/** Something keeps deleting: then it is not for us to keep making. */
+/** More heals within this time mean that a program keeps deleting the files. */
 const mostHeals = 10;
-const withinMs = 60_000;
+const healsWithinMs = 60_000;
 
-const momentMs = 5;
+/** How long a server in a worker thread may set the socket file aside while it closes. */
+const asideMs = 5;
 
-/** How long a directory may be absent. */
+/** How long the directory may be absent while it is replaced. */
 const absenceMs = 1000;
 const absencePollMs = 20;
 
-/** Which of the files is not ours any more. */
-interface Gone {
+/** Which files are removed or replaced. */
+interface MissingFiles {
 	readonly lock: boolean;
 	readonly socket: boolean;
 	readonly any: boolean;
 }
 
-/** Reports the loss of a lock file; heals nothing. Returns a function that stops watching. */
-export function watchLock(address: Address, keeper: LockKeeper | undefined, loss: Loss): () => void {
-	if (keeper === undefined) return () => {};
-	const directory = new DirectoryOf(keeper.path);
-	let looking = false;
+/**
+ * Watches a lock file without healing it, and reports its loss.
+ *
+ * @returns stops watching
+ */
+export function watchLockFile(address: Address, lockFile: LockFile, loss: Loss): () => void {
+	const directory = new DirectoryOf(lockFile.path);
+	let checking = false;
 	let stopped = false;
-	const look = async (): Promise<void> => {
-		if (looking || isIntact(keeper)) return;
-		looking = true;
-		await returnOf(directory, () => stopped);
-		looking = false;
-		if (!stopped && !isIntact(keeper)) loss.report(lossOf(address, keeper, directory));
+	const check = async (): Promise<void> => {
+		if (checking || isInPlace(lockFile)) return;
+		checking = true;
+		await directoryReturns(directory, () => stopped);
+		checking = false;
+		if (!stopped && !isInPlace(lockFile)) loss.report(lossOf(address, lockFile, directory));
 	};
-	const stopWatching = watchFiles(directory, [keeper.path], () => void look());
+	const stopWatching = watchFiles(directory, [lockFile.path], () => void check());
 	return () => {
 		stopped = true;
 		stopWatching();
 	};
 }
 
-/** The two files of a listening server. */
-export interface Kept {
+/** The files of a listening server. */
+export interface GuardedServer {
 	readonly address: PathnameAddress;
-	readonly keeper: LockKeeper | undefined;
-	/** Whether the socket file that we bound is still at the path. */
+	/** `undefined` for a lease, which notices its loss itself. */
+	readonly lockFile: LockFile | undefined;
+	/** Whether the path still leads to the socket file that the server bound. */
 	isBound(): boolean;
-	/** Binds again, under the held lock. Throws if the path is somebody else's now. */
+	/** Binds again under the held lock. Throws if another server has taken the path. */
 	rebind(): Promise<void>;
+	/** Whether files are created again. */
 	readonly heals: boolean;
 	readonly loss: Loss;
-	healed(): void;
-	/** After the loss was reported. */
-	lost(): void;
+	onHealed(): void;
+	/** Is called after the loss was reported. */
+	onLost(): void;
 }
 
-/** Watches both files of a server, and heals if that is wanted. */
-export class Watch {
-	readonly #kept: Kept;
-	/** As it was when the watches were put in place. */
+/** Watches both files of a server, and heals them. */
+export class FileGuard {
+	readonly #server: GuardedServer;
+	/** The directory when the watches were set up. */
 	#directory!: DirectoryOf;
 	#stopWatching = (): void => {};
-	#healing = false;
-	#recent: number[] = [];
+	#isHealing = false;
+	#healedAt: number[] = [];
 	#stopped = false;
 
-	constructor(kept: Kept) {
-		this.#kept = kept;
+	constructor(server: GuardedServer) {
+		this.#server = server;
 		this.#start();
 	}
 
@@ -86,81 +91,80 @@ export class Watch {
 	#start(): void {
 		this.#stopWatching();
 		if (this.#stopped) return;
-		const {keeper, address} = this.#kept;
+		const {lockFile, address} = this.#server;
 		this.#directory = new DirectoryOf(address.path);
-		const paths = keeper === undefined ? [address.path] : [keeper.path, address.path];
-		this.#stopWatching = watchFiles(this.#directory, paths, () => void this.#look());
+		const paths = lockFile === undefined ? [address.path] : [lockFile.path, address.path];
+		this.#stopWatching = watchFiles(this.#directory, paths, () => void this.#check());
 	}
 
-	async #look(): Promise<void> {
-		// A lease is lost by its own account: then the address may be somebody else's.
-		if (this.#kept.loss.happened) this.stop();
-		if (this.#healing || this.#stopped || !this.#gone().any) return;
-		this.#healing = true;
+	async #check(): Promise<void> {
+		// A lost lease: another server may have taken the address.
+		if (this.#server.loss.happened) this.stop();
+		if (this.#isHealing || this.#stopped || !this.#missing().any) return;
+		this.#isHealing = true;
 		try {
-			// A server in a worker thread that closes beside us sets our file aside for some microseconds: no reason to bind anew.
-			await new Promise(resolve => setTimeout(resolve, momentMs));
-			await returnOf(this.#directory, () => this.#stopped);
-			const gone = this.#gone();
-			if (gone.any && !this.#stopped && !this.#kept.loss.happened) await this.#mend(gone);
+			await new Promise(resolve => setTimeout(resolve, asideMs));
+			await directoryReturns(this.#directory, () => this.#stopped);
+			const missing = this.#missing();
+			if (missing.any && !this.#stopped && !this.#server.loss.happened) await this.#heal(missing);
 		} finally {
-			this.#healing = false;
+			this.#isHealing = false;
 		}
-		// Whatever happened while this went on was passed over.
-		await this.#look();
+		// Events during this check were ignored.
+		await this.#check();
 	}
 
-	async #mend({lock, socket}: Gone): Promise<void> {
-		const {keeper, heals, loss, address} = this.#kept;
+	async #heal(missing: MissingFiles): Promise<void> {
+		const {lockFile, heals, loss, address} = this.#server;
 		try {
-			if (!heals || this.#tooOften()) throw undefined;
-			if (keeper === undefined && this.#directory.state !== 'same') throw new Error('the lease is not there any more');
-			// The lock first: without it nothing may be bound.
-			if (lock && keeper !== undefined) await this.#heal('lock', () => keeper.retake());
-			if (socket && !this.#stopped) await this.#heal('socket', () => this.#kept.rebind());
-			// What happened meanwhile, and to the new files, is seen by new watches.
+			if (!heals || this.#healsTooOften()) throw undefined;
+			if (lockFile === undefined && this.#directory.state !== 'same') throw new Error('the lease is gone');
+			// The lock first: nothing may be bound without it.
+			if (missing.lock && lockFile !== undefined) await this.#create('lock', () => lockFile.relock());
+			if (missing.socket && !this.#stopped) await this.#create('socket', () => this.#server.rebind());
+			// Watches follow inodes: the new files need new ones.
 			this.#start();
 		} catch (cause) {
 			if (this.#stopped) return;
-			// The lock file was removed while the socket was healed: the next look begins with the lock.
+			// The lock file was removed while the socket was bound: the next check begins with the lock.
 			if (codeOf(cause) === 'ERR_LOCK_LOST') return;
 			this.stop();
-			loss.report(lossOf(address, keeper, this.#directory, cause));
-			this.#kept.lost();
+			loss.report(lossOf(address, lockFile, this.#directory, cause));
+			this.#server.onLost();
 		}
 	}
 
-	#gone(): Gone {
-		const {keeper} = this.#kept;
-		const lock = keeper !== undefined && !isIntact(keeper);
-		const socket = !this.#kept.isBound();
+	#missing(): MissingFiles {
+		const {lockFile} = this.#server;
+		const lock = lockFile !== undefined && !isInPlace(lockFile);
+		const socket = !this.#server.isBound();
 		return {lock, socket, any: lock || socket};
 	}
 
-	async #heal(what: 'lock' | 'socket', mend: () => Promise<void>): Promise<void> {
-		await mend();
-		this.#recent.push(performance.now());
-		this.#kept.healed();
-		publish('bindlock:healed', {address: this.#kept.address.given, what});
+	async #create(what: 'lock' | 'socket', create: () => Promise<void>): Promise<void> {
+		await create();
+		this.#healedAt.push(performance.now());
+		this.#server.onHealed();
+		publish('bindlock:healed', {address: this.#server.address.given, what});
 	}
 
-	#tooOften(): boolean {
-		this.#recent = this.#recent.filter(at => performance.now() - at < withinMs);
-		return this.#recent.length >= mostHeals;
+	#healsTooOften(): boolean {
+		this.#healedAt = this.#healedAt.filter(at => performance.now() - at < healsWithinMs);
+		return this.#healedAt.length >= mostHeals;
 	}
 }
 
-/** A directory that may not be looked into any more has lost us the file too. */
-function isIntact(keeper: LockKeeper): boolean {
+/** A lock file whose directory may not be searched any more counts as gone. */
+function isInPlace(lockFile: LockFile): boolean {
 	try {
-		return keeper.isIntact();
+		return lockFile.isInPlace();
 	} catch {
 		return false;
 	}
 }
 
-/** While it is being replaced a directory is absent for a moment, in which nobody can take the address. */
-async function returnOf(directory: DirectoryOf, isStopped: () => boolean): Promise<void> {
+/** Waits while the directory is absent. A program may be replacing it, and no server can take the address meanwhile. */
+async function directoryReturns(directory: DirectoryOf, isStopped: () => boolean): Promise<void> {
 	const deadline = performance.now() + absenceMs;
 	while (directory.state === 'absent' && !isStopped() && performance.now() < deadline)
 		await new Promise(resolve => setTimeout(resolve, absencePollMs).unref());
@@ -168,33 +172,25 @@ async function returnOf(directory: DirectoryOf, isStopped: () => boolean): Promi
 
 function lossOf(
 	address: Address,
-	keeper: LockKeeper | undefined,
+	lockFile: LockFile | undefined,
 	directory: DirectoryOf,
 	cause?: unknown,
 ): BindLockError {
-	if (directory.state !== 'same') return directoryLost(address, directory.path, cause);
-	return keeper !== undefined && !isIntact(keeper)
-		? lockLost(address, keeper.path, cause)
-		: addressLost(address, cause);
-}
-
-function directoryLost(address: Address, path: string, cause: unknown): BindLockError {
+	const name = printable(address.given);
+	if (directory.state !== 'same') {
+		return new BindLockError(
+			`The address ${name} is lost: its directory ${printable(directory.path)} was moved, removed or replaced while the address was held, so another server may take it`,
+			{code: 'ERR_ADDRESS_LOST', address: address.given, path: directory.path, cause},
+		);
+	}
+	if (lockFile !== undefined && !isInPlace(lockFile)) {
+		return new BindLockError(
+			`The lock of ${name} is lost: ${printable(lockFile.path)} was removed or replaced while it was held, so another server may take the address`,
+			{code: 'ERR_LOCK_LOST', address: address.given, path: lockFile.path, cause},
+		);
+	}
 	return new BindLockError(
-		`The address ${printable(address.given)} is lost: its directory ${printable(path)} was moved, removed or replaced while the address was held, so another server may take it`,
-		{code: 'ERR_ADDRESS_LOST', address: address.given, path, cause},
-	);
-}
-
-function lockLost(address: Address, path: string, cause: unknown): BindLockError {
-	return new BindLockError(
-		`The lock of ${printable(address.given)} is lost: ${printable(path)} was removed or replaced while it was held, so another server may take the address`,
-		{code: 'ERR_LOCK_LOST', address: address.given, path, cause},
-	);
-}
-
-function addressLost(address: Address, cause: unknown): BindLockError {
-	return new BindLockError(
-		`The address ${printable(address.given)} is lost: its socket file was removed or replaced, so this server is masked`,
+		`The address ${name} is lost: its socket file was removed or replaced, so this server is masked`,
 		{code: 'ERR_ADDRESS_LOST', address: address.given, cause},
 	);
 }

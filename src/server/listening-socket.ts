@@ -1,6 +1,6 @@
 /**
- * The listening socket of a server at its address: how it is bound, shared with another process, watched, bound
- * again, and closed so that nobody else's file goes.
+ * The listening socket of a server at a locked address: bound, shared, bound again, and closed without removing another
+ * server's file.
  */
 import type {Server} from 'node:net';
 import {refuseElsewhere} from '../kernel/address-parser.js';
@@ -21,51 +21,53 @@ import {removerOf} from '../lock/claim.js';
 import type {Address, PathnameAddress} from '../model/address.js';
 import {BindLockError, systemCodeOf} from '../model/errors.js';
 import type {ListenOptions} from '../model/options.js';
-import type {FileStatus, Listener} from '../model/system.js';
-import {run, runSync} from '../model/system.js';
+import {type FileStatus, type Listener, run, runSync} from '../model/system.js';
 import {printable, show} from '../model/text.js';
-import {stopServing, stopServingByLibuv} from '../protocol/close.js';
+import {closeSocket, closeSocketByLibuv} from '../protocol/close.js';
 import {sameFile} from '../protocol/lock-file.js';
-import {holdingWhile, reclaim} from '../protocol/stale.js';
+import {lockInHand, reclaim} from '../protocol/stale.js';
+
+/**
+ * `'closed'`: not listening. `'apart'`: listening on a socket of {@link bindApart}, whose close unlinks nothing.
+ * `'libuv'`: bound by the listening handle itself, whose close unlinks the path. `'shared'`: another process listens on
+ * it too, so that a close leaves the socket file.
+ */
+type State = 'closed' | 'apart' | 'libuv' | 'shared';
 
 export class ListeningSocket {
 	readonly #server: Server;
 	readonly #address: Address;
 	readonly #options: ListenOptions;
-	readonly #stopped: () => void;
+	readonly #onStopped: () => void;
 	readonly #system: NodeSystem;
+	#state: State = 'closed';
 	#file: FileStatus | undefined;
-	#listening = false;
-	/** libuv has bound the path by the listening handle itself, and will unlink it (see `bindApart`). */
-	#libuvUnlinks = false;
-	/** Another process serves on it: then only our own descriptor is ours to close. */
-	#shared = false;
-	/** Aborted when the socket is about to be closed: calls off what is right only as long as it is ours. */
-	readonly #ended = new AbortController();
+	#rebinding: AbortController | undefined;
 
-	/** @param stopped is called when the server has stopped listening, whoever did that */
-	constructor(server: Server, address: Address, options: ListenOptions, stopped: () => void) {
+	/** @param onStopped is called when the server has stopped listening, by whatever means */
+	constructor(server: Server, address: Address, options: ListenOptions, onStopped: () => void) {
 		this.#server = server;
 		this.#address = address;
 		this.#options = options;
-		this.#stopped = stopped;
+		this.#onStopped = onStopped;
 		this.#system = new NodeSystem(address.given);
 	}
 
-	get listening(): boolean {
-		return this.#listening;
+	get isListening(): boolean {
+		return this.#state !== 'closed';
 	}
 
-	/** The file that was bound; an abstract address has none. */
+	/** The file that bind() created; an abstract address has none. */
 	get file(): FileStatus | undefined {
 		return this.#file;
 	}
 
-	/** As Node's IPC sends it. */
+	/** The handle that Node's IPC can send. */
 	get listener(): Listener | undefined {
 		return listenerOf(this.#server);
 	}
 
+	/** Binds, and lets the server listen. */
 	async bind(): Promise<void> {
 		const {backlog = 511, exclusive = false} = this.#options;
 		const bound = this.bindApart();
@@ -78,9 +80,9 @@ export class ListeningSocket {
 	}
 
 	/**
-	 * Binds, apart from the server, which does not listen yet.
+	 * Binds a socket on which the server does not listen yet.
 	 *
-	 * @returns `undefined` if the server has to bind by itself: an abstract address, or where `bindApart` cannot
+	 * @returns `undefined` if the server has to bind by itself, as to an abstract address
 	 */
 	bindApart(): BoundSocket | undefined {
 		const address = this.#address;
@@ -93,7 +95,7 @@ export class ListeningSocket {
 			this.#file = this.#system.lstat(address.bindPath);
 			this.#changeMode(began);
 		} catch (error) {
-			// What lies there may not be what was bound.
+			// The path may lead to another file than the one that was bound.
 			this.#file = undefined;
 			this.abandon(bound);
 			throw error;
@@ -101,58 +103,56 @@ export class ListeningSocket {
 		return bound;
 	}
 
-	/** The server does not listen on what `bindApart` has bound. */
+	/** Closes a socket of {@link bindApart} on which the server does not listen. */
 	abandon(bound: BoundSocket): void {
-		this.#closeListener({close: () => closeUnused(bound)});
+		this.#close('apart', {close: () => closeUnused(bound)});
 		this.#file = undefined;
 	}
 
-	/** The server listens on what `bindApart` has bound. */
+	/** The server listens on the socket of {@link bindApart}. */
 	attachApart(): void {
-		this.#onListening();
+		this.#begin('apart');
 	}
 
 	/**
-	 * The server has bound by itself, just now.
+	 * The server has bound by itself.
 	 *
 	 * @param began `Date.now()` before that
 	 */
 	attach(began: number): void {
-		this.#libuvUnlinks = this.#address.kind === 'pathname';
-		if (this.#libuvUnlinks) this.#file = this.#system.lstat(this.#address.bindPath);
-		this.#onListening();
+		const isPathname = this.#address.kind === 'pathname';
+		if (isPathname) this.#file = this.#system.lstat(this.#address.bindPath);
+		this.#begin(isPathname ? 'libuv' : 'apart');
 		this.#changeMode(began);
 	}
 
-	/** Listens on a socket beside the process that has bound it. */
+	/** Lets the server listen on a socket that another process has bound. */
 	async adopt(listener: Listener): Promise<void> {
-		this.#shared = true;
 		if (this.#address.kind === 'pathname') this.#file = this.#system.lstat(this.#address.bindPath);
 		const {backlog = 511} = this.#options;
-		const options = {path: this.#address.bindPath, backlog};
-		await adoptListener(this.#server, listener, options, () => this.#onListening());
+		await adoptListener(this.#server, listener, {path: this.#address.bindPath, backlog}, () => this.#begin('shared'));
 	}
 
-	/** That process does not listen on it any more. */
+	/** The other process has stopped listening. */
 	own(): void {
-		this.#shared = false;
+		if (this.#state === 'shared') this.#state = 'apart';
 	}
 
 	async #listenOn(bound: BoundSocket): Promise<void> {
 		const {backlog = 511} = this.#options;
 		const options = {path: this.#address.bindPath, backlog};
-		const onListening = (): void => this.#onListening();
+		const onListening = (): void => this.#begin('apart');
 		try {
-			// In a worker of a cluster Node would ask the primary for that descriptor.
+			// A worker of a cluster would ask the primary to listen on the descriptor.
 			if (isClusterWorker()) await adoptListener(this.#server, listenerOn(bound), options, onListening);
 			else await listenOnDescriptor(this.#server, bound.descriptor, options, onListening);
 		} catch (error) {
-			if (!this.#listening) this.abandon(bound);
+			if (!this.isListening) this.abandon(bound);
 			throw error;
 		}
 	}
 
-	/** As `server.listen()` does it with the options of Node, and then by ours. */
+	/** Applies the options of `server.listen()`, then `socketMode`. */
 	#changeMode(began: number): void {
 		const {readableAll, writableAll, socketMode} = this.#options;
 		if (this.#address.kind === 'abstract' || !(readableAll || writableAll || socketMode !== undefined)) return;
@@ -165,24 +165,24 @@ export class ListeningSocket {
 	}
 
 	/** Stops listening. */
-	close(): void {
-		if (!this.#listening) return;
+	stop(): void {
+		if (!this.isListening) return;
 		try {
 			this.#server.close();
 		} catch (error) {
 			process.emitWarning(`close() of the server has thrown: ${show(error)}`, 'BindLockWarning');
 		}
-		// A close() of its own that waits for something: the socket has to go before the lock all the same.
-		if (this.#listening) stopListening(this.#server);
+		// A subclass may delay its close. The socket must be closed before the lock is released.
+		if (this.isListening) stopListening(this.#server);
 	}
 
 	/** Stops listening, and leaves the socket to another process. */
 	leave(): void {
-		this.#shared = true;
+		this.#state = 'shared';
 		stopListening(this.#server);
 	}
 
-	/** Whether the file that we bound is still at the path. */
+	/** Whether the path still leads to the bound file. */
 	isBound(): boolean {
 		if (this.#address.kind === 'abstract' || this.#file === undefined) return false;
 		try {
@@ -193,54 +193,55 @@ export class ListeningSocket {
 	}
 
 	/**
-	 * Under the lock: only a path that leads to nothing, or to a dead socket, is bound again. Called off by the end of
-	 * this socket.
+	 * Binds again after the file was removed or replaced. The lock is held, so only a free path or a stale socket is
+	 * bound. Stopping the server cancels this.
 	 *
-	 * @param isHeld whether the lock is still ours
+	 * @param isHeld whether this process still holds the lock
 	 */
 	async rebind(address: PathnameAddress, isHeld: () => boolean): Promise<void> {
 		refuseElsewhere(address);
-		const {signal} = this.#ended;
-		// Our own socket, which has lost its file, is bound to the path as well.
+		this.#rebinding = new AbortController();
+		const {signal} = this.#rebinding;
+		// The tables show the own socket, which has lost its file, at the path as well.
 		const system = new NodeSystem(address.given, signal, descriptorOf(this.listener));
-		await run(reclaim(address, removerOf(this.#options), holdingWhile(isHeld)), system);
+		await run(reclaim(address, removerOf(this.#options), lockInHand(isHeld)), system);
 		signal.throwIfAborted();
 		const listener = detachListener(this.#server);
-		// The primary of a cluster has taken it away from its server, which would not know what to do with connections.
+		// The primary of a cluster owns the handle: a server without it could not pass connections on.
 		if (listener === undefined) throw new Error('the listening socket belongs to a cluster');
-		this.#closeListener(listener);
-		this.#libuvUnlinks = false;
-		this.#listening = false;
+		const state = this.#state;
+		this.#state = 'closed';
+		this.#close(state, listener);
 		await this.bind();
 	}
 
-	#onListening(): void {
-		this.#listening = true;
-		interceptClose(this.#server, listener => this.#stop(listener));
+	#begin(state: State): void {
+		this.#state = state;
+		interceptClose(this.#server, listener => this.#stopped(listener));
 	}
 
-	/** The socket is about to be closed, by whomever: the socket first, the lock last. */
-	#stop(listener: Listener): void {
-		this.#listening = false;
-		this.#ended.abort();
+	/** Is called before the handle is closed, by whatever means. */
+	#stopped(listener: Listener): void {
+		const state = this.#state;
+		this.#state = 'closed';
+		this.#rebinding?.abort();
 		try {
-			if (this.#shared) this.#system.closeListener(listener);
-			else this.#closeListener(listener);
+			this.#close(state, listener);
 		} finally {
-			this.#stopped();
+			this.#onStopped();
 		}
 	}
 
-	#closeListener(listener: Listener): void {
-		if (this.#address.kind === 'abstract') {
+	#close(state: State, listener: Listener): void {
+		if (this.#address.kind === 'abstract' || state === 'shared') {
 			this.#system.closeListener(listener);
 			return;
 		}
-		const stop = this.#libuvUnlinks ? stopServingByLibuv : stopServing;
-		const left = runSync(stop(this.#address, listener, this.#file), this.#system);
+		const close = state === 'libuv' ? closeSocketByLibuv : closeSocket;
+		const left = runSync(close(this.#address, listener, this.#file), this.#system);
 		if (left === undefined) return;
 		process.emitWarning(
-			`Somebody's file is left at ${printable(left)}: its place was taken again meanwhile`,
+			`The file of another server is left at ${printable(left)}, because its path was taken meanwhile`,
 			'BindLockWarning',
 		);
 	}

@@ -1,6 +1,6 @@
 /**
- * The hook in front of `net.Server.prototype.listen`: which calls bind a Unix address, and Node's own
- * behaviour for what happens before the bind.
+ * The patch of `net.Server.prototype.listen`: which calls bind a Unix address, and Node's own behaviour for what happens
+ * before the bind.
  */
 import {type ListenOptions, Server} from 'node:net';
 import {isBypassed, nameServer} from '../kernel/net-server.js';
@@ -8,38 +8,33 @@ import {isPending} from './pending-listen.js';
 
 type ListenMethod = (this: Server, ...args: unknown[]) => Server;
 
-/** What a server was told by `listen`. */
-export interface Listening {
+/** The arguments of a `listen` that binds a path. */
+export interface ListenCall {
 	readonly path: string;
-	/** What is to be the same when it is bound again. */
+	/** The options that apply again when the socket is bound again. */
 	readonly binding: Pick<ListenOptions, 'backlog' | 'readableAll' | 'writableAll'>;
 	readonly signal: AbortSignal | undefined;
 }
 
-/** What to do with a server that is about to bind a path: calls `listen` or `fail`, at once or later. */
-export type BeforeListen = (
-	server: Server,
-	listening: Listening,
-	listen: Listen,
-	fail: (error: unknown) => void,
-) => void;
+/** Handles a server that is about to bind a path: calls `listen` or `fail`, synchronously or later. */
+export type BeforeListen = (server: Server, call: ListenCall, listen: Listen, fail: (error: unknown) => void) => void;
 
 /**
- * Calls Node's `listen`: as it was called; or, `bound`, on a descriptor that is bound to the path, or where there is none
- * on the path without changing its mode.
+ * Calls Node's `listen`. Without an argument: with the original arguments. With `bound`: on the descriptor of a bound
+ * socket, or without one on the path, but without changing its mode.
  */
 export type Listen = (bound?: {readonly descriptor: number | undefined}) => void;
 
 /**
- * From now on `before` is asked for every server that listens on a Unix address. TCP ports, handles, descriptors and
- * the servers of bindlock itself are untouched.
+ * Calls `before` for every server that listens on a Unix address from now on. TCP ports, handles, descriptors and
+ * bindlock's own servers are unaffected.
  */
 export function patchListen(before: BeforeListen): void {
 	const prototype = Server.prototype as unknown as {listen: ListenMethod};
 	const original = prototype.listen;
 	const patched: ListenMethod = function listen(...args) {
 		const path = unixPathOf(args);
-		// A server that listens already is refused by Node.
+		// Node refuses a server that already listens.
 		if (path === undefined || this.listening) return original.apply(this, args);
 		if (isPending(this)) {
 			throw Object.assign(new Error('Listen method has been called more than once without closing.'), {
@@ -48,7 +43,7 @@ export function patchListen(before: BeforeListen): void {
 		}
 		before(
 			this,
-			{path, ...detailsOf(args)},
+			{path, ...optionsIn(args)},
 			bound => {
 				original.apply(this, bound === undefined ? args : argumentsFor(args, path, bound.descriptor));
 				if (bound?.descriptor !== undefined) nameServer(this, path);
@@ -60,7 +55,7 @@ export function patchListen(before: BeforeListen): void {
 	prototype.listen = patched;
 }
 
-/** As `net.Server.prototype.listen` reads its arguments (lib/net.js of Node 20 to 26). */
+/** Reads the arguments as `net.Server.prototype.listen` does (lib/net.js of Node 20 to 26). */
 function unixPathOf(args: readonly unknown[]): string | undefined {
 	const [first] = args;
 	if (typeof first === 'string') return isPipeName(first) ? first : undefined;
@@ -76,8 +71,8 @@ function unixPathOf(args: readonly unknown[]): string | undefined {
 	return typeof path === 'string' && isPipeName(path) ? path : undefined;
 }
 
-/** `listen(path, backlog)` or `listen(options, backlog)`, of which the options come first. */
-function detailsOf([first, ...rest]: readonly unknown[]): Omit<Listening, 'path'> {
+/** For `listen(path, backlog)` and `listen(options, backlog)`. The options take precedence. */
+function optionsIn([first, ...rest]: readonly unknown[]): Omit<ListenCall, 'path'> {
 	const options = (typeof first === 'object' ? first : {}) as ListenOptions;
 	const backlog = options.backlog || rest.slice(0, 2).map(Number).find(Boolean);
 	const {readableAll, writableAll, signal} = options;
@@ -87,16 +82,16 @@ function detailsOf([first, ...rest]: readonly unknown[]): Omit<Listening, 'path'
 			...(readableAll === undefined ? {} : {readableAll}),
 			...(writableAll === undefined ? {} : {writableAll}),
 		},
-		// Of anything else Node says what it is not.
+		// Node refuses any other value.
 		signal: signal instanceof AbortSignal ? signal : undefined,
 	};
 }
 
-/** Node takes the backlog of a descriptor from the second argument only. */
+/** With a descriptor, Node reads the backlog from the second argument only. */
 function argumentsFor(args: readonly unknown[], path: string, descriptor: number | undefined): unknown[] {
 	const [first] = args;
 	const callback = args.filter((each, index) => index === args.length - 1 && typeof each === 'function');
-	const {backlog = 511} = detailsOf(args).binding;
+	const {backlog = 511} = optionsIn(args).binding;
 	const options = typeof first === 'object' ? first : {path};
 	const changes = {readableAll: false, writableAll: false};
 	const on = descriptor === undefined ? changes : {...changes, path: undefined, fd: descriptor};
@@ -107,7 +102,7 @@ function isPipeName(text: string): boolean {
 	return !(Number(text) >= 0);
 }
 
-/** What Node does when a bind fails: it tells of it when the caller had a chance to listen for that. */
+/** Emits the error as Node does when a bind fails: after the caller had a chance to add a listener. */
 function failToListen(server: Server, path: string, callback: unknown, error: unknown): void {
 	nameServer(server, path);
 	if (typeof callback === 'function') server.once('listening', callback as () => void);

@@ -1,23 +1,27 @@
 /**
- * Servers whose address is being taken: neither listening nor idle.
+ * A server between `listen()` and its bind, while its address is being taken. It neither listens nor is idle.
  */
 import type {Server} from 'node:net';
+import {BindLockError} from '../model/errors.js';
+import {printable} from '../model/text.js';
 
-/** Servers that are to listen as soon as the address is theirs, and by which call. */
+/** The pending `listen()` of each server. */
 const pending: WeakMap<Server, object> = new WeakMap();
 
+/** Whether a `listen()` of this server is pending. */
 export function isPending(server: Server): boolean {
 	return pending.has(server);
 }
 
 /**
- * Until the address is ours the server is neither listening nor idle: a `close()` calls it off, and is answered as for
- * a server that listens; so does the signal that was given to `listen`, as Node has it.
+ * Marks the server as pending. Until it is settled, `server.close()` cancels the `listen()` and emits `'close'`, as it
+ * does for a server that listens.
  *
- * @param calledOff is called by `close()`
- * @returns to be called when it has an end; `false` if it was called off before
+ * @param signal calls `server.close()` when it aborts, as Node does with the signal of `server.listen()`
+ * @param onCancel is called by `server.close()`
+ * @returns settles the `listen()`; the function returns `false` if it was cancelled
  */
-export function holdPending(server: Server, signal: AbortSignal | undefined, calledOff: () => void): () => boolean {
+export function holdPending(server: Server, signal: AbortSignal | undefined, onCancel: () => void): () => boolean {
 	const call = {};
 	pending.set(server, call);
 	const hadOwn = Object.hasOwn(server, 'close');
@@ -31,7 +35,7 @@ export function holdPending(server: Server, signal: AbortSignal | undefined, cal
 	};
 	server.close = callback => {
 		restore();
-		calledOff();
+		onCancel();
 		if (callback !== undefined) server.once('close', () => callback());
 		process.nextTick(() => server.emit('close'));
 		return server;
@@ -39,8 +43,41 @@ export function holdPending(server: Server, signal: AbortSignal | undefined, cal
 	if (signal?.aborted) process.nextTick(() => pending.get(server) === call && abort());
 	signal?.addEventListener('abort', abort);
 	return () => {
-		const still = pending.get(server) === call;
-		if (still) restore();
-		return still;
+		const isStillPending = pending.get(server) === call;
+		if (isStillPending) restore();
+		return isStillPending;
 	};
+}
+
+/** The pending `listen()` of the function of that name: `server.close()` and an abort both cancel it. */
+export class PendingListen {
+	readonly #cancelled = new AbortController();
+	readonly #signal: AbortSignal | undefined;
+	readonly #settle: () => boolean;
+
+	constructor(server: Server, address: string, signal: AbortSignal | undefined) {
+		this.#signal = signal;
+		if (signal?.aborted) this.#abort();
+		signal?.addEventListener('abort', this.#abort);
+		this.#settle = holdPending(server, undefined, () => {
+			this.#cancelled.abort(
+				new BindLockError(`Cannot listen on ${printable(address)}: the server was closed`, {
+					code: 'ERR_SERVER_NOT_RUNNING',
+					address,
+				}),
+			);
+		});
+	}
+
+	/** Aborts on either. */
+	get signal(): AbortSignal {
+		return this.#cancelled.signal;
+	}
+
+	readonly #abort = (): void => this.#cancelled.abort(this.#signal?.reason);
+
+	settle(): void {
+		this.#signal?.removeEventListener('abort', this.#abort);
+		this.#settle();
+	}
 }

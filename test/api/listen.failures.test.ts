@@ -106,7 +106,7 @@ test.serial('a server without a lock binds first: EADDRINUSE, it stays, and the 
 		code: 'EADDRINUSE',
 	});
 	t.like(error, {errno: -98, syscall: 'listen', address, cause: {code: 'EADDRINUSE'}});
-	t.regex(error?.message ?? '', /has bound there just now/);
+	t.regex(error?.message ?? '', /bound there a moment ago/);
 	t.is(await ask(address), hello);
 	t.is((await inspect(address)).state, 'foreign');
 	naive.close();

@@ -191,7 +191,7 @@ test('who has occupied an abstract name without being bindlock is not asked to g
 	await once(squatter, 'listening');
 	await t.throwsAsync(acquire(native, {replace: {}}), {
 		code: 'ERR_HOLDER_UNVERIFIED',
-		message: /occupied, not by bindlock/,
+		message: /bound, not by bindlock/,
 	});
 	squatter.close();
 });
@@ -210,7 +210,7 @@ test('a record that names another process does not direct the signal: the kernel
 });
 
 test('an unverified claim is never signalled', async t => {
-	const {take} = await import('../../src/protocol/pathname.js');
+	const {takePathname} = await import('../../src/protocol/pathname.js');
 	const {NodeSystem} = await import('../../src/kernel/node-system.js');
 	const {run} = await import('../../src/model/system.js');
 	const {claim, pathname} = await import('../helpers/protocol.js');
@@ -236,7 +236,8 @@ test('an unverified claim is never signalled', async t => {
 		onWait: undefined,
 		replace: {killSignal: 'SIGKILL' as const, escalate: true},
 	};
-	const taking = async (): Promise<unknown> => run(take(pathname(native), {...claim, patience}), new Blind(native));
+	const taking = async (): Promise<unknown> =>
+		run(takePathname(pathname(native), {...claim, patience}), new Blind(native));
 	await t.throwsAsync(taking, {code: 'ERR_HOLDER_UNVERIFIED'});
 	bystander.send('release');
 	t.is((await bystander.next()).event, 'released');

@@ -8,9 +8,8 @@ import type {PathnameAddress} from '../../src/model/address.js';
 import {formatRecord} from '../../src/model/record.js';
 import type {System} from '../../src/model/system.js';
 import {run, runSync} from '../../src/model/system.js';
-import {type Claim, giveBackLock} from '../../src/protocol/lock-file.js';
-import {type Taken, take} from '../../src/protocol/pathname.js';
-import {granted} from '../../src/protocol/refusals.js';
+import {type Claim, releaseLock} from '../../src/protocol/lock-file.js';
+import {type TakenLock, takePathname} from '../../src/protocol/pathname.js';
 import {noPatience} from '../../src/protocol/wait.js';
 
 export function pathname(given: string): PathnameAddress {
@@ -23,22 +22,22 @@ export const claim: Claim = {
 	uid: ownUid(),
 	reclaimForeign: false,
 	lockFileMode: 0o600,
-	record: (fd = 0) => formatRecord(process.pid, fd, new Date().toISOString(), '"label":"test"}'),
+	record: (fd = 0) => formatRecord({pid: process.pid, fd, since: new Date().toISOString(), label: 'test'}),
 	patience: noPatience,
 };
 
-export async function takeWith(system: System, address: string): Promise<Taken> {
-	return granted(await run(take(pathname(address), claim), system));
+export async function takeWith(system: System, address: string): Promise<TakenLock> {
+	return await run(takePathname(pathname(address), claim), system);
 }
 
 /** In the middle of another's taking: for addresses where nobody has to be asked. */
-export function takeSync(address: string): Taken {
-	return granted(runSync(take(pathname(address), claim), new NodeSystem(address)));
+export function takeSync(address: string): TakenLock {
+	return runSync(takePathname(pathname(address), claim), new NodeSystem(address));
 }
 
-export function giveBack(address: string, taken: Taken, options: {readonly removeLockFile?: boolean} = {}): void {
+export function giveBack(address: string, taken: TakenLock, options: {readonly removeLockFile?: boolean} = {}): void {
 	const {removeLockFile = false} = options;
-	runSync(giveBackLock(pathname(address).lockPath, taken.lock, removeLockFile), new NodeSystem(address));
+	runSync(releaseLock(pathname(address).lockPath, taken, removeLockFile), new NodeSystem(address));
 }
 
 /** What happens instead of a call; `proceed()` is the call itself. */

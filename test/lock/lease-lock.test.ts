@@ -15,7 +15,7 @@ test('taken, refused to others, given back; a stale socket is reclaimed', async 
 	const lock = await acquire(path, {backend: 'lease'});
 	t.true(lock.reclaimed);
 	t.true(statSync(`${path}.lock`).isDirectory());
-	await t.throwsAsync(acquire(path, {backend: 'lease'}), {code: 'EADDRINUSE', message: /somebody has a lease/});
+	await t.throwsAsync(acquire(path, {backend: 'lease'}), {code: 'EADDRINUSE', message: /holds and renews a lease/});
 	const other = await start(t, 'holder', ['listen', path, '{"backend":"lease"}']).expect('refused');
 	t.is(other['code'], 'EADDRINUSE');
 	await lock.release();

@@ -8,7 +8,7 @@ const since = '2026-01-02T03:04:05.678Z';
 
 /** As `acquire` writes it. */
 function format(pid: number, fd: number, fields: Readonly<Record<string, unknown>>): string {
-	return formatRecord(pid, fd, since, JSON.stringify(fields).slice(1));
+	return formatRecord({pid, fd, since, ...fields});
 }
 
 /** The fields that are read from a file. */

@@ -17,7 +17,7 @@ import {type BindLock, listen} from '../../src/index.js';
 import {NodeSystem} from '../../src/kernel/node-system.js';
 import type {System} from '../../src/model/system.js';
 import {runSync} from '../../src/model/system.js';
-import {stopServingByLibuv} from '../../src/protocol/close.js';
+import {closeSocketByLibuv} from '../../src/protocol/close.js';
 import {noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
 import {flockHolders, reach} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
@@ -89,7 +89,7 @@ function stop(t: ExecutionContext, given: string, system: System, prepare: () =>
 	t.teardown(() => server.close());
 	const bound = new NodeSystem(given).lstat(given);
 	prepare();
-	return runSync(stopServingByLibuv(pathname(given), {close: () => server.close()}, bound), system);
+	return runSync(closeSocketByLibuv(pathname(given), {close: () => server.close()}, bound), system);
 }
 
 test.serial('put-back collision: the place was taken again, so both stay, and we say where', async t => {

@@ -8,7 +8,7 @@ import test, {type ExecutionContext} from 'ava';
 import {acquire} from '../../src/index.js';
 import type {System} from '../../src/model/system.js';
 import {runSync} from '../../src/model/system.js';
-import {giveBackLock} from '../../src/protocol/lock-file.js';
+import {releaseLock} from '../../src/protocol/lock-file.js';
 import {makeStale} from '../helpers/detectors.js';
 import {checkLeaks, countDescriptors} from '../helpers/leaks.js';
 import {start, temporaryDirectory, until} from '../helpers/programs.js';
@@ -115,9 +115,9 @@ for (const removeLockFile of [false, true]) {
 		const failed: (string | undefined)[] = [];
 		do {
 			const descriptors = countDescriptors();
-			const {lock} = await takeWith(failingAt(Number.POSITIVE_INFINITY).system, address);
+			const lock = await takeWith(failingAt(Number.POSITIVE_INFINITY).system, address);
 			const faulty = failingAt(failed.length);
-			t.notThrows(() => runSync(giveBackLock(`${address}.lock`, lock, removeLockFile), faulty.system));
+			t.notThrows(() => runSync(releaseLock(`${address}.lock`, lock, removeLockFile), faulty.system));
 			t.is(countDescriptors(), descriptors);
 			await (await acquire(address)).release();
 			failed.push(faulty.failed());

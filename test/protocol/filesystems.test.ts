@@ -145,7 +145,7 @@ for (const code of ['EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'ENOLCK', 'EIO']) {
 		const before = treeOf(directory);
 		const error = await t.throwsAsync(takeWith(failing(code), address), {instanceOf: BindLockError, code});
 		t.like(error, {syscall: 'flock', path: `${address}.lock`});
-		t.regex(error?.message ?? '', code === 'EIO' ? /flock failed \(EIO\)/ : /does not do flock here/);
+		t.regex(error?.message ?? '', code === 'EIO' ? /flock failed \(EIO\)/ : /does not support flock/);
 		t.deepEqual(treeOf(directory), before);
 	});
 }

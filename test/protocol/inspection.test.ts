@@ -9,7 +9,7 @@ import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, BindLockError, type Inspection, inspect, listen} from '../../src/index.js';
 import {run} from '../../src/model/system.js';
-import {look} from '../../src/protocol/inspection.js';
+import {inspectPathname} from '../../src/protocol/inspection.js';
 import {noFlockCommand, noOtherUser, noPython, otherUid, testUnless} from '../helpers/abilities.js';
 import {makeStale} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
@@ -270,7 +270,7 @@ test.serial('looking is made of calls that look', async t => {
 			made.add(call);
 			return proceed();
 		});
-		t.is((await run(look(pathname(join(directory, name)), 0), system)).state, name as 'held');
+		t.is((await run(inspectPathname(pathname(join(directory, name)), 0), system)).state, name as 'held');
 		t.deepEqual(
 			[...made].filter(call => !calls.includes(call)),
 			[],
@@ -290,7 +290,7 @@ test.serial('what goes away while we look was not stale', async t => {
 				return proceed();
 			},
 		};
-		const seen = await run(look(pathname(address), 0), systemWith(leaving));
+		const seen = await run(inspectPathname(pathname(address), 0), systemWith(leaving));
 		t.true(['free', 'stale'].includes(seen.state), `${moment}: ${seen.state}`);
 		t.is(seen.reason, undefined);
 	}

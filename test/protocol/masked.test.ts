@@ -9,7 +9,7 @@ import test, {type ExecutionContext} from 'ava';
 import {type BindLock, listen} from '../../src/index.js';
 import {NodeSystem} from '../../src/kernel/node-system.js';
 import {runSync} from '../../src/model/system.js';
-import {stopServingByLibuv} from '../../src/protocol/close.js';
+import {closeSocketByLibuv} from '../../src/protocol/close.js';
 import {makeStale, reach} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
 import {start, startCommand, temporaryDirectory, until} from '../helpers/programs.js';
@@ -147,7 +147,7 @@ test.serial(
 		// As libuv closes the socket of a masked server: it unlinks the path, whatever lies there.
 		const masked = {close: () => unlinkSync(address)};
 		for (let round = 0; round < 30; round++) {
-			const left = runSync(stopServingByLibuv(pathname(address), masked, undefined), new NodeSystem(address));
+			const left = runSync(closeSocketByLibuv(pathname(address), masked, undefined), new NodeSystem(address));
 			t.is(left, undefined);
 			// Long enough for whoever looks a second time before he heals.
 			await new Promise(resolve => setTimeout(resolve, 20));

@@ -54,7 +54,7 @@ for (const moment of ['fstat', 'flock', 'lstat'] as const) {
 				else giveBack(address, holder, {removeLockFile: true});
 			});
 			const ours = await takeWith(system, address);
-			t.is(BigInt(ours.lock.file.ino), inodeOf(`${address}.lock`));
+			t.is(BigInt(ours.file.ino), inodeOf(`${address}.lock`));
 			await t.throwsAsync(acquire(address), {instanceOf: BindLockError, code: 'EADDRINUSE'});
 			giveBack(address, ours);
 		},
@@ -73,7 +73,7 @@ for (const moment of ['fstat', 'flock', 'lstat'] as const) {
 		});
 		await t.throwsAsync(takeWith(system, address), {instanceOf: BindLockError, code: 'EADDRINUSE'});
 		t.not(newcomer, holder);
-		t.is(inodeOf(`${address}.lock`), BigInt(newcomer.lock.file.ino));
+		t.is(inodeOf(`${address}.lock`), BigInt(newcomer.file.ino));
 		await t.throwsAsync(acquire(address), {code: 'EADDRINUSE'}, 'the newcomer still has it');
 		giveBack(address, newcomer);
 		t.deepEqual(namesIn(directory), ['s.lock']);
@@ -87,9 +87,9 @@ test.serial('the lock of a lock file that was removed refuses nobody', async t =
 		interrupted('flock', () => unlinkSync(`${address}.lock`)),
 		address,
 	);
-	t.is(BigInt(ours.lock.file.ino), inodeOf(`${address}.lock`));
+	t.is(BigInt(ours.file.ino), inodeOf(`${address}.lock`));
 	giveBack(address, robbed, {removeLockFile: true});
-	t.is(BigInt(ours.lock.file.ino), inodeOf(`${address}.lock`), 'leaving, the robbed one removes only its own');
+	t.is(BigInt(ours.file.ino), inodeOf(`${address}.lock`), 'leaving, the robbed one removes only its own');
 	giveBack(address, ours);
 });
 
@@ -286,10 +286,10 @@ test.serial('a socket that is replaced without end: ERR_ADDRESS_UNSTABLE, and th
 });
 
 for (const [answer, code, message] of [
-	['CONNECTED', 'EADDRINUSE', /answers there/],
+	['CONNECTED', 'EADDRINUSE', /accepts connections there/],
 	['EAGAIN', 'EADDRINUSE', /full backlog/],
 	['EPROTOTYPE', 'EADDRINUSE', /datagram or seqpacket/],
-	['ETIMEDOUT', 'EADDRINUSE', /does not answer/],
+	['ETIMEDOUT', 'EADDRINUSE', /neither accepted nor refused/],
 	['EACCES', 'EACCES', /Cannot tell/],
 	['EMFILE', 'EMFILE', /Cannot tell/],
 	['ENFILE', 'ENFILE', /Cannot tell/],

@@ -5,8 +5,7 @@
 import {codeOf} from '../../src/model/errors.js';
 import {runSync} from '../../src/model/system.js';
 import {takeAbstract} from '../../src/protocol/abstract.js';
-import {take} from '../../src/protocol/pathname.js';
-import {granted} from '../../src/protocol/refusals.js';
+import {takePathname} from '../../src/protocol/pathname.js';
 import {type Kernel, type Socket, Violation} from './kernel.js';
 import type {Place} from './process.js';
 import {abstractAddress, address, claim, lockPath, path} from './programs.js';
@@ -132,7 +131,7 @@ export function inspectRest({scenario, kernel: rest, locals, budget}: State): vo
 	const expected = scenario.refused ?? (taken ? 'EADDRINUSE' : 'taken');
 	let outcome = 'taken';
 	try {
-		granted(runSync<unknown>(isAbstract ? takeAbstract(abstractAddress, claim) : take(address, claim), system));
+		runSync<unknown>(isAbstract ? takeAbstract(abstractAddress, claim) : takePathname(address, claim), system);
 	} catch (error) {
 		outcome = codeOf(error);
 	}

@@ -4,7 +4,7 @@
  */
 
 import type {FileStatus} from '../../src/model/system.js';
-import {holdingWhile, reclaim} from '../../src/protocol/stale.js';
+import {lockInHand, reclaim} from '../../src/protocol/stale.js';
 import {type AbstractParts, shippedAbstract} from './abstract-programs.js';
 import {address, answering, ask, type Body, lockPath, type Parts, path, shipped} from './programs.js';
 import type {SimulatedCall} from './system.js';
@@ -69,7 +69,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
 				yield* reclaim(
 					address,
 					claim,
-					holdingWhile(() => true),
+					lockInHand(() => true),
 				);
 				return yield* shipped.take(claim);
 			},

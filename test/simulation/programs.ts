@@ -5,10 +5,9 @@
 import type {AbstractAddress, PathnameAddress} from '../../src/model/address.js';
 import {codeOf} from '../../src/model/errors.js';
 import {call, type FileStatus} from '../../src/model/system.js';
-import {stopServing, stopServingByLibuv} from '../../src/protocol/close.js';
-import {type Claim, close, giveBackLock, type HeldLock, sameFile} from '../../src/protocol/lock-file.js';
-import {retake, take} from '../../src/protocol/pathname.js';
-import {granted} from '../../src/protocol/refusals.js';
+import {closeSocket, closeSocketByLibuv} from '../../src/protocol/close.js';
+import {type Claim, close, type HeldLock, releaseLock, sameFile} from '../../src/protocol/lock-file.js';
+import {retakePathname, takePathname} from '../../src/protocol/pathname.js';
 import type {Patience} from '../../src/protocol/wait.js';
 import type {Phase, Program} from './process.js';
 import type {AnySystem, SimulatedCall, SimulatedListener} from './system.js';
@@ -61,14 +60,15 @@ export interface Parts {
 
 export const shipped: Parts = {
 	*take(claimed) {
-		return granted(yield* take(address, claimed)).lock;
+		const {descriptor, file} = yield* takePathname(address, claimed);
+		return {descriptor, file};
 	},
 	stop: (listener, bound) => {
 		return listener.path === undefined
-			? stopServing(address, listener, bound)
-			: stopServingByLibuv(address, listener, bound);
+			? closeSocket(address, listener, bound)
+			: closeSocketByLibuv(address, listener, bound);
 	},
-	giveBack: (lock, removeLockFile) => giveBackLock(lockPath, lock, removeLockFile),
+	giveBack: (lock, removeLockFile) => releaseLock(lockPath, lock, removeLockFile),
 };
 
 export interface OwnOptions extends WaitOptions {
@@ -177,7 +177,7 @@ class OwnProgram {
 				try {
 					const isIntact = sameFile(yield* call('lstat', lockPath), lock.file);
 					if (!isIntact) {
-						kept = yield* retake(address, patient(claim, {waits: 'while'}));
+						kept = yield* retakePathname(address, patient(claim, {waits: 'while'}));
 						yield* close(lock.descriptor);
 					}
 				} catch {

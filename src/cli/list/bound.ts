@@ -7,7 +7,7 @@ import {describeProcess} from '../../kernel/procfs.js';
 import {namedBy, ownerOf, padded, recordIn} from '../../kernel/unix-sockets.js';
 import type {AbstractAddress} from '../../model/address.js';
 import type {Holder} from '../../model/holder.js';
-import {taken} from '../../protocol/abstract.js';
+import {nameInUse} from '../../protocol/abstract.js';
 import {parseArgument} from '../addresses.js';
 import {lockBeside} from '../lock-lookup.js';
 import {reasonJson} from '../show.js';
@@ -85,7 +85,7 @@ function lockState(
 	const answer = answers.get(address.lockName);
 	const by = namedBy(answer, holderAmong(recordIn(answer)?.pid));
 	if (by.bindlock !== false) return {state: 'held', holder: by.holder};
-	return {state: 'blocked', holder: by.holder, reason: reasonJson(taken(address, by))};
+	return {state: 'blocked', holder: by.holder, reason: reasonJson(nameInUse(address, by))};
 }
 
 /** By the socket that is bound to the name. */

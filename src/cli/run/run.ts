@@ -36,21 +36,21 @@ export default async function run([address = '', ...command]: readonly string[],
 	const parsed = parseArgument(address);
 	const checked = checkAcquireOptions(parsed.given, acquireOptions(address, options));
 	const taken = await takeAddress(parsed, checked, new Loss());
-	const lock = options.closeFd ? undefined : taken.descriptor;
+	const lock = options.closeFd ? undefined : taken.shareable?.descriptor;
 	const forward = new Forwarding();
 	const started = startCommand(file, args, lock);
 	if (started instanceof Promise) {
-		taken.giveBack();
+		taken.release();
 		return cannotStart(file, await started, options);
 	}
 	// An abstract lock is answered as long as we are here: that tells its label and since when.
 	const left = started.lock !== undefined && parsed.kind === 'pathname' ? parsed : undefined;
-	if (started.lock !== undefined && left !== undefined) taken.leaveTo?.({pid: started.pid, fd: started.lock});
+	if (started.lock !== undefined && left !== undefined) taken.leave({pid: started.pid, fd: started.lock});
 	forward.to(started);
 	if (left !== undefined) warnIfClosed(left, started);
 	const status = await started.exited;
 	forward.stop();
-	if (left === undefined) taken.giveBack();
+	if (left === undefined) taken.release();
 	else clearRecord(left.lockPath, started.pid);
 	return status;
 }

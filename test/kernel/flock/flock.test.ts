@@ -185,7 +185,7 @@ for (const [what, [script, , code]] of Object.entries(failures)) {
 		const env = {PATH: fakeFlock(t, script), BINDLOCK_FLOCK: 'command'};
 		const refused = await start(t, 'holder', ['acquire', join(directory, 's')], {env}).expect('refused');
 		t.like(refused, {code, syscall: 'flock', holder: undefined, ours: true});
-		if (!code.startsWith('ERR_')) t.regex(String(refused['message']), /does not do flock/);
+		if (!code.startsWith('ERR_')) t.regex(String(refused['message']), /does not support flock/);
 		t.deepEqual(treeOf(directory), before);
 	});
 }

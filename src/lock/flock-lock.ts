@@ -1,0 +1,115 @@
+/**
+ * The lock of a pathname address: a flock on `<path>.lock`.
+ */
+import {loadFlock} from '../kernel/flock/flock.js';
+import {NodeSystem} from '../kernel/node-system.js';
+import type {PathnameAddress} from '../model/address.js';
+import type {AcquireOptions} from '../model/options.js';
+import {type Protocol, run, runSync} from '../model/system.js';
+import {
+	adoptLock,
+	close,
+	type HeldLock,
+	leaveLock,
+	releaseLock,
+	removeLockFile,
+	sameFile,
+	writeRecord,
+} from '../protocol/lock-file.js';
+import {retakePathname, type TakenLock, takePathname} from '../protocol/pathname.js';
+import type {AddressLock, Heir, LockFile, ShareableLock} from './address-lock.js';
+import {claimOf, recordOf, retakePatience} from './claim.js';
+
+/**
+ * Takes the lock.
+ *
+ * @throws BindLockError `EADDRINUSE` if another process holds it or is bound, and others
+ */
+export function* takeFlockLock(address: PathnameAddress, options: AcquireOptions): Protocol<AddressLock> {
+	loadFlock(address.given);
+	return new FlockLock(address, options, yield* takePathname(address, claimOf(options)));
+}
+
+/**
+ * Adopts the lock that this process inherited and its predecessor is about to leave.
+ *
+ * @throws BindLockError `ERR_LOCK_LOST` if the descriptor is not, or no longer, the lock of the address
+ */
+export function inheritFlockLock(address: PathnameAddress, options: AcquireOptions, descriptor: number): AddressLock {
+	loadFlock(address.given);
+	const lock = runSync(adoptLock(address, descriptor), new NodeSystem(address.given));
+	return new FlockLock(address, options, {...lock, created: false, reclaimed: false});
+}
+
+class FlockLock implements AddressLock, LockFile {
+	readonly path: string;
+	readonly reclaimed: boolean;
+	readonly #address: PathnameAddress;
+	readonly #options: AcquireOptions;
+	/** Not the system that took the lock: that one stops when the caller's signal aborts. */
+	readonly #system: NodeSystem;
+	readonly #created: boolean;
+	#lock: HeldLock;
+	#relocking: AbortController | undefined;
+
+	constructor(address: PathnameAddress, options: AcquireOptions, lock: TakenLock) {
+		this.path = address.lockPath;
+		this.reclaimed = lock.reclaimed;
+		this.#address = address;
+		this.#options = options;
+		this.#system = new NodeSystem(address.given);
+		this.#created = lock.created;
+		this.#lock = lock;
+	}
+
+	get file(): LockFile {
+		return this;
+	}
+
+	get shareable(): ShareableLock {
+		return {descriptor: this.#lock.descriptor, socket: undefined};
+	}
+
+	release(unused = false): void {
+		this.#relocking?.abort();
+		this.#release(this.#lock, unused && this.#created);
+	}
+
+	#release(lock: HeldLock, remove: boolean): void {
+		const {removeLockFile = false} = this.#options;
+		runSync(releaseLock(this.path, lock, remove || removeLockFile), this.#system);
+	}
+
+	leave(heir?: Heir): void {
+		this.#relocking?.abort();
+		const record = heir && recordOf(this.#options, heir.pid, heir.fd);
+		runSync(leaveLock(this.#lock, record), this.#system);
+	}
+
+	/** The kernel releases the flock with the process. */
+	exit(): void {
+		if (this.#options.removeLockFile) runSync(removeLockFile(this.path, this.#lock), this.#system);
+	}
+
+	announce(): void {
+		const record = recordOf(this.#options, process.pid, this.#lock.descriptor);
+		runSync(writeRecord(this.#lock, record), this.#system);
+	}
+
+	isInPlace(): boolean {
+		return sameFile(this.#system.lstat(this.path), this.#lock.file);
+	}
+
+	async relock(): Promise<void> {
+		const claim = {...claimOf(this.#options), patience: retakePatience()};
+		this.#relocking = new AbortController();
+		const {signal} = this.#relocking;
+		const lock = await run(retakePathname(this.#address, claim), new NodeSystem(this.#address.given, signal));
+		// Released meanwhile: the old descriptor is closed, and its number may be reused.
+		if (signal.aborted) this.#release(lock, false);
+		signal.throwIfAborted();
+		const lost = this.#lock;
+		this.#lock = lock;
+		runSync(close(lost.descriptor), this.#system);
+	}
+}
