@@ -1,4 +1,4 @@
-/** An abstract address: no file, nothing stale, and yet one server at a time, in every version of Node. */
+/** Locks an abstract name: it has no file and is never stale. The lock is the same in all versions of Node. */
 import {createServer} from 'node:net';
 import {listen} from 'bindlock';
 

@@ -1,4 +1,4 @@
-/** Any server or framework that binds by itself: take the address before it does, give it back after. */
+/** Locks the address before a framework binds it, and releases it after the framework has closed. */
 import {once} from 'node:events';
 import {createServer} from 'node:net';
 import {acquire} from 'bindlock';
@@ -6,12 +6,12 @@ import {acquire} from 'bindlock';
 const lock = await acquire('any.sock');
 const app = createServer(socket => socket.end('hello'));
 try {
-	app.listen({path: 'any.sock'}); // what the framework does
+	app.listen({path: 'any.sock'}); // the framework's own listen
 	await once(app, 'listening');
 	console.log(`serving ${lock.address}: ${lock.held}`);
 } finally {
 	app.close();
 	await once(app, 'close');
-	await lock.release(); // the socket first, the lock last
+	await lock.release(); // the lock last: before, the socket must be closed
 }
-console.log(`given back: ${!lock.held}`);
+console.log(`released: ${!lock.held}`);

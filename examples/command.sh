@@ -1,5 +1,5 @@
 #!/bin/sh
-# A command in any language, locked for as long as it lives; and a second one that is refused.
+# Runs a command under the lock of an address. A second command is refused meanwhile.
 set -eu
 bindlock run command.sock -- sh -c '
 	echo "the server runs"

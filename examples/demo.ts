@@ -1,7 +1,6 @@
 /**
- * The main job, on real sockets and processes: a server, a second one that is refused, a kill -9,
- * a third that takes over; and then the same with plain Node. Exits with 0 only if every step came
- * out as it says.
+ * Demonstrates bindlock with real processes: a server, a second one that is refused, a `kill -9`, a third one that
+ * starts. Then it does the same with plain Node. The exit status is 0 only if every step has the result that it prints.
  */
 import {type ChildProcess, spawn} from 'node:child_process';
 import {mkdtempSync, rmSync, unlinkSync} from 'node:fs';
@@ -21,14 +20,14 @@ let failures = 0;
 if (process.argv[2] === 'serve') await serve(process.argv[3] as Way, process.argv[4] ?? '', process.argv[5] ?? '');
 else await demonstrate();
 
-/** What each server of this demo does; the parent reads its one line. */
+/** Runs one server of the demo. It prints one line for the parent. */
 async function serve(way: Way, path: string, name: string): Promise<void> {
 	const server = createServer(socket => socket.on('error', () => {}).end(`${name}\n`));
 	process.stdin.on('end', () => process.exit(0)).resume();
 	try {
 		if (way === 'bindlock') {
 			const lock = await listen(server, path);
-			console.log(lock.reclaimed ? 'serves, and has removed a stale socket' : 'serves');
+			console.log(lock.reclaimed ? 'serves; removed a stale socket' : 'serves');
 			return;
 		}
 		if (way === 'unlink') unlinkSync(path);
@@ -55,7 +54,7 @@ async function demonstrate(): Promise<void> {
 		for (const child of running) child.kill('SIGKILL');
 		rmSync(directory, {recursive: true, force: true});
 	}
-	console.log(failures === 0 ? '\nEvery step did what it says.' : `\n${failures} steps did not do what they say.`);
+	console.log(failures === 0 ? '\nEvery step has the printed result.' : `\n${failures} steps have another result.`);
 	process.exit(failures === 0 ? 0 : 1);
 }
 
@@ -70,7 +69,7 @@ async function withBindlock(path: string): Promise<void> {
 	step((await reach(path)) === 'first', 'a client', `reaches the ${await reach(path)}`);
 
 	await kill(first.child);
-	step((await reach(path)) === 'ECONNREFUSED', 'the first is killed with -9', 'its socket file is still there, stale');
+	step((await reach(path)) === 'ECONNREFUSED', 'the first is killed with -9:', 'its socket file is still there, stale');
 
 	const third = await start('bindlock', path, 'third');
 	step(third.said.includes('stale'), `the third server (pid ${third.pid})`, third.said);
@@ -84,20 +83,20 @@ async function withPlainNode(path: string): Promise<void> {
 	step(first.said === 'serves', `the first server (pid ${first.pid})`, first.said);
 	await kill(first.child);
 	const second = await start('plain', path, 'second');
-	step(second.said.includes('EADDRINUSE'), 'killed with -9; nobody is alive, and the second is', second.said);
+	step(second.said.includes('EADDRINUSE'), 'the first is killed with -9; the second server is', second.said);
 
 	const third = await start('unlink', path, 'third');
-	step(third.said === 'serves', 'the third unlinks first, as is often advised, and', third.said);
+	step(third.said === 'serves', 'the third server unlinks the socket file first, and', third.said);
 	const fourth = await start('unlink', path, 'fourth');
 	const masked = third.child.exitCode === null && (await reach(path)) === 'fourth';
 	step(
 		masked && fourth.said === 'serves',
-		'so does the fourth: now the third is alive, and unreachable:',
+		'the fourth does the same and masks the third, which is alive but unreachable:',
 		`a client reaches the ${await reach(path)}`,
 	);
 }
 
-/** Starts a server and waits for the one thing it says. */
+/** Starts a server and waits for its line. */
 async function start(way: Way, path: string, name: string): Promise<{child: ChildProcess; pid: number; said: string}> {
 	const child = spawn(process.execPath, [fileURLToPath(import.meta.url), 'serve', way, path, name], {
 		stdio: ['pipe', 'pipe', 'inherit'],
@@ -118,7 +117,7 @@ async function kill(child: ChildProcess): Promise<void> {
 	await gone;
 }
 
-/** The name of the server that a client reaches, or why it reaches none. */
+/** Returns the name of the server that a client reaches, or the error code. */
 function reach(path: string): Promise<string> {
 	return new Promise(resolve => {
 		const socket = connect(path);

@@ -1,4 +1,4 @@
-/** An HTTP server that is refused if the address is served, and starts after any crash. */
+/** Starts an HTTP server, unless the address is taken. It also starts after a crash. */
 import {createServer, get} from 'node:http';
 import {listen} from 'bindlock';
 
@@ -8,6 +8,6 @@ console.log('serving');
 
 get({socketPath: 'http.sock'}, async response => {
 	for await (const chunk of response) console.log(`a client got: ${chunk}`);
-	await lock.release(); // or server.close(): either does both
+	await lock.release(); // or server.close(): each closes the server and releases the lock
 	console.log('closed');
 });

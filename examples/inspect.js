@@ -1,9 +1,9 @@
-/** The state of an address, without taking it or disturbing anybody. */
+/** Prints the state of an address without locking it. */
 import {once} from 'node:events';
 import {createServer} from 'node:net';
 import {acquire, inspect} from 'bindlock';
 
-console.log('nobody:', (await inspect('inspect.sock')).state);
+console.log('no server:', (await inspect('inspect.sock')).state);
 
 const lock = await acquire('inspect.sock');
 console.log('a lock:', (await inspect('inspect.sock')).state);
@@ -11,5 +11,5 @@ await lock.release();
 
 const plain = createServer().listen('inspect.sock');
 await once(plain, 'listening');
-console.log('a server that takes no lock:', (await inspect('inspect.sock')).state);
+console.log('a foreign server:', (await inspect('inspect.sock')).state);
 plain.close();

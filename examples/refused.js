@@ -1,4 +1,4 @@
-/** Refused: who has it, in the error and for programs. */
+/** Prints the holder of a taken address, from the error's message and from its properties. */
 import {createServer} from 'node:net';
 import {BindLockError, listen} from 'bindlock';
 
@@ -8,6 +8,7 @@ try {
 } catch (error) {
 	if (!(error instanceof BindLockError) || error.code !== 'EADDRINUSE') throw error;
 	console.log(error.message);
-	console.log(`${error.holder?.label}, verified: ${error.holder?.verified}; me: ${error.holder?.pid === process.pid}`);
+	const {label, verified, pid} = error.holder ?? {};
+	console.log(`label: ${label}; verified: ${verified}; this process: ${pid === process.pid}`);
 }
 await lock.release();

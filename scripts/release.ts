@@ -16,7 +16,7 @@ let problems = 0;
 check('nothing is uncommitted', () => run('git', 'status', '--porcelain').stdout.trim());
 check('the changelog has this version', () => {
 	const changelog = readFileSync(join(root, 'CHANGELOG.md'), 'utf8');
-	return changelog.includes(`\n## ${version}`) ? '' : `CHANGELOG.md has no heading "## ${version}"`;
+	return changelog.includes(`\n## [${version}]`) ? '' : `CHANGELOG.md has no heading "## [${version}]"`;
 });
 check('lint', () => failure(run('npx', 'biome', 'check', '.')));
 check('the manual page is that of the command', () => {
