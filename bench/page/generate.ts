@@ -1,5 +1,5 @@
 /**
- * Writes the page and its plots from the kept results.
+ * Writes the page and its plots from the stored results.
  */
 import {mkdirSync, writeFileSync} from 'node:fs';
 import {readResults, root} from '../harness/results.js';

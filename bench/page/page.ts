@@ -1,5 +1,5 @@
 /**
- * `docs/benchmarks.md`, of the kept results and nothing else.
+ * `docs/benchmarks.md`, generated from the stored results only.
  */
 import type {Result, Results} from '../harness/results.js';
 import {type Section, sections} from './sections.js';
@@ -11,13 +11,15 @@ export function page(results: Results): string {
 
 function head(results: Results): string {
 	const quick = Object.values(results).some(result => result.quick)
-		? '\n\n**Some of these figures are of a quick run, with few rounds: they show that the benchmarks work, and little else.**'
+		? '\n\n**Some of these figures are from a quick run with few rounds. They only show that the benchmarks work.**'
 		: '';
 	return `# Benchmarks
 
 <!-- Generated from bench/results/ by \`npm run bench\`; do not edit. -->
 
-bindlock beside the recipes, the locks of the registry, and the kernel’s own limit. Everything that is compared ran by turns in one run. Figures are medians, with the quartiles in parentheses. \`npm run bench\` measures everything again and writes this page, \`npm run bench -- NAME\` one benchmark, and \`--quick\` takes less than two minutes in all; what was measured is in \`bench/results/\`.${quick}`;
+This page compares bindlock with the usual recipes, with other lock packages, and with the limit that the kernel sets. All compared programs took turns in one run. Figures are medians, with the quartiles in parentheses.
+
+\`npm run bench\` measures everything again and writes this page. \`npm run bench -- NAME\` measures one benchmark, and \`--quick\` measures all in less than two minutes. The results are in \`bench/results/\`.${quick}`;
 }
 
 function part({title, text, plots, tables, result}: Section): string {

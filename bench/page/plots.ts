@@ -1,11 +1,11 @@
 /**
- * The plots of the page: one SVG each, with colours for a light and a dark page, because a page of Markdown
- * shows it as an image that cannot inherit them.
+ * The plots of the page, one SVG file each. Each has colours for light and dark pages, because Markdown shows it as an
+ * image, which inherits no colours.
  */
 import {createHash} from 'node:crypto';
 import {load} from '../harness/load.js';
 
-/** A point, with what half of its values lie between. */
+/** A median with its quartiles. */
 export interface Point {
 	readonly subject: string;
 	readonly x?: number;
@@ -17,12 +17,12 @@ export interface Point {
 export interface PlotDescription {
 	readonly name: string;
 	readonly title: string;
-	/** With the unit; for a curve the axis of `x`. */
+	/** Label of the value axis, with the unit. */
 	readonly value: string;
 	readonly x?: string;
 	readonly logarithmic: boolean;
 	readonly points: readonly Point[];
-	/** Values without a logarithm are drawn at this. */
+	/** Smaller values, including 0, are drawn at this value on a logarithmic axis. */
 	readonly least?: number;
 }
 
@@ -39,10 +39,10 @@ interface PlotModule {
 	selectLast(options: object): object;
 }
 
-/** Told apart by people who see few colours, on white and on black (after Okabe and Ito). */
+/** Distinguishable with colour blindness, on white and on black (after Okabe and Ito). */
 const colours = ['#2f81d6', '#d9622b', '#1a9e76', '#c2689a', '#a77c10', '#8a6fdf'];
 
-/** What a plot says that it was made of, so that one which is older than its figures can be found. */
+/** Returns a hash of the plot's data. The SVG contains it, so a test can find a plot that is older than the results. */
 export function digest(description: PlotDescription): string {
 	return createHash('sha256').update(JSON.stringify(description)).digest('hex').slice(0, 16);
 }
@@ -56,7 +56,7 @@ export async function draw(description: PlotDescription): Promise<string> {
 	return finish(drawn, description);
 }
 
-/** A line for each subject, its median and its quartiles. */
+/** Returns one line for each subject, with its median and quartiles. */
 function rows(Plot: PlotModule, {points, value, logarithmic, least = 0.1}: PlotDescription): object {
 	const shown = points.map(one => ({...one, at: logarithmic ? Math.max(one.median, least) : one.median}));
 	const end = (bound: number): number => (logarithmic ? Math.max(bound, least) : bound);
@@ -97,7 +97,7 @@ function rows(Plot: PlotModule, {points, value, logarithmic, least = 0.1}: PlotD
 	};
 }
 
-/** Each subject's medians joined, with its name at the end. */
+/** Returns one curve through the medians of each subject, with its name at the end. */
 function curves(Plot: PlotModule, {points, value, x, logarithmic}: PlotDescription): object {
 	const subjects = [...new Set(points.map(one => one.subject))];
 	const colour = (one: Point): string => colours[subjects.indexOf(one.subject) % colours.length] as string;
@@ -141,7 +141,7 @@ export function short(value: number): string {
 	return String(Number(value.toPrecision(3)));
 }
 
-/** A file of its own: a name, a title for those who cannot see it, a background, and colours for both. */
+/** Makes the SVG a file of its own: namespace, title for screen readers, background, and light and dark colours. */
 function finish(drawn: string, description: PlotDescription): string {
 	const style =
 		'<style>svg{color:#1f2328;background:#fff}@media(prefers-color-scheme:dark){svg{color:#e6edf3;background:#0d1117}}</style>';

@@ -1,6 +1,5 @@
 /**
- * What the page says of each benchmark: which plots, which tables, and whether a goal is reached, all of it
- * computed from the kept results.
+ * The sections of the page: for each benchmark its text, plots, tables and goals, computed from the stored results.
  */
 import type {Measurement, Result, Results} from '../harness/results.js';
 import {metrics as scaleMetrics} from '../measure/scale.js';
@@ -13,7 +12,7 @@ import {goal, grid, medianOf, of, points, ratio, table} from './tables.js';
 
 export interface Section {
 	readonly title: string;
-	/** What was done, and what to make of it. */
+	/** How it was measured, and what it shows. */
 	readonly text: readonly string[];
 	readonly plots: readonly PlotDescription[];
 	readonly tables: readonly string[];
@@ -54,7 +53,7 @@ function safety(result: Result): Section {
 		title: 'Safety',
 		result,
 		text: [
-			'Rounds in which the address had two or more live servers, no server, or a live server whose socket file was gone, by the kernel’s table of sockets. Each round has an address of its own and four processes, two of them for the stopped holder. “No server” means none half a second after the holder was gone: a lease ends later, by design.',
+			'The number of rounds that ended with two or more live servers, with no server, or with a live server whose socket file was gone, according to the kernel’s table of sockets. Each round has its own address and four processes (two for the stopped holder). “No server” means none half a second after the holder was gone; a lease ends later by design.',
 		],
 		plots: [
 			{
@@ -90,7 +89,7 @@ function take(result: Result): Section {
 			value => `${short(value)} times`,
 		),
 		goal(
-			`a refusal that names its holder by the kernel’s word within 60 µs, on ${place}`,
+			`a refusal with a verified holder within 60 µs, on ${place}`,
 			medianOf(of(result, takeMetrics.refused, place), ours),
 			value => value <= 60,
 			value => `${short(value)} µs`,
@@ -100,7 +99,7 @@ function take(result: Result): Section {
 		title: 'Take and give back',
 		result,
 		text: [
-			'Microseconds to take a free lock and give it back, and to be refused a taken one: the mean of a batch, and over the batches the median and the quartiles. bindlock’s refusal includes finding out from the kernel who holds the lock; that of the others does not. The bare locks neither look for a stale socket nor compare inodes nor write a record.',
+			'The time to take a free lock and release it, and the time to be refused a lock that is held. Each value is the mean of a batch. Only bindlock’s refusal includes finding the holder in the kernel. The bare locks do not look for a stale socket, compare inodes or write a record.',
 			...goals,
 		],
 		plots: (['cycle', 'refused'] as const).flatMap(what =>
@@ -128,7 +127,8 @@ function takeover(result: Result): Section {
 		title: 'Take-over',
 		result,
 		text: [
-			`Milliseconds from the SIGKILL of a serving holder to its successor listening, which a client then confirms. The holder’s own teardown by the kernel is in all of them. “${blockedC}” is the limit.`,
+			`The time from the SIGKILL of a serving holder until its successor listens. A client then confirms that the successor serves. All figures include the kernel’s teardown of the holder. “${blockedC}” is the limit.`,
+			'bindlock does not warm up its code while it waits, so V8 compiles the take-over when it first runs.',
 			goal(
 				'a median under 4 ms',
 				queued,
@@ -162,7 +162,7 @@ function waiting(result: Result): Section {
 		title: 'Waiting and holding',
 		result,
 		text: [
-			'What a process costs that only waits or only holds, with its children (bindlock’s queued waiter has two: a shell and its flock(1)): processor time and voluntary context switches over the same stretch, and private memory at its end. A hundred waiters are in one process. The lease’s heartbeat is what “bindlock, lease” and proper-lockfile do.',
+			'The cost of a process that only waits or only holds, including its children: processor time, voluntary context switches (wake-ups), and private memory at the end. A queued waiter of bindlock has two children, a shell and flock(1). A hundred waiters are in one process. “bindlock, lease” and proper-lockfile renew their lease by a timer.',
 		],
 		plots: [
 			{role: roles.one, metric: 'wake-ups', name: 'waiting-one-wakeups', least: 0.01},
@@ -206,9 +206,9 @@ function scale(result: Result): Section {
 		title: 'Scale',
 		result,
 		text: [
-			'Addresses held by one process; a refusal, with its holder verified, while another process holds more and more other locks; and waiters on one address that queue by flock(1), whose holder is killed, and each of which gives the address back at once.',
+			'Three measurements with a growing number: the addresses that one process holds; a refusal with a verified holder, while another process holds other locks; and the waiters that queue on one address by flock(1). In the third, the holder is killed, and each waiter releases the address as soon as it gets it.',
 			goal(
-				'a refusal does not grow with the locks on the machine: at most 1.1 times as long beside 10,000 as beside one',
+				'a refusal beside 10,000 other locks takes at most 1.1 times as long as beside one',
 				ratio(refusalBeside(10_000), refusalBeside(1)),
 				value => value <= 1.1,
 				value => `${short(value)} times`,
@@ -243,14 +243,14 @@ function startup(result: Result): Section {
 	const {bare, ours, serverListen, listen, run, true: trueCommand} = startSubjects;
 	const sentences = [
 		`The import adds ${short(difference(startMetrics.process, ours, bare))} ms and ${short(difference(startMetrics.memory, ours, bare))} MiB to a bare Node.`,
-		`The first \`listen\` of a process adds ${short(difference(startMetrics.listen, listen, serverListen))} ms to \`server.listen\`, loading the addon included.`,
-		`\`bindlock run\` adds ${short(difference(startMetrics.command, run, trueCommand))} ms to a bare command, most of it the start of Node.`,
+		`The first \`listen\` of a process takes ${short(difference(startMetrics.listen, listen, serverListen))} ms longer than \`server.listen\`. This includes loading the addon.`,
+		`\`bindlock run\` adds ${short(difference(startMetrics.command, run, trueCommand))} ms to a bare command. Most of that is the start of Node.`,
 	];
 	return {
 		title: 'Start-up',
 		result,
 		text: [
-			'Whole processes, and the first call in a process of its own.',
+			'The time of whole processes, and of the first call in a new process.',
 			sentences.join(' '),
 			goal(
 				'an import under 5 ms',

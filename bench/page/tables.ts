@@ -1,5 +1,5 @@
 /**
- * What the sections of the page have in common: medians by name, tables, and goals.
+ * Medians by name, tables and goals, for the sections of the page.
  */
 import type {Measurement, Result} from '../harness/results.js';
 import {median, type Summary, summarise} from '../harness/statistics.js';
@@ -32,7 +32,7 @@ export function spread({median, low, high}: Summary): string {
 	return low === high ? short(median) : `${short(median)} (${short(low)}–${short(high)})`;
 }
 
-/** Subjects down, metrics across. */
+/** Returns a table with one row for each subject and one column for each metric. */
 export function grid(
 	measurements: readonly Measurement[],
 	columns: readonly string[],
@@ -49,7 +49,7 @@ export function grid(
 	return table(['', ...columns], rows);
 }
 
-/** A goal, and what came of it, in the same words whatever it is. */
+/** Returns a sentence with a goal, the measured value, and whether the goal is reached. */
 export function goal(
 	words: string,
 	value: number | undefined,
