@@ -12,6 +12,6 @@ try {
 } finally {
 	app.close();
 	await once(app, 'close');
-	await lock.release(); // the lock last: before, the socket must be closed
+	await lock.release(); // only after the socket is closed
 }
 console.log(`released: ${!lock.held}`);
