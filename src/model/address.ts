@@ -1,49 +1,50 @@
 /**
- * What an address is: how it may be written, what it means, how long it may be.
+ * An address: its two kinds, its spellings, and its maximal length. The resolution of paths is in kernel/.
  */
 import {BindLockError, type BindLockErrorCode} from './errors.js';
 import {printable} from './text.js';
 
-/** A socket with a file. */
+/** The address of a socket with a file. */
 export interface PathnameAddress {
 	readonly kind: 'pathname';
-	/** As the caller wrote it. */
+	/** The address as it was given. */
 	readonly given: string;
-	/** Absolute, so that a later `chdir` changes nothing. */
+	/** The absolute path. A later `chdir` does not change it. */
 	readonly path: string;
-	/** What to give to `bind`: the absolute path where it fits, else the path as it was given. */
+	/** The path to bind: the absolute one if it fits into `sun_path`, else the one that was given. */
 	readonly bindPath: string;
 	/** `<path>.lock` */
 	readonly lockPath: string;
 }
 
-/** A name in the abstract namespace, which Linux keeps per network namespace and without a file. */
+/** A name in the abstract namespace: without a file, and unique per network namespace (`unix(7)`). */
 export interface AbstractAddress {
 	readonly kind: 'abstract';
-	/** As the caller wrote it. */
+	/** The address as it was given. */
 	readonly given: string;
 	/** The name without its leading NUL. */
 	readonly name: string;
-	/** What to give to `bind`. */
+	/** The name to bind, with its leading NUL. */
 	readonly bindPath: string;
-	/** The name that is bound as the lock, without its leading NUL. */
+	/** The name of the lock socket, without its leading NUL. */
 	readonly lockName: string;
 }
 
 export type Address = PathnameAddress | AbstractAddress;
 
-/** The same for every way to write an address. */
+/** Returns a key that is equal for all spellings of one address. */
 export function keyOf(address: Address): string {
 	return address.kind === 'pathname' ? address.path : `\0${address.name}`;
 }
 
 /**
- * Bytes that `sun_path` has for a name: 108 on Linux and 104 on macOS, less the NUL that ends a
- * path or begins an abstract name (`unix(7)`). Node 20 and 22 cut longer names in silence, so that
- * two different paths meet on one socket file; Node 24 and later answer EINVAL.
+ * The maximal length of a name in bytes: `sun_path` has 108 on Linux and 104 on macOS, less the NUL that ends a path or
+ * begins an abstract name (`unix(7)`). Node 20 and 22 truncate longer names silently, so that two different paths lead to
+ * one socket file. Node 24 and later report EINVAL.
  */
 export const maxNameBytes: number = process.platform === 'darwin' ? 103 : 107;
 
+/** Translates the spellings `unix:…` and `unix-abstract:…` to that of Node. */
 export function withoutScheme(given: string): string {
 	if (given.startsWith('unix-abstract:')) return `\0${given.slice('unix-abstract:'.length)}`;
 	if (!given.startsWith('unix:')) return given;
@@ -54,18 +55,19 @@ export function withoutScheme(given: string): string {
 	throw refuseAddress(
 		given,
 		'ERR_ADDRESS_SPELLING',
-		'after "unix://" comes an absolute path, as in unix:///run/app.sock; a relative one is written unix:app.sock',
+		'"unix://" is followed by an absolute path, as in unix:///run/app.sock; write a relative one as unix:app.sock',
 	);
 }
 
+/** @throws BindLockError as {@link checkName} */
 export function abstractAddress(given: string, name: string): AbstractAddress {
 	checkName(given, name);
 	return {kind: 'abstract', given, name, bindPath: `\0${name}`, lockName: lockNameOf(name)};
 }
 
 /**
- * `<name>.lock`; where that would be too long, as much of the name as fits with a hash of all of it,
- * so that different names have different locks.
+ * Returns `<name>.lock`. If that is too long, the name is cut and a hash of the whole name is added, so that different
+ * names have different locks.
  */
 function lockNameOf(name: string): string {
 	const suffix = '.lock';
@@ -80,12 +82,13 @@ function lockNameOf(name: string): string {
 	return kept + hash + suffix;
 }
 
+/** @throws BindLockError `ERR_ADDRESS_EMPTY`, `ERR_ADDRESS_NUL`, `ENAMETOOLONG` */
 export function checkName(given: string, name: string): void {
 	if (name === '') {
-		throw refuseAddress(given, 'ERR_ADDRESS_EMPTY', 'it is empty; an empty name would be bound to a random one');
+		throw refuseAddress(given, 'ERR_ADDRESS_EMPTY', 'it is empty, and bind() would choose a random name');
 	}
 	if (name.includes('\0')) {
-		throw refuseAddress(given, 'ERR_ADDRESS_NUL', 'it has a NUL inside, where the kernel would end the name');
+		throw refuseAddress(given, 'ERR_ADDRESS_NUL', 'it contains a NUL, at which the kernel would end the name');
 	}
 	const bytes = Buffer.byteLength(name);
 	if (bytes > maxNameBytes) {
@@ -97,6 +100,7 @@ export function checkName(given: string, name: string): void {
 	}
 }
 
+/** Returns the error of an invalid address. */
 export function refuseAddress(given: string, code: BindLockErrorCode, why: string): BindLockError {
 	return new BindLockError(`Cannot use the address ${given === '' ? '""' : printable(given)}: ${why}`, {
 		code,

@@ -1,14 +1,13 @@
 /**
- * The one error class, and the sentences in it. A message alone must tell an operator what was
- * tried, on what, who is in the way, and what to do.
+ * The error class. A message tells an operator what failed, on which address, because of which process, and what to do.
  */
 import {constants} from 'node:os';
 import {describeHolder, type Holder} from './holder.js';
 import {escaped, printable, show} from './text.js';
 
 /**
- * The codes of errors: those of bindlock itself, and those of failed system calls, as the kernel names them (`errno(3)`).
- * `'UNKNOWN'` is for an error without a code. docs/errors.md explains each.
+ * The error codes: bindlock's own, and those of failed system calls (`errno(3)`). `'UNKNOWN'` is for errors without a
+ * code. docs/errors.md explains each.
  */
 export type BindLockErrorCode =
 	| 'ERR_ADDRESS_EMPTY'
@@ -40,7 +39,7 @@ export type BindLockErrorCode =
 	| 'UNKNOWN'
 	| keyof typeof constants.errno;
 
-/** What a {@link BindLockError} is made of besides its message. */
+/** The fields of a {@link BindLockError}. */
 export interface BindLockErrorFields {
 	/** As {@link BindLockError.code}. */
 	readonly code: BindLockErrorCode;
@@ -54,34 +53,32 @@ export interface BindLockErrorFields {
 	readonly holder?: Holder | undefined;
 	/** As {@link BindLockError.waitedMs}. */
 	readonly waitedMs?: number | undefined;
-	/** What was thrown before, as `Error` takes it. */
+	/** The error that caused this one. */
 	readonly cause?: unknown;
 }
 
 /**
- * Every error that bindlock raises about an address, except an abort, which rejects with the
- * signal's own reason.
+ * The class of all errors of bindlock. An abort is the exception: it rejects with the reason of its signal.
  *
- * A taken address has `code: 'EADDRINUSE'`, and `errno` and `syscall` as `server.listen()` of Node
- * gives them, so code written for TCP works unchanged. The message is one line and fit for a
- * terminal, whatever names and texts of others are in it; the fields have them as they are.
+ * An address in use has `code: 'EADDRINUSE'` and the `errno` and `syscall` of Node's own error, so code written for TCP
+ * works unchanged. The message is one line and safe for a terminal. The fields hold texts unchanged.
  */
 export class BindLockError extends Error {
-	/** For those who cannot use `instanceof`, as after a message to another thread. */
+	/** For code that cannot use `instanceof`, as after a message to another thread. */
 	override readonly name = 'BindLockError' as const;
-	/** As the kernel names it (`'EADDRINUSE'`, `'EACCES'`, …) or, where it has no name, `'ERR_…'`. */
+	/** The name of an errno (`'EADDRINUSE'`, `'EACCES'`, …), or `'ERR_…'`. */
 	readonly code: BindLockErrorCode;
-	/** The negative number that Node gives with this `code`; absent for the `ERR_…` codes. */
+	/** The negative errno, as in Node's errors; absent for `'ERR_…'` codes. */
 	declare readonly errno?: number;
-	/** The system call that failed, or that would have. */
+	/** The system call that failed or would have failed. */
 	declare readonly syscall?: string;
-	/** The address as it was given; absent where an error is about options only. */
+	/** The address as it was given; absent if the error concerns only options. */
 	declare readonly address?: string;
-	/** The file that the error is about, where it is not the address itself. */
+	/** The file that the error concerns, if it is not the address itself. */
 	declare readonly path?: string;
-	/** Who is in the way, where that could be found out. */
+	/** The process that has the address, if known. */
 	declare readonly holder?: Holder;
-	/** How long was waited for the holder, in milliseconds, if that was asked for. */
+	/** The time that was spent waiting for the holder, in milliseconds, if `waitMs` was given. */
 	declare readonly waitedMs?: number;
 
 	constructor(message: string, fields: BindLockErrorFields) {
@@ -97,7 +94,7 @@ export class BindLockError extends Error {
 	}
 }
 
-/** The address is served, or reserved: what TCP says with EADDRINUSE, and by whom. */
+/** Returns the error of an address in use. */
 export function addressInUse(
 	address: string,
 	by: {
@@ -140,18 +137,18 @@ function limitStacks(frames: number): void {
 	} catch {}
 }
 
-/** The code of whatever was thrown, `'UNKNOWN'` if it has none. */
+/** Returns the code of a thrown value, `'UNKNOWN'` if it has none. */
 export function codeOf(thrown: unknown): string {
 	const code = (thrown as {code?: unknown} | null | undefined)?.code;
 	return typeof code === 'string' ? code : 'UNKNOWN';
 }
 
-/** The code of a failed system call, for an error that passes it on. */
+/** Returns the code of a failed system call, for an error that passes it on. */
 export function systemCodeOf(thrown: unknown): BindLockErrorCode {
 	return codeOf(thrown) as BindLockErrorCode;
 }
 
-/** What a system call threw that no step of the protocol has a better sentence for. */
+/** Wraps an error that the protocol does not explain. */
 export function asBindLockError(address: string, thrown: unknown): BindLockError {
 	if (thrown instanceof BindLockError) return thrown;
 	const {message, syscall, path} = Object(thrown) as Partial<NodeJS.ErrnoException>;

@@ -8,154 +8,162 @@
 import type {Holder} from './holder.js';
 import type {LockRecord} from './record.js';
 
-/** What `stat` tells that the protocol needs. A `dev` or `ino` that a double cannot hold exactly is a bigint, and always is. */
+/** The result of stat. A `dev` or `ino` beyond the safe integers is always a bigint. */
 export interface FileStatus {
 	readonly dev: number | bigint;
 	readonly ino: number | bigint;
 	readonly type: 'file' | 'directory' | 'socket' | 'symlink' | 'other';
-	/** Permissions, without the type. */
+	/** The permissions, without the type. */
 	readonly mode: number;
 	readonly nlink: number;
 	readonly size: number;
 	readonly uid: number;
 }
 
-/** Who keeps us from a lock: see {@link System.contention}. */
+/** Why a flock was not granted. */
 export type Contention =
-	/** An exclusive lock: a holder. */
+	/** A process holds an exclusive lock. */
 	| {readonly kind: 'exclusive'; readonly holder?: Holder}
-	/** Only readers, which test the lock for a moment (`pgrep -L`) and hold nothing that counts. */
+	/** Only shared locks: programs test the lock for a moment (`pgrep -L`). */
 	| {readonly kind: 'shared'; readonly holder?: Holder}
-	/** The kernel shows no lock: it was given back meanwhile, or (`elsewhere`, by the record) its owner is in another pid namespace. */
+	/** The kernel shows no lock: it was released, or (`elsewhere`, by its record) the holder is in another pid namespace. */
 	| {readonly kind: 'unseen'; readonly holder?: Holder; readonly elsewhere?: boolean};
 
-/** A process bound to the address: `holder` is absent where we may not look into processes of others. */
+/** A process that is bound to the address. */
 export interface Bound {
+	/** Absent if this process may not inspect it. */
 	readonly holder?: Holder;
-	/** `false`: it may as well be bound to another file of that name. Whether it is ours is for connecting to tell. */
+	/** `false` if it may be bound to another file of the same name, so that a connection has to decide. */
 	readonly isCertain: boolean;
 }
 
 /**
- * Which sockets count as bound: `named`, those that have the file, or that a process which cannot be seen has bound by
- * its path; `possible`, also those that do not listen yet and of which it cannot be told which file they have; `all`,
- * the same, and of sockets with any name it is asked which file they have.
+ * Which sockets count as bound to a file. `'named'`: those whose inode it is, and those that an invisible process bound by
+ * its path. `'possible'`: also those that do not listen yet and whose inode is unknown. `'all'`: as `'possible'`, and
+ * sockets of any name are compared by inode.
  */
 export type Thoroughness = 'named' | 'possible' | 'all';
 
-/** What the filesystem of a socket file means for telling whether it is dead. */
+/** What the filesystem of a socket file means for its removal. */
 export interface Place {
-	/** The file itself is a mount point, and cannot be removed. */
+	/** The file is a mount point and cannot be removed. */
 	readonly isMountPoint: boolean;
 	/**
-	 * Why a server may be bound to this file by another view of its directory, where the file has another inode:
-	 * connecting is refused then, although it is alive.
+	 * Why a server may be bound to the file through another view of its directory, such as a FUSE mount. The file has
+	 * another inode there, and a connection is refused although the server is alive.
 	 */
 	readonly otherView?: string;
 }
 
-/** A listening socket in this process; only the driver knows what it is. */
+/** A listening socket of this process; opaque to the protocol. */
 export type Listener = object;
 
-/** A bound abstract lock name in this process. */
+/** A bound abstract lock socket of this process; opaque to the protocol. */
 export type LockSocket = object;
 
-/** Who is bound to an abstract lock name. */
+/** The process that is bound to an abstract lock name. */
 export interface LockSocketHolder {
-	/** The kernel's word where it can be had, else the answer's. */
+	/** Named by the kernel if possible, else by the record in its answer. */
 	readonly holder?: Holder;
-	/** Whether it answers as bindlock does; `undefined` if it did not answer in time (its event loop may be stalled). */
+	/** Whether it answers like bindlock; `undefined` if it did not answer in time, because its event loop is stalled. */
 	readonly bindlock: boolean | undefined;
 }
 
+/** The system calls of the protocol. */
 export interface System {
 	/**
-	 * `open(O_RDWR|O_NOFOLLOW|O_CLOEXEC)`; a raw descriptor. With `create` also `O_CREAT|O_EXCL`: the file gets
-	 * this mode, whatever the umask, and if root makes it, the owner of its directory.
+	 * Opens the lock file with `O_RDWR|O_NOFOLLOW|O_CLOEXEC` and returns a raw descriptor.
+	 *
+	 * @param create adds `O_CREAT|O_EXCL`. The file gets this mode regardless of the umask. If root creates it, it gets the
+	 * owner of its directory
 	 */
 	openLockFile(path: string, create: boolean, mode: number): number;
-	/** A reference (`O_PATH`) that keeps the inode, and so its number, from being used again; `undefined` where there is no such thing. */
+	/** Opens with `O_PATH`, which keeps the inode and its number from being reused; `undefined` where that does not exist. */
 	pin(path: string): number | undefined;
 	close(descriptor: number): void;
 	fstat(descriptor: number): FileStatus;
-	/** `undefined` if there is nothing. */
+	/** @returns `undefined` if there is no file */
 	lstat(path: string): FileStatus | undefined;
-	/** The first `length` bytes, as UTF-8. */
+	/** Reads the first `length` bytes as UTF-8. */
 	read(descriptor: number, length: number): string;
-	/** Writes at the start of the file: whether all of it was written. */
+	/** Writes at the start of the file. @returns whether the whole text was written */
 	write(descriptor: number, text: string): boolean;
-	/** `ftruncate` to nothing. */
+	/** Truncates the file to zero bytes. */
 	truncate(descriptor: number): void;
-	/** `flock(LOCK_EX|LOCK_NB)`: whether we have the lock now. Its errors have `syscall: 'flock'`. */
+	/** `flock(LOCK_EX|LOCK_NB)`. @returns whether it was granted @throws an error with `syscall: 'flock'` */
 	flock(descriptor: number): boolean;
-	/** Whether there was something to unlink. */
+	/** @returns whether there was a file */
 	unlink(path: string): boolean;
-	/** A second name for the file, never over an existing one. */
+	/** Creates a hard link; never replaces a file. */
 	link(existing: string, path: string): void;
 	rename(from: string, to: string): void;
-	/** Whether this process may write: throws the error that says why not. */
+	/** @throws EACCES, EROFS and others if this process may not write */
 	checkWritable(path: string): void;
-	/** The first `length` bytes of a regular file that nobody needs to notice being read; `undefined` if it may not be read. */
+	/** Reads the first `length` bytes of a regular file without opening anything else; `undefined` if not permitted. */
 	peek(path: string, length: number): string | undefined;
-	/** Who has the lock of this file, looked up without touching it. */
+	/** Finds the process that holds the lock of a file, without touching the file. */
 	contention(lockFile: FileStatus, lockPath: string, record: LockRecord | undefined): Contention;
-	/** Who is bound to the socket file at this path, looked up without connecting. */
+	/** Finds a process that is bound to the socket file, without a connection. */
 	bound(path: string, socket: FileStatus, thoroughness: Thoroughness): Promise<Bound | undefined> | Bound | undefined;
 	/**
-	 * Connects to a pinned socket and disconnects: `'CONNECTED'`, or the error's code. A refused connection is
-	 * `'BOUND'` if a socket is bound to the file all the same, and does not listen; `'UNPROVED'` if that cannot be told.
-	 * To find that out, the change time of the file is set.
+	 * Connects to a pinned socket and disconnects. Sets the change time of the file.
+	 *
+	 * @returns `'CONNECTED'`, or the code of the error. Instead of `'ECONNREFUSED'`: `'BOUND'` if a socket is bound to the
+	 * file that does not listen, `'UNPROVED'` if that is unknown
 	 */
 	connect(path: string, pinned: number | undefined): Promise<string> | string;
-	/**
-	 * What the filesystem of a socket file means for it.
-	 *
-	 * @param holderHasEnded whether the last holder has: then only another server may be bound there, that is seen
-	 */
+	/** @param holderHasEnded whether the previous holder has exited: then only other, visible servers may be bound */
 	placeOf(path: string, holderHasEnded: boolean): Promise<Place> | Place;
-	/** Whether the process that wrote this record was one of this machine and pid namespace, and has ended. */
+	/** Whether the process of a record ran on this machine and in this pid namespace, and has exited. */
 	hasEnded(record: LockRecord): boolean;
-	/** Closes a listening socket as libuv does: unlinks the path it was bound to, whatever lies there, then closes. */
+	/** Closes a listening socket as libuv does: if the handle has bound a path, unlinks that path first. */
 	closeListener(listener: Listener): void;
 	/**
-	 * Binds an abstract name, always padded to 108 bytes, and listens: `undefined` if it is taken.
-	 * Answers every client with the record, and keeps the latest connections open.
+	 * Binds an abstract name, padded to 108 bytes, and listens. The socket sends the record to each client and keeps the
+	 * latest connections open.
+	 *
+	 * @returns `undefined` if the name is in use
 	 */
 	bindLockSocket(name: string, record: string): LockSocket | undefined | Promise<LockSocket | undefined>;
-	/** Frees the name; its clients see the end of their connection. */
+	/** Frees the name and closes the connections of the clients. */
 	closeLockSocket(socket: LockSocket): void;
-	/** Who is bound to an abstract lock name; `undefined` if nobody is any more. */
+	/** @returns `undefined` if no process is bound to the lock name any more */
 	lockSocketHolder(name: string): Promise<LockSocketHolder | undefined> | LockSocketHolder | undefined;
-	/** Who is bound to an abstract name, in either spelling (exact length, or padded to 108 bytes), looked up without connecting. */
+	/** Finds a process that is bound to an abstract name, in its exact length or padded to 108 bytes. */
 	boundAbstract(name: string): Bound | undefined;
 	/**
-	 * Waits until it is worth trying `flock` again: queued in the kernel where flock(1) is, else by
-	 * trying now and then, and perhaps the descriptor has the lock already. `false`: the deadline
-	 * (of `performance.now()`) is past.
+	 * Waits until another `flock` is worthwhile: in the kernel's queue by flock(1), else by polling. The descriptor may have
+	 * the lock already.
+	 *
+	 * @param deadline in milliseconds of `performance.now()`
+	 * @returns `false` at the deadline
 	 */
 	awaitFlock(descriptor: number, deadline: number): Promise<boolean> | boolean;
 	/**
-	 * Waits until whoever is bound to the abstract lock name closes it, or needs the place of this waiter for another
-	 * one. `false`: the deadline is past.
+	 * Waits until the lock socket is closed, or its holder drops this waiter in favour of a newer one.
+	 *
+	 * @returns `false` at the deadline
 	 */
 	awaitLockSocket(name: string, deadline: number): Promise<boolean> | boolean;
 	/**
-	 * Sends the signal if the process still has the lock; `false` if it has not. After a first signal only that very
-	 * process gets a second one, and not another with its pid.
+	 * Sends a signal if the process still holds the lock. A second signal reaches only the process that got the first one,
+	 * not another process with a reused pid.
+	 *
+	 * @returns `false` if the process does not hold the lock
 	 */
 	signalHolder(file: FileStatus, lockPath: string, holder: Holder, signal: NodeJS.Signals): boolean;
 	/** The same for an abstract lock name. */
 	signalLockSocketHolder(name: string, holder: Holder, signal: NodeJS.Signals): boolean;
-	/** Waits about this many milliseconds. */
+	/** Waits for about this time, with jitter. */
 	pause(milliseconds: number): Promise<void> | undefined;
 }
 
-/** One system call, not yet made. */
+/** A system call that a protocol yields. */
 export type Call = {
 	[Name in keyof System]: {readonly name: Name; readonly parameters: Readonly<Parameters<System[Name]>>};
 }[keyof System];
 
-/** A piece of protocol: yields calls, is given their results (or has their errors thrown into it), and returns a `Result`. */
+/** A generator that yields calls and receives their results; their errors are thrown into it. */
 export type Protocol<Result> = Generator<Call, Result, unknown>;
 
 /** One step of a protocol: `const status = yield* call('lstat', path)`. */

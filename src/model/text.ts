@@ -1,14 +1,14 @@
 /**
- * Text of other users made fit for a message on a terminal.
+ * Makes text of other users safe to print: file names, command lines, labels.
  */
 
-/** An address or file name fit for a message: quoted if it is not fit as it is; the abstract NUL is shown. */
+/** Returns an address or file name for a message: quoted if it has unprintable characters. Shows the leading NUL. */
 export function printable(name: string): string {
 	if (name.startsWith('\0')) return `\\0${printable(name.slice(1))}`;
 	return escaped(name) === name ? name : quoted(name);
 }
 
-/** Any value, short and fit for a message, also one that cannot be converted. */
+/** Returns any value for a message, cut to 40 characters. */
 export function show(value: unknown): string {
 	if (typeof value === 'string') return quoted(value.slice(0, 40));
 	try {
@@ -18,14 +18,14 @@ export function show(value: unknown): string {
 	}
 }
 
-/** JSON fit for a terminal: by itself it leaves some of these characters raw. */
+/** Returns JSON without the unprintable characters that `JSON.stringify` leaves as they are. */
 export function quoted(value: string | object): string {
 	return escaped(JSON.stringify(value));
 }
 
-/** A text of another user or of the kernel, fit for a message: on one line, and escaped as in JSON. */
+/** Escapes unprintable characters as JSON does, so that the text stays on one line. */
 export function escaped(text: string): string {
-	// Most texts are ASCII, which is sooner seen than each class of Unicode.
+	// The usual case.
 	if (/^[ -~]*$/.test(text)) return text;
 	return text.replace(unprintable, character => {
 		const json = JSON.stringify(character).slice(1, -1);
@@ -34,8 +34,8 @@ export function escaped(text: string): string {
 }
 
 /**
- * Controls, with which a text makes a line of its own or gives orders to a terminal; format characters, which cannot be
- * seen and may reverse what stands around them; separators of lines and paragraphs; halves of surrogate pairs.
+ * Control characters (line breaks, terminal escapes), format characters (invisible, some reverse the text direction),
+ * line and paragraph separators, lone surrogates.
  */
 const unprintable: RegExp = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 

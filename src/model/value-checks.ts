@@ -1,7 +1,8 @@
 /**
- * What a value of an option may be.
+ * Checks of single values: durations, modes, numbers.
  */
 
+/** Returns the problem of an invalid value. */
 export type Check = (value: unknown) => Problem | undefined;
 
 export interface Problem {
@@ -28,10 +29,14 @@ export function mode(value: unknown): Problem | undefined {
 	return wholeNumber(value, 0, 0o777);
 }
 
-/** Permissions as chmod(1) reads them. Throws if they are none. */
+/**
+ * Parses permissions as chmod(1) does.
+ *
+ * @throws RangeError
+ */
 export function octalMode(text: string): number {
 	if (/^0?[0-7]{1,3}$/.test(text)) return Number.parseInt(text, 8);
-	throw new RangeError(`${JSON.stringify(text)} is no octal mode, such as 0660`);
+	throw new RangeError(`${JSON.stringify(text)} is not an octal mode such as 0660`);
 }
 
 export function wholeNumber(value: unknown, least: number, most: number): Problem | undefined {

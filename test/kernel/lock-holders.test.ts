@@ -219,7 +219,7 @@ maybeNamespaced(
 		const lock = await acquire(address);
 		const refused = await start(t, 'holder', ['acquire', address], {before: inNamespace}).expect('refused');
 		t.like(refused, {code: 'EADDRINUSE', holder: {pid: process.pid, verified: false}});
-		t.regex(String(refused['message']), /as its record claims/);
+		t.regex(String(refused['message']), /according to its record/);
 		await lock.release();
 	},
 );
@@ -231,7 +231,7 @@ maybeNamespaced('a holder in another container: what its record claims, with its
 	const refused = await start(t, 'holder', ['acquire', address], {before}).expect('refused');
 	const holder = {pid: process.pid, label: 'blue', host: hostname(), verified: false};
 	t.like(refused, {code: 'EADDRINUSE', holder});
-	t.regex(String(refused['message']), /as its record claims/);
+	t.regex(String(refused['message']), /according to its record/);
 	await lock.release();
 });
 

@@ -104,7 +104,7 @@ test('the holder is described with all that is known, and no more', t => {
 	t.is(describeHolder({pid: 12, uid: undefined, command: undefined, since: undefined, verified: true}), 'pid 12');
 	t.is(
 		describeHolder({...holder, host: 'box', label: 'a "b"', verified: false}),
-		'pid 12 (node server.js), uid 0, host "box", label "a \\"b\\"", since 1970-01-01T00:00:00.000Z, as its record claims; the kernel could not confirm it from here',
+		'pid 12 (node server.js), uid 0, host "box", label "a \\"b\\"", since 1970-01-01T00:00:00.000Z, according to its record; the kernel does not confirm it here',
 	);
 	const long = describeHolder({...holder, command: 'x'.repeat(500)});
 	t.true(long.length < 200, long);
