@@ -12,8 +12,10 @@ import {noPatience, type Patience} from '../protocol/wait.js';
 
 /** Returns the claim of this process. */
 export function claimOf(options: AcquireOptions): Claim {
+	const {uid, reclaimForeign} = removerOf(options);
 	return {
-		...removerOf(options),
+		uid,
+		reclaimForeign,
 		lockFileMode: options.lockFileMode ?? 0o600,
 		record: fd => recordOf(options, process.pid, fd),
 		patience: patienceOf(options),
@@ -31,14 +33,9 @@ export function removerOf({reclaimForeign = false}: AcquireOptions): Remover {
  * @param fd the holder's descriptor of the lock file; an abstract lock has none
  */
 export function recordOf({label}: AcquireOptions, pid: number, fd: number | undefined): string {
-	return formatRecord({
-		pid,
-		fd,
-		since: new Date().toISOString(),
-		uid: ownUid(),
-		...ownIdentity(),
-		label,
-	});
+	const {command, host, boot, pidNamespace} = ownIdentity();
+	const since = new Date().toISOString();
+	return formatRecord({pid, fd, since, uid: ownUid(), command, host, boot, pidNamespace, label});
 }
 
 /** The fields that are the same for every lock of this process. Reading them takes several system calls. */

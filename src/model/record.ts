@@ -26,7 +26,9 @@ export const maxRecordBytes = 4096;
 
 /** Returns the text of a record. `bindlock` is the version of the JSON line; readers ignore unknown fields. */
 export function formatRecord(record: LockRecord): string {
-	return `${record.pid}\n${JSON.stringify({bindlock: 1, ...record})}\n`;
+	const {pid, fd, since, uid, command, host, boot, pidNamespace, label} = record;
+	const fields = {bindlock: 1, pid, fd, since, uid, command, host, boot, pidNamespace, label};
+	return `${pid}\n${JSON.stringify(fields)}\n`;
 }
 
 /**
