@@ -1,62 +1,38 @@
 /**
- * The command line of `bindlock run`, where options end and another command begins, as with env(1)
- * and timeout(1).
+ * The values on a command line that several commands take: addresses and durations.
  */
-import {run} from './definitions-taking.js';
-import type {RunOptions} from './run/run.js';
+import {parseAddress} from '../kernel/address-parser.js';
+import type {Address} from '../model/address.js';
+import {UsageError} from './failures.js';
 
-const definitions = new Map(
-	[...run.options, {name: 'json', value: undefined}].map(option => [`--${option.name}`, option]),
-);
-
-/**
- * Puts the options first, and `--` before the address and the command, whose own options are then
- * left alone. `--wait` and `--replace` take a value after `=` only: what follows them is an operand.
- */
-export function splitRun(args: readonly string[]): string[] {
-	const options: string[] = [];
-	const operands: string[] = [];
-	let at = 0;
-	for (; at < args.length && operands.length < 2; at++) {
-		const word = args[at] ?? '';
-		if (word === '--') {
-			at++;
-			break;
-		}
-		if (!word.startsWith('-') || word === '-') {
-			operands.push(word);
-			continue;
-		}
-		const value = definitions.get(word)?.value;
-		const next = args[at + 1];
-		if (value?.bare !== undefined) options.push(`${word}=${value.bare}`);
-		else if (value !== undefined && next !== undefined) {
-			options.push(`${word}=${next}`);
-			at++;
-		} else options.push(word);
-	}
-	return [...options, '--', ...operands, ...args.slice(at)];
+/** Returns an ADDRESS as the library spells it: `@name` is abstract, as for ss(8) and systemd; `./@name` is a path. */
+export function addressArgument(text: string): string {
+	return text.startsWith('@') ? `unix:${text}` : text;
 }
 
 /**
- * A server's start need not wait for a parser that knows all commands.
+ * Parses an ADDRESS.
  *
- * @param words as `splitRun` gives them
- * @returns `undefined` for what is to be left to that parser: help, mistakes
+ * @throws BindLockError if it is not valid
  */
-export function parseRun(words: readonly string[]): {operands: readonly string[]; options: RunOptions} | undefined {
-	const end = words.indexOf('--');
-	const options: Record<string, string | true> = {};
-	for (const word of words.slice(0, end)) {
-		const [, name = '', value] = /^(--[^=]+)(?:=(.*))?$/s.exec(word) ?? [];
-		const definition = definitions.get(name);
-		if (definition === undefined || (definition.value === undefined) !== (value === undefined)) return undefined;
-		options[camelCase(definition.name)] = value ?? true;
-	}
-	return {operands: words.slice(end + 1), options};
+export function parseAddressArgument(text: string): Address {
+	return parseAddress(addressArgument(text));
 }
 
-/** As commander names what it has read. */
-function camelCase(name: string): string {
-	return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+const units = {ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000} as const;
+
+/**
+ * Parses a DURATION: `500ms`, `30s`, `5m`, `forever`.
+ *
+ * @param option the name of its option, for the error
+ * @returns milliseconds
+ * @throws UsageError
+ */
+export function parseDuration(option: string, text: string): number {
+	if (text === 'forever') return Number.POSITIVE_INFINITY;
+	const [, number, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text) ?? [];
+	if (number === undefined) {
+		throw new UsageError(`--${option}: ${JSON.stringify(text)} is not a duration; write for example 500ms, 30s or 5m`);
+	}
+	return Number(number) * units[unit as keyof typeof units];
 }

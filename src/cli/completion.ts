@@ -1,29 +1,26 @@
 /**
- * `bindlock completion`: for bash, zsh and fish, from the definitions.
+ * `bindlock completion`: prints the completions of a shell, made from the definitions of the commands.
  */
-
-import {
-	type CommandDefinition,
-	commonOptions,
-	definitions,
-	type OptionDefinition,
-	type ValueKind,
-} from './definitions.js';
-import {UsageError} from './failures.js';
+import {commands} from './commands.js';
+import {type CommandDefinition, commonOptions, type OptionDefinition, type ValueKind} from './definition.js';
+import {exit, UsageError} from './failures.js';
 import {writeData} from './output.js';
 
 /** @returns the exit status */
 export default async function completion([shell = '']: readonly string[]): Promise<number> {
 	const script = Object.hasOwn(scripts, shell) ? scripts[shell as keyof typeof scripts] : undefined;
-	if (script === undefined)
-		throw new UsageError(`${shell}: there are completions for ${Object.keys(scripts).join(', ')}`);
+	if (script === undefined) {
+		throw new UsageError(
+			`no completions for ${JSON.stringify(shell)}; choose one of ${Object.keys(scripts).join(', ')}`,
+		);
+	}
 	writeData(script());
-	return 0;
+	return exit.done;
 }
 
-const names = definitions.map(({name}) => name);
+const names = commands.map(({name}) => name);
 
-/** zsh runs the bash completion, by its own bashcompinit. */
+/** zsh runs bash completions by its own bashcompinit. */
 const scripts = {
 	bash: bashScript,
 	zsh: () => `autoload -U +X bashcompinit && bashcompinit\n${bashScript()}`,
@@ -48,10 +45,10 @@ _bindlock() {
 		done
 	fi
 	case "$command $before" in
-${definitions.flatMap(bashValues).join('\n')}
+${commands.flatMap(bashValues).join('\n')}
 	esac
 	case "$command" in
-${definitions.map(bashCommand).join('\n')}
+${commands.map(bashCommand).join('\n')}
 	help) COMPREPLY=($(compgen -W "${names.join(' ')}" -- "$word")) ;;
 	esac
 }
@@ -59,7 +56,7 @@ complete -o filenames -F _bindlock bindlock
 `;
 }
 
-/** Of options whose value is the next word. */
+/** Returns the cases that complete the value of an option, for options whose value is the next word. */
 function bashValues({name, options}: CommandDefinition): string[] {
 	const valued = options.filter(option => option.value !== undefined && option.value.bare === undefined);
 	return valued.map(option => {
@@ -85,10 +82,10 @@ function bashCommand(definition: CommandDefinition): string {
 
 function fishScript(): string {
 	const lines = ['# fish completion of bindlock', 'complete -c bindlock -f'];
-	for (const {name, summary} of definitions) {
+	for (const {name, summary} of commands) {
 		lines.push(`complete -c bindlock -n __fish_use_subcommand -a ${name} -d ${fishQuoted(summary)}`);
 	}
-	for (const definition of definitions) {
+	for (const definition of commands) {
 		const when = `-n '__fish_seen_subcommand_from ${definition.name}'`;
 		for (const option of optionsOf(definition)) lines.push(`complete -c bindlock ${when} ${fishOption(option)}`);
 		const kind = definition.arguments[0]?.kind;

@@ -1,14 +1,16 @@
 #!/usr/bin/env node
 /**
- * The command `bindlock`: reads the command line, and loads only what that needs.
+ * The entry point of the command `bindlock`. It loads only the subcommand that is called, and for a
+ * plain `bindlock run` no parser, so that a server starts without delay.
  */
-import {parseRun, splitRun} from './arguments.js';
-import {exit, hint, report, UsageError} from './failures.js';
+import {report, UsageError} from './failures.js';
 import {writeMessage} from './output.js';
+import {parseRun, splitRun} from './run/run-arguments.js';
 
-type Subcommand = (operands: readonly string[], options: Readonly<Record<string, unknown>>) => Promise<number>;
+/** Runs a subcommand. @returns the exit status */
+type Subcommand = (operands: readonly string[], options: never) => Promise<number>;
 
-const loaders: Readonly<Record<string, () => Promise<{default: unknown}>>> = {
+const loaders: Readonly<Record<string, () => Promise<{readonly default: Subcommand}>>> = {
 	run: () => import('./run/run.js'),
 	status: () => import('./status.js'),
 	list: () => import('./list/list.js'),
@@ -31,32 +33,28 @@ async function main(args: readonly string[]): Promise<void> {
 		status = report(error, optionsIn(words).includes('--json'));
 		if (error instanceof UsageError) writeMessage(hint(name));
 	}
-	// Not process.exit(): a failed write to standard output is reported a moment later.
+	// Not process.exit(): an error of standard output is reported asynchronously.
 	process.exitCode = status;
 	if (name === 'run') process.exit();
 }
 
 async function execute(name: string | undefined, words: readonly string[]): Promise<number> {
-	const simple = name === 'run' ? parseRun(words) : undefined;
-	if (simple !== undefined) return subcommand('run', simple.operands, {...simple.options});
-	const {parse} = await import('./program.js');
-	let status: number = exit.done;
-	const answered = await parse(name === undefined ? [] : [name, ...words], async (...parameters) => {
-		status = await subcommand(...parameters);
-	});
-	return answered || status;
-}
-
-async function subcommand(
-	name: string,
-	operands: readonly string[],
-	options: Readonly<Record<string, unknown>>,
-): Promise<number> {
-	const load = loaders[name] as NonNullable<(typeof loaders)[string]>;
-	return ((await load()).default as Subcommand)(operands, options);
+	const plainRun = name === 'run' ? parseRun(words) : undefined;
+	const invocation =
+		plainRun === undefined
+			? (await import('./program.js')).parse(name === undefined ? [] : [name, ...words])
+			: {name: 'run', ...plainRun};
+	if (typeof invocation === 'number') return invocation;
+	const load = loaders[invocation.name] as NonNullable<(typeof loaders)[string]>;
+	const {default: subcommand} = await load();
+	return subcommand(invocation.operands, invocation.options as never);
 }
 
 function optionsIn(words: readonly string[]): readonly string[] {
 	const end = words.indexOf('--');
 	return end === -1 ? words : words.slice(0, end);
+}
+
+function hint(name = ''): string {
+	return `Try 'bindlock ${Object.hasOwn(loaders, name) ? `${name} ` : ''}--help' for more.`;
 }

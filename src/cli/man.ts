@@ -1,33 +1,33 @@
 /**
- * `bindlock man`: the manual page, from the definitions.
+ * `bindlock man`: prints the manual page, made from the definitions of the commands.
  */
-
+import {commands} from './commands.js';
 import {
 	addressText,
 	type CommandDefinition,
 	commonOptions,
-	definitions,
 	durationText,
 	exitCodes,
 	type OptionDefinition,
 	programSummary,
-} from './definitions.js';
+} from './definition.js';
+import {exit} from './failures.js';
 import {writeData} from './output.js';
 import {packageVersion} from './version.js';
 
 /** @returns the exit status */
 export default async function man(): Promise<number> {
 	writeData(manualPage(packageVersion()));
-	return 0;
+	return exit.done;
 }
 
 export function manualPage(version: string): string {
 	return [
 		`.TH BINDLOCK 1 "" "bindlock ${version}" "User Commands"`,
 		'.SH NAME',
-		'bindlock \\- lock the address of a Unix domain socket for the life of its server',
+		'bindlock \\- lock the address of a Unix domain socket for the lifetime of its server',
 		'.SH SYNOPSIS',
-		...definitions.flatMap(synopsis),
+		...commands.flatMap(synopsis),
 		'.SH DESCRIPTION',
 		text(programSummary),
 		'.PP',
@@ -35,9 +35,9 @@ export function manualPage(version: string): string {
 		'.PP',
 		text(durationText),
 		'.PP',
-		'Data goes to standard output, messages go to standard error.',
+		'bindlock prints data to standard output and messages to standard error.',
 		'.SH COMMANDS',
-		...definitions.flatMap(section),
+		...commands.flatMap(section),
 		'.SH OPTIONS OF EVERY COMMAND',
 		...commonOptions.flatMap(option),
 		'.TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nprint a help text',
@@ -47,7 +47,7 @@ export function manualPage(version: string): string {
 		'.SH ENVIRONMENT',
 		...Object.entries(environment).flatMap(pair),
 		'.SH FILES',
-		...pair(['ADDRESS.lock', 'the lock file; while it is locked, its first line is the pid of the holder']),
+		...pair(['ADDRESS.lock', 'the lock file; its first line is the pid of the holder while it is locked']),
 		'.SH SEE ALSO',
 		'\\fBflock\\fR(1), \\fBss\\fR(8), \\fBflock\\fR(2), \\fBunix\\fR(7)',
 		'',
@@ -55,8 +55,9 @@ export function manualPage(version: string): string {
 }
 
 const environment: Readonly<Record<string, string>> = {
-	BINDLOCK_FLOCK: '"addon" or "command" forces the way in which flock(2) is called',
-	NO_COLOR: 'no colours, whatever its value',
+	BINDLOCK_FLOCK:
+		'"addon" calls flock(2) by the addon fs-ext, "command" by flock(1); the default is the addon if it is installed',
+	NO_COLOR: 'if set and not empty, no colours',
 };
 
 function synopsis({name, synopsis: rest}: CommandDefinition): string[] {
@@ -97,7 +98,7 @@ function pair([name, meaning]: readonly [string, string]): string[] {
 	return ['.TP', `\\fB${text(name)}\\fR`, text(meaning)];
 }
 
-/** A dot or an apostrophe at the start of a line would be a request; a dash alone would be a hyphen. */
+/** Escapes a text: a dot or apostrophe at the start of a line is a request, and a plain dash is a hyphen. */
 function text(plain: string): string {
 	return plain
 		.replaceAll('\\', '\\e')

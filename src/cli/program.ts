@@ -1,36 +1,53 @@
 /**
- * The command line as commander reads it, made from the definitions.
+ * The parser and the help of all commands: a commander program made from their definitions.
  */
 import {Command, CommanderError, Option} from 'commander';
+import {commands} from './commands.js';
 import {
 	addressText,
 	type CommandDefinition,
 	commonOptions,
-	definitions,
 	durationText,
 	exitCodes,
 	type OptionDefinition,
 	programSummary,
-} from './definitions.js';
-import {exit, hint} from './failures.js';
+} from './definition.js';
+import {exit, UsageError} from './failures.js';
 import {writeData, writeMessage} from './output.js';
 import {packageVersion} from './version.js';
 
-/** Runs `action` for the subcommand that is named. @returns the exit status for what commander answers by itself */
-export async function parse(words: readonly string[], action: Action): Promise<number> {
-	try {
-		await newProgram(action).parseAsync(words, {from: 'user'});
-		return exit.done;
-	} catch (error) {
-		// It has been said already; help and version are no failure.
-		if (error instanceof CommanderError) return error.exitCode === 0 ? exit.done : exit.usage;
-		throw error;
-	}
+/** A subcommand with its operands and options. */
+export interface Invocation {
+	readonly name: string;
+	readonly operands: readonly string[];
+	/** By their names in camel case. */
+	readonly options: Readonly<Record<string, unknown>>;
 }
 
-type Action = (name: string, operands: readonly string[], options: Readonly<Record<string, unknown>>) => Promise<void>;
+/**
+ * Parses a command line, and prints the help or the version if it asks for them.
+ *
+ * @returns the subcommand to run, or the exit status if there is none
+ * @throws UsageError
+ */
+export function parse(words: readonly string[]): Invocation | number {
+	let invocation: Invocation | undefined;
+	try {
+		newProgram(found => {
+			invocation = found;
+		}).parse(words, {from: 'user'});
+	} catch (error) {
+		if (!(error instanceof CommanderError)) throw error;
+		if (error.exitCode === 0) return exit.done;
+		// Without a subcommand commander has printed the help to standard error.
+		if (error.code === 'commander.help') return exit.usage;
+		// Only the newline before a suggestion is commander's. Others are part of the quoted words.
+		throw new UsageError(error.message.replace(/^error: /, '').replace(/\n(?=\(Did you mean [^\n]*\)$)/, ' '));
+	}
+	return invocation ?? exit.done;
+}
 
-function newProgram(action: Action): Command {
+function newProgram(onInvocation: (invocation: Invocation) => void): Command {
 	const program = new Command('bindlock')
 		.description(programSummary)
 		.option('-V, --version', 'print the version')
@@ -40,18 +57,10 @@ function newProgram(action: Action): Command {
 		.configureOutput({
 			writeOut: writeData,
 			writeErr: text => writeMessage(...text.trimEnd().split('\n')),
-			// The words it quotes may have newlines; a newline of its own is only before a suggestion at the end.
-			outputError: text =>
-				writeMessage(
-					text
-						.trimEnd()
-						.replace(/^error: /, 'bindlock: ')
-						.replace(/\n(?=\(Did you mean [^\n]*\)$)/, ' '),
-					hint(process.argv[2]),
-				),
+			outputError: () => {},
 		})
 		.configureHelp({
-			// A value that may be absent is given after an equals sign only.
+			// An optional value is given after an equals sign only.
 			optionTerm: ({flags}) => flags.replace(/ \[(\w+)\]$/, '[=$1]').replace(/ <(\w+)>$/, ' $1'),
 			subcommandTerm: command => command.name(),
 		})
@@ -60,9 +69,9 @@ function newProgram(action: Action): Command {
 		writeData(`${packageVersion()}\n`);
 		throw new CommanderError(0, 'bindlock.version', '');
 	});
-	for (const definition of definitions) {
+	for (const definition of commands) {
 		const command = newCommand(program.command(definition.name), definition);
-		command.action(() => action(definition.name, command.args, command.opts()));
+		command.action(() => onInvocation({name: definition.name, operands: command.args, options: command.opts()}));
 	}
 	return program;
 }

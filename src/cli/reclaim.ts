@@ -1,30 +1,36 @@
 /**
- * `bindlock reclaim`: removes stale sockets, and only those.
+ * `bindlock reclaim`: removes stale sockets.
  */
-
 import {type Inspection, inspect} from '../api/inspect.js';
+import {NodeSystem} from '../kernel/node-system.js';
 import {Loss} from '../lock/loss.js';
 import {takeAddress} from '../lock/take.js';
 import {BindLockError} from '../model/errors.js';
 import {describeHolder} from '../model/holder.js';
 import {printable} from '../model/text.js';
-import {addressArgument, parseArgument} from './addresses.js';
+import {addressArgument, parseAddressArgument} from './arguments.js';
 import {exit} from './failures.js';
-import {fileAt} from './list/socket-table.js';
+import {holderJson, printJson, reasonJson} from './json.js';
 import {writeData, writeMessage} from './output.js';
-import {holderJson, printJson, reasonJson} from './show.js';
 
 interface ReclaimOptions {
 	readonly reclaimForeign?: boolean;
 	readonly json?: boolean;
 }
 
+interface Reclaimed {
+	/** Whether a stale socket was removed. */
+	readonly removed: boolean;
+	/** The state afterwards. */
+	readonly inspection: Inspection;
+}
+
 /** @returns the exit status */
 export default async function reclaim(addresses: readonly string[], options: ReclaimOptions): Promise<number> {
 	let result: number = exit.done;
 	for (const address of addresses) {
-		const {removed, seen} = await reclaimOne(address, options.reclaimForeign ?? false);
-		const {state, holder, reason} = seen;
+		const {removed, inspection} = await reclaimOne(address, options.reclaimForeign ?? false);
+		const {state, holder, reason} = inspection;
 		if (state !== 'free') result = exit.taken;
 		if (options.json) {
 			printJson({address, removed, state, holder: holderJson(holder), reason: reasonJson(reason)});
@@ -32,33 +38,33 @@ export default async function reclaim(addresses: readonly string[], options: Rec
 			writeData(`removed ${printable(address)}\n`);
 		} else if (state !== 'free') {
 			const why = reason?.message ?? `${state}${holder === undefined ? '' : `, by ${describeHolder(holder)}`}`;
-			writeMessage(`bindlock: ${printable(address)} stays: ${why}`);
+			writeMessage(`bindlock: ${printable(address)} was not removed: ${why}`);
 		}
 	}
 	return result;
 }
 
 /**
- * Looks first, so that no lock file is made for an address at which nothing is to be done. What
- * counts is then done under the lock: another process may have taken it meanwhile.
+ * Inspects the address first, so that no lock file is created if there is nothing to remove. Taking the lock then
+ * checks everything again, because another process may have taken the address in the meantime (TOCTOU).
  */
-async function reclaimOne(
-	address: string,
-	reclaimForeign: boolean,
-): Promise<{readonly removed: boolean; readonly seen: Inspection}> {
-	const seen = await inspect(addressArgument(address));
-	const isForeign = seen.state === 'blocked' && seen.reason?.syscall === 'unlink';
-	if (seen.state !== 'stale' && !(isForeign && reclaimForeign)) return {removed: false, seen};
-	const {reason: _, holder: __, ...rest} = seen;
+async function reclaimOne(address: string, reclaimForeign: boolean): Promise<Reclaimed> {
+	const inspection = await inspect(addressArgument(address));
+	const isOfOther = inspection.state === 'blocked' && inspection.reason?.syscall === 'unlink';
+	if (inspection.state !== 'stale' && !(isOfOther && reclaimForeign)) return {removed: false, inspection};
+	const {reason: _, holder: __, ...rest} = inspection;
 	try {
-		// Where nobody uses bindlock no lock file is left behind.
-		const removeLockFile = seen.lockPath !== undefined && fileAt(seen.lockPath) === undefined;
-		const taken = await takeAddress(parseArgument(address), {removeLockFile, reclaimForeign}, new Loss());
+		const system = new NodeSystem(address);
+		const removeLockFile = inspection.lockPath !== undefined && system.lstat(inspection.lockPath) === undefined;
+		const taken = await takeAddress(parseAddressArgument(address), {removeLockFile, reclaimForeign}, new Loss());
 		taken.release();
-		return {removed: taken.reclaimed, seen: {...rest, state: 'free'}};
+		return {removed: taken.reclaimed, inspection: {...rest, state: 'free'}};
 	} catch (reason) {
 		if (!(reason instanceof BindLockError)) throw reason;
 		const state = reason.code === 'EADDRINUSE' ? 'held' : 'blocked';
-		return {removed: false, seen: {...rest, state, reason, ...(reason.holder ? {holder: reason.holder} : {})}};
+		return {
+			removed: false,
+			inspection: {...rest, state, reason, ...(reason.holder ? {holder: reason.holder} : {})},
+		};
 	}
 }

@@ -1,18 +1,17 @@
 /**
- * `bindlock status`: what is the state of these addresses?
+ * `bindlock status`: prints the state of addresses.
  */
-
 import {type Inspection, inspect} from '../api/inspect.js';
 import {pause} from '../kernel/deadline.js';
 import {describeHolder} from '../model/holder.js';
 import {escaped, printable, quoted} from '../model/text.js';
-import {addressArgument} from './addresses.js';
+import {addressArgument} from './arguments.js';
 import {exit} from './failures.js';
-import {writeData} from './output.js';
-import {colored, holderJson, printJson, reasonJson} from './show.js';
-import {answeredConnection, seldomMs} from './watching.js';
+import {holderJson, printJson, reasonJson} from './json.js';
+import {colored, writeData} from './output.js';
+import {answeredConnection, connectionPollMs} from './polling.js';
 
-export interface StatusOptions {
+interface StatusOptions {
 	readonly json?: boolean;
 	readonly watch?: boolean;
 }
@@ -22,17 +21,17 @@ export default async function status(addresses: readonly string[], options: Stat
 	if (options.watch) return watch(addresses, options);
 	let result: number = exit.done;
 	for (const address of addresses) {
-		const seen = await inspect(addressArgument(address));
-		if (options.json) printJson(toJson(address, seen));
-		else writeData(`${toText(address, seen, width(addresses))}\n`);
-		if (seen.state !== 'free' && seen.state !== 'stale') result = exit.taken;
+		const inspection = await inspect(addressArgument(address));
+		if (options.json) printJson(toJson(address, inspection));
+		else writeData(`${toText(address, inspection, widest(addresses))}\n`);
+		if (inspection.state !== 'free' && inspection.state !== 'stale') result = exit.taken;
 	}
 	return result;
 }
 
 const watchMs = 500;
 
-/** For ever: Ctrl-C ends it. On a terminal all lines are drawn in place, else those that are new. */
+/** Prints changes until a signal ends the process. On a terminal all lines are redrawn in place. */
 async function watch(addresses: readonly string[], {json = false}: StatusOptions): Promise<never> {
 	const shown = new Map<string, string>();
 	const inPlace = process.stdout.isTTY && !json;
@@ -40,9 +39,9 @@ async function watch(addresses: readonly string[], {json = false}: StatusOptions
 		let pauseMs = watchMs;
 		const changed: string[] = [];
 		for (const address of addresses) {
-			const seen = await inspect(addressArgument(address));
-			if (await answeredConnection(address, seen)) pauseMs = seldomMs;
-			const line = json ? quoted(toJson(address, seen)) : toText(address, seen, width(addresses));
+			const inspection = await inspect(addressArgument(address));
+			if (await answeredConnection(address, inspection)) pauseMs = connectionPollMs;
+			const line = json ? quoted(toJson(address, inspection)) : toText(address, inspection, widest(addresses));
 			if (shown.get(address) !== line) changed.push(line);
 			shown.set(address, line);
 		}
@@ -52,38 +51,38 @@ async function watch(addresses: readonly string[], {json = false}: StatusOptions
 	}
 }
 
-/** Each line keeps to one row, so that as many rows up is where they began. */
+/** Automatic line wrap is off meanwhile: a wrapped line would take two rows, and `up` would be too small. */
 function redraw(lines: readonly string[], up: number): void {
 	const above = up === 0 ? '' : `\u001B[${up}A`;
 	writeData(`\u001B[?7l${above}${lines.map(line => `\r\u001B[2K${line}\n`).join('')}\u001B[?7h`);
 }
 
-function width(addresses: readonly string[]): number {
+function widest(addresses: readonly string[]): number {
 	return Math.max(...addresses.map(address => printable(address).length));
 }
 
 function toText(address: string, {state, holder, reason}: Inspection, addressWidth: number): string {
 	const verified = holder?.verified ? ', verified by the kernel' : '';
-	const who =
-		holder === undefined ? 'by a process that cannot be seen from here' : `by ${describeHolder(holder)}${verified}`;
-	const more = {
+	const by =
+		holder === undefined ? 'by a process that is not visible from here' : `by ${describeHolder(holder)}${verified}`;
+	const details = {
 		free: '',
-		stale: 'no process is bound to it; the next bindlock removes it',
-		held: who,
-		foreign: `${who}, which takes no lock`,
+		stale: 'no process is bound to it; the next server that uses bindlock removes it',
+		held: by,
+		foreign: `${by}, which takes no lock`,
 		blocked: reason?.message ?? '',
 	}[state];
-	return `${colored(state, 7)}  ${printable(address).padEnd(addressWidth)}  ${escaped(more)}`.trimEnd();
+	return `${colored(state, 7)}  ${printable(address).padEnd(addressWidth)}  ${escaped(details)}`.trimEnd();
 }
 
-function toJson(address: string, seen: Inspection): object {
+function toJson(address: string, inspection: Inspection): object {
 	return {
 		address,
-		state: seen.state,
-		lockPath: seen.lockPath,
-		found: seen.found,
-		holder: holderJson(seen.holder),
-		reason: reasonJson(seen.reason),
-		networkNamespace: seen.networkNamespace,
+		state: inspection.state,
+		lockPath: inspection.lockPath,
+		found: inspection.found,
+		holder: holderJson(inspection.holder),
+		reason: reasonJson(inspection.reason),
+		networkNamespace: inspection.networkNamespace,
 	};
 }

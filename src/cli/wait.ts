@@ -1,70 +1,87 @@
 /**
  * `bindlock wait`: returns when a server listens, or when the address is free.
  */
-
 import {inspect} from '../api/inspect.js';
 import {pause} from '../kernel/deadline.js';
-import type {Address} from '../model/address.js';
+import {NodeSystem} from '../kernel/node-system.js';
+import {connectOnce} from '../kernel/probe.js';
+import {isServed} from '../kernel/socket-owners.js';
+import {isNameServed} from '../kernel/unix-sockets.js';
+import {type Address, maxNameBytes} from '../model/address.js';
 import {describeHolder, type Holder} from '../model/holder.js';
 import {printable} from '../model/text.js';
-import {addressArgument, parseArgument} from './addresses.js';
-import {parseDuration} from './durations.js';
-import {exit, UsageError} from './failures.js';
+import {addressArgument, parseAddressArgument, parseDuration} from './arguments.js';
+import {exit} from './failures.js';
+import {holderJson, printJson} from './json.js';
 import {writeMessage} from './output.js';
-import {isListening} from './readiness.js';
-import {holderJson, printJson} from './show.js';
-import {answeredConnection, seldomMs} from './watching.js';
+import {answeredConnection, connectionPollMs} from './polling.js';
 
-export interface WaitOptions {
-	readonly for?: string;
+interface WaitOptions {
+	readonly for?: 'listening' | 'free';
 	readonly timeout?: string;
 	readonly json?: boolean;
 }
 
-/** What was seen at the last look. */
+/** The result of one look at the address. */
 interface Look {
 	readonly reached: boolean;
+	/** What was seen instead. */
 	readonly why: string;
 	readonly holder?: Holder;
-	/** It answered a connection, so it is not to be asked often. */
-	readonly seldom?: boolean;
+	/** Whether looking connected to a live server, which is then polled less often. */
+	readonly connected?: boolean;
 }
 
-/** Looks are further apart the longer it takes, as long as nobody is kept waiting for it. */
+const firstPauseMs = 5;
 const longestPauseMs = 100;
 
 /** @returns the exit status */
 export default async function wait([address = '']: readonly string[], options: WaitOptions): Promise<number> {
-	const what = options.for ?? 'listening';
-	if (what !== 'listening' && what !== 'free') throw new UsageError(`--for: ${what} is neither listening nor free`);
-	const parsed = parseArgument(address);
+	const goal = options.for ?? 'listening';
+	const parsed = parseAddressArgument(address);
 	const timeoutMs =
 		options.timeout === undefined ? Number.POSITIVE_INFINITY : parseDuration('timeout', options.timeout);
 	const began = performance.now();
-	let seen: Look;
-	for (let pauseMs = 5; ; pauseMs = Math.min(pauseMs * 1.5, longestPauseMs)) {
-		seen = what === 'free' ? await lookFree(address) : await lookListening(parsed);
-		const left = began + timeoutMs - performance.now();
-		if (seen.reached || left <= 0) break;
-		await pause(Math.min(seen.seldom ? seldomMs : pauseMs, left));
+	let look: Look;
+	for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 1.5, longestPauseMs)) {
+		look = goal === 'free' ? await lookFree(address) : await lookListening(parsed);
+		const leftMs = began + timeoutMs - performance.now();
+		if (look.reached || leftMs <= 0) break;
+		await pause(Math.min(look.connected ? connectionPollMs : pauseMs, leftMs));
 	}
-	const {reached, why, holder} = seen;
+	const {reached, why, holder} = look;
 	const waitedMs = Math.round(performance.now() - began);
-	if (options.json) printJson({address, for: what, reached, waitedMs, holder: holderJson(holder)});
-	else if (!reached) writeMessage(`bindlock: ${printable(address)}: not ${what} after ${waitedMs} ms: ${why}`);
+	if (options.json) printJson({address, for: goal, reached, waitedMs, holder: holderJson(holder)});
+	else if (!reached) writeMessage(`bindlock: ${printable(address)}: not ${goal} after ${waitedMs} ms: ${why}`);
 	return reached ? exit.done : exit.taken;
 }
 
 async function lookFree(address: string): Promise<Look> {
-	const seen = await inspect(addressArgument(address));
-	const {state, holder, reason} = seen;
+	const inspection = await inspect(addressArgument(address));
+	const {state, holder, reason} = inspection;
 	const reached = state === 'free' || state === 'stale';
-	if (holder === undefined)
-		return {reached, why: reason?.message ?? state, seldom: await answeredConnection(address, seen)};
-	return {reached, why: `${state}, by ${describeHolder(holder)}`, holder};
+	if (holder !== undefined) return {reached, why: `${state}, by ${describeHolder(holder)}`, holder};
+	return {reached, why: reason?.message ?? state, connected: await answeredConnection(address, inspection)};
 }
 
 async function lookListening(address: Address): Promise<Look> {
-	const answer = await isListening(address);
-	return {reached: answer === 'listening', why: answer};
+	const why = await whyNotListening(address);
+	return {reached: why === undefined, why: why ?? ''};
+}
+
+/** Returns why a client could not connect now, `undefined` if it could. Asks the kernel, and connects only if it must. */
+async function whyNotListening(address: Address): Promise<string | undefined> {
+	const unbound = 'no server is bound to it';
+	if (address.kind === 'abstract') return isNameServed(address.name) ? undefined : unbound;
+	const socket = new NodeSystem(address.given).lstat(address.path);
+	if (socket === undefined) return 'it does not exist';
+	if (socket.type !== 'socket') return 'it is not a socket';
+	const served = await isServed(address.path, socket);
+	if (served !== undefined) return served ? undefined : 'a server is bound to it and does not listen yet';
+	// No process of this network namespace is bound: the socket is stale, or its server is in another namespace. Only a
+	// connection tells.
+	const path = Buffer.byteLength(address.path) > maxNameBytes ? address.bindPath : address.path;
+	const answer = await connectOnce(path, undefined, undefined);
+	if (answer === 'CONNECTED' || answer === 'EAGAIN' || answer === 'EPROTOTYPE') return undefined;
+	return answer === 'ECONNREFUSED' ? unbound : `the connection failed (${answer})`;
 }

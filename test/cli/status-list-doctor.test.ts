@@ -418,7 +418,7 @@ testUnless(noOtherUser())(
 		makeStaleSync(address);
 		const {status, stderr} = await bindlock(['reclaim', address], {uid: otherUid});
 		t.is(status, 75);
-		t.regex(stderr, /stays: /);
+		t.regex(stderr, /was not removed: /);
 		t.true(existsSync(address));
 	},
 );

@@ -1,26 +1,28 @@
 /**
- * What depends on where an address is.
+ * The checks of `bindlock doctor` for one address: its length, its directory, its state.
  */
+import {accessSync, constants, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {inspect} from '../../api/inspect.js';
 import {type Filesystem, filesystemOf} from '../../kernel/mounts/mount-table.js';
 import {otherViewOfDirectory} from '../../kernel/mounts/other-views.js';
 import {type Address, maxNameBytes, type PathnameAddress} from '../../model/address.js';
+import {codeOf} from '../../model/errors.js';
 import {describeHolder} from '../../model/holder.js';
 import {printable} from '../../model/text.js';
-import {addressArgument, parseArgument} from '../addresses.js';
-import type {Finding} from './doctor.js';
-import {type Directory, directoryAt, tryBind, tryFlock} from './trials.js';
+import {addressArgument, parseAddressArgument} from '../arguments.js';
+import {tryBind, tryFlock} from './directory-trials.js';
+import type {Finding} from './finding.js';
 
 export async function addressChecks(given: string): Promise<Finding[]> {
 	let address: Address;
 	try {
-		address = parseArgument(given);
+		address = parseAddressArgument(given);
 	} catch (error) {
 		return [{level: 'problem', check: 'address', message: (error as Error).message, remedy: 'choose another address'}];
 	}
 	const findings = address.kind === 'pathname' ? await directoryChecks(address) : [];
-	// What is wrong with the directory is not to be told twice.
+	// The state would report the same problem again.
 	if (findings.some(({level}) => level === 'problem')) return [length(address), ...findings];
 	return [length(address), ...findings, await state(given)];
 }
@@ -34,7 +36,7 @@ function length(address: Address): Finding {
 	return {
 		level: 'warning',
 		check,
-		message: `${message} as an absolute path: it can be bound by the relative one only, and clients elsewhere cannot connect`,
+		message: `${message} as an absolute path: only the relative path can be bound, and clients in other directories cannot connect`,
 		remedy: 'choose a shorter path',
 	};
 }
@@ -46,8 +48,34 @@ async function directoryChecks(address: PathnameAddress): Promise<Finding[]> {
 		const remedy = directory === 'ENOENT' ? `create it: mkdir -p ${printable(path)}` : 'choose another address';
 		return [{level: 'problem', check: 'directory', message: `${printable(path)}: ${directory}`, remedy}];
 	}
-	const found = [permissions(path, directory), filesystem(path, filesystemOf(path)), ...(await views(path))];
-	return directory.writable ? [...found, flockTrial(path), bindTrial(await tryBind(path))] : found;
+	const findings = [permissions(path, directory), filesystem(path, filesystemOf(path)), ...(await otherViews(path))];
+	return directory.writable ? [...findings, flockTrial(path), bindTrial(await tryBind(path))] : findings;
+}
+
+interface Directory {
+	readonly mode: number;
+	readonly uid: number;
+	readonly writable: boolean;
+}
+
+/** @returns an error code if it does not exist or is not a directory */
+function directoryAt(path: string): Directory | string {
+	try {
+		const stats = statSync(path);
+		if (!stats.isDirectory()) return 'ENOTDIR';
+		return {mode: stats.mode & 0o7777, uid: stats.uid, writable: isWritable(path)};
+	} catch (error) {
+		return codeOf(error);
+	}
+}
+
+function isWritable(path: string): boolean {
+	try {
+		accessSync(path, constants.W_OK | constants.X_OK);
+		return true;
+	} catch {
+		return false;
+	}
 }
 
 function permissions(path: string, {mode, uid, writable}: Directory): Finding {
@@ -57,7 +85,7 @@ function permissions(path: string, {mode, uid, writable}: Directory): Finding {
 		return {
 			level: 'problem',
 			check,
-			message: `${shown}: this user (uid ${process.geteuid?.()}) may not create files there`,
+			message: `${shown}: this user (uid ${process.geteuid?.()}) cannot create files in it`,
 			remedy: 'give the user a directory of its own, for example by RuntimeDirectory= of systemd',
 		};
 	}
@@ -65,12 +93,12 @@ function permissions(path: string, {mode, uid, writable}: Directory): Finding {
 	return {
 		level: 'warning',
 		check,
-		message: `${shown}: everybody may create files there, and so take the address before you`,
-		remedy: 'use a directory that only its users may write to',
+		message: `${shown}: every user can create files in it, and so block the address`,
+		remedy: 'use a directory that only users of the address can write to',
 	};
 }
 
-const local = new Set([
+const localTypes = new Set([
 	'ext2',
 	'ext3',
 	'ext4',
@@ -88,52 +116,52 @@ const local = new Set([
 
 function filesystem(path: string, {type, mountPoint, readOnly}: Filesystem): Finding {
 	const check = 'filesystem';
-	const where = `${type}${mountPoint === undefined ? '' : ` at ${printable(mountPoint)}`}`;
+	const shown = `${type}${mountPoint === undefined ? '' : ` at ${printable(mountPoint)}`}`;
 	if (readOnly) {
 		return {
 			level: 'problem',
 			check,
-			message: `${where} is read-only`,
-			remedy: 'choose an address on one that can be written, for example /run',
+			message: `${shown} is read-only`,
+			remedy: 'choose an address on a writable filesystem, for example /run',
 		};
 	}
-	if (local.has(type)) return {level: 'ok', check, message: where};
+	if (localTypes.has(type)) return {level: 'ok', check, message: shown};
 	const remedy = `use a local directory, for example /run, instead of ${printable(path)}`;
-	const message = remarks.find(([pattern]) => pattern.test(type))?.[1];
-	if (type === 'overlay') return {level: 'ok', check, message: `${where}: ${message}`};
+	const message = limitations.find(([pattern]) => pattern.test(type))?.[1];
+	if (type === 'overlay') return {level: 'ok', check, message: `${shown}: ${message}`};
 	return {
 		level: 'warning',
 		check,
-		message: `${where}: ${message ?? 'not known to do flock; the trial below tells'}`,
+		message: `${shown}: ${message ?? 'whether its flock works is unknown; see the check "flock there"'}`,
 		remedy,
 	};
 }
 
-const remarks: readonly (readonly [RegExp, string])[] = [
+const limitations: readonly (readonly [RegExp, string])[] = [
 	[
 		/^overlay$/,
-		'the lock file and the socket are in its upper layer; containers that do not share that share no address',
+		'the lock file and the socket are in its upper layer; containers with another upper layer do not share the address',
 	],
 	[
 		/^nfs/,
-		'its flock is a lock of the server, which may get lost when that restarts, and with "local_lock" it is of this machine only',
+		'the NFS server keeps the lock and may lose it on a restart; with the mount option "local_lock" the lock is valid on this machine only',
 	],
-	[/^(cifs|smb3?)$/, 'its flock is what the server makes of it'],
-	[/^9p$/, 'its flock may be of this machine only, or none, and many of its servers have no sockets'],
-	[/^(fuse|virtiofs)/, 'its flock is of this machine only, unless its program does locks itself'],
-	[/^(vfat|exfat|msdos|ntfs)/, 'it has no sockets'],
+	[/^(cifs|smb3?)$/, 'whether flock works depends on the server'],
+	[/^9p$/, 'its flock may be valid on this machine only, or not work; many 9p servers do not support sockets'],
+	[/^(fuse|virtiofs)/, 'its flock is valid on this machine only, unless the FUSE program implements locks'],
+	[/^(vfat|exfat|msdos|ntfs)/, 'it does not support sockets'],
 ];
 
-/** Before a crash: afterwards nobody could tell whether the server lives. */
-async function views(path: string): Promise<Finding[]> {
+/** Warned about before a crash: afterwards a connection through another view is refused even by a live server. */
+async function otherViews(path: string): Promise<Finding[]> {
 	const why = await otherViewOfDirectory(path);
 	if (why === undefined) return [];
 	return [
 		{
 			level: 'warning',
 			check: 'other views',
-			message: `${why}: after a crash the socket is removed only if the record in the lock file names a process that has ended`,
-			remedy: 'use a local directory, for example /run, that all its users mount directly',
+			message: `${why}: after a crash bindlock removes the socket only if the record in the lock file names a process that has ended`,
+			remedy: 'use a local directory, for example /run, that all users of the address mount directly',
 		},
 	];
 }
@@ -146,15 +174,16 @@ function flockTrial(path: string): Finding {
 		level: 'problem',
 		check,
 		message: answer.startsWith('does not') ? `a lock ${answer}` : `failed (${answer})`,
-		remedy: 'choose an address on another filesystem, for example /run; or see the backend "lease" of the library',
+		remedy: 'choose an address on another filesystem, for example /run; or use the backend "lease" of the library',
 	};
 }
 
 function bindTrial(answer: string): Finding {
 	const check = 'bind there';
 	if (answer === 'works') return {level: 'ok', check, message: 'a socket can be bound'};
-	if (answer === 'ENAMETOOLONG' || answer === 'EINVAL')
-		return {level: 'ok', check, message: 'not tried: the directory is too long'};
+	if (answer === 'ENAMETOOLONG' || answer === 'EINVAL') {
+		return {level: 'ok', check, message: 'not tried: the path of the directory is too long'};
+	}
 	return {
 		level: 'problem',
 		check,
@@ -165,20 +194,17 @@ function bindTrial(answer: string): Finding {
 
 async function state(given: string): Promise<Finding> {
 	const {state: found, holder, reason} = await inspect(addressArgument(given));
-	const who = holder === undefined ? '' : `, by ${describeHolder(holder)}`;
+	const by = holder === undefined ? '' : `, by ${describeHolder(holder)}`;
 	const check = 'state';
-	if (found === 'blocked')
-		return {
-			level: 'problem',
-			check,
-			message: reason?.message ?? found,
-			remedy: 'put that right, or choose another address',
-		};
-	if (found !== 'foreign') return {level: 'ok', check, message: `${found}${who}`};
+	if (found === 'blocked') {
+		const remedy = 'remove the cause, or choose another address';
+		return {level: 'problem', check, message: reason?.message ?? found, remedy};
+	}
+	if (found !== 'foreign') return {level: 'ok', check, message: `${found}${by}`};
 	return {
 		level: 'warning',
 		check,
-		message: `foreign${who}: a server that takes no lock`,
-		remedy: 'start it by bindlock run, so that it is excluded and waited for',
+		message: `foreign${by}: a server that takes no lock`,
+		remedy: 'start the server by bindlock run, so that bindlock can refuse a second server and wait for the first',
 	};
 }

@@ -1,19 +1,12 @@
 /**
- * `bindlock doctor`: does locking work here, and if not, what is to be done?
+ * `bindlock doctor`: checks that locking works on this machine, and suggests remedies.
  */
 import {escaped} from '../../model/text.js';
 import {exit} from '../failures.js';
-import {writeData} from '../output.js';
-import {colored, printJson} from '../show.js';
+import {printJson} from '../json.js';
+import {colored, writeData} from '../output.js';
 import {addressChecks} from './address-checks.js';
 import {machineChecks} from './machine-checks.js';
-
-export interface Finding {
-	readonly level: 'ok' | 'warning' | 'problem';
-	readonly check: string;
-	readonly message: string;
-	readonly remedy?: string;
-}
 
 /** @returns the exit status */
 export default async function doctor([address]: readonly string[], {json}: {json?: boolean}): Promise<number> {

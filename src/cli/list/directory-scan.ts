@@ -1,20 +1,20 @@
 /**
- * Sockets and lock files under a directory.
+ * Finds sockets and lock files in a directory and its subdirectories.
  */
 import {closeSync, constants, openSync, readdirSync} from 'node:fs';
 import {join, resolve} from 'node:path';
 import {mountIdOf, mountOfDescriptor, mountOfDirectory} from '../../kernel/mounts/mount-table.js';
 import {oPath} from '../../kernel/procfs.js';
 
-export interface Scanned {
+export interface DirectoryScan {
 	readonly sockets: readonly string[];
 	/** Regular files named `*.lock`. */
 	readonly lockFiles: readonly string[];
-	/** Why directories below it could not be read. */
-	readonly unread: readonly string[];
+	/** The errors of subdirectories that could not be read. */
+	readonly errors: readonly string[];
 }
 
-/** Of the filesystems that the directories are on, as mountinfo names them; without those that are not there. */
+/** Returns the devices of the filesystems of directories, `major:minor`; those that do not exist are left out. */
 export function devicesOf(directories: readonly string[]): string[] {
 	return directories.flatMap(directory => {
 		try {
@@ -26,42 +26,43 @@ export function devicesOf(directories: readonly string[]): string[] {
 }
 
 /**
- * Goes down into directories of the same filesystem; follows no symbolic link but the one given. Whether another
- * filesystem is mounted on one is told by its descriptor, since to ask that filesystem may hang.
+ * Scans a directory. It stays on one filesystem, and follows no symbolic link but `root` itself. Whether another
+ * filesystem is mounted on a subdirectory is read from an `O_PATH` descriptor, because a system call to that filesystem
+ * may hang.
  *
- * @throws what the system says of a directory that cannot be read itself
+ * @throws the error of a `root` that cannot be read
  */
-export function scanDirectory(given: string): Scanned {
+export function scanDirectory(root: string): DirectoryScan {
 	const sockets: string[] = [];
 	const lockFiles: string[] = [];
-	const unread: string[] = [];
+	const errors: string[] = [];
 	const read = (directory: string, descriptor: number): void => {
-		const here = `/proc/self/fd/${descriptor}`;
-		for (const entry of readdirSync(here, {withFileTypes: true})) {
+		const descriptorPath = `/proc/self/fd/${descriptor}`;
+		for (const entry of readdirSync(descriptorPath, {withFileTypes: true})) {
 			const path = join(directory, entry.name);
 			if (entry.isSocket()) sockets.push(path);
-			else if (entry.isDirectory()) scan(path, `${here}/${entry.name}`, descriptor);
+			else if (entry.isDirectory()) scan(path, `${descriptorPath}/${entry.name}`, descriptor);
 			else if (entry.isFile() && entry.name.endsWith('.lock')) lockFiles.push(path);
 		}
 	};
-	const scan = (directory: string, way: string, above?: number): void => {
+	const scan = (directory: string, path: string, parent?: number): void => {
 		let descriptor: number | undefined;
 		try {
-			const flags = above === undefined ? constants.O_DIRECTORY : constants.O_DIRECTORY | constants.O_NOFOLLOW;
-			descriptor = openSync(way, (oPath ?? 0) | flags);
-			if (above === undefined || isSameFilesystem(above, descriptor)) read(directory, descriptor);
+			const flags = parent === undefined ? constants.O_DIRECTORY : constants.O_DIRECTORY | constants.O_NOFOLLOW;
+			descriptor = openSync(path, (oPath ?? 0) | flags);
+			if (parent === undefined || isSameFilesystem(parent, descriptor)) read(directory, descriptor);
 		} catch (error) {
 			const {message} = error as Error;
-			// As its path is, and not as it was opened.
+			// Name the directory by its own path.
 			(error as Error).message = message.replace(/'\/proc\/self\/fd\/[^']*'/, `'${directory}'`);
-			if (above === undefined) throw error;
-			unread.push((error as Error).message);
+			if (parent === undefined) throw error;
+			errors.push((error as Error).message);
 		} finally {
 			if (descriptor !== undefined) closeSync(descriptor);
 		}
 	};
-	scan(resolve(given), resolve(given));
-	return {sockets, lockFiles, unread};
+	scan(resolve(root), resolve(root));
+	return {sockets, lockFiles, errors};
 }
 
 function isSameFilesystem(one: number, other: number): boolean {

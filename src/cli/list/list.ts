@@ -1,28 +1,29 @@
 /**
- * `bindlock list`: the table of all Unix sockets that an operator wishes `ss -xlp` printed.
+ * `bindlock list`: prints all Unix sockets with their processes and locks.
  */
 import type {Holder} from '../../model/holder.js';
 import {printable} from '../../model/text.js';
-import {showAge} from '../durations.js';
 import {exit} from '../failures.js';
+import {holderJson, printJson} from '../json.js';
 import {writeData, writeMessage} from '../output.js';
-import {holderJson, printJson, table} from '../show.js';
-import {boundEntries} from './bound.js';
+import {boundEntries} from './bound-entries.js';
+import {directoryEntries} from './directory-entries.js';
 import {devicesOf} from './directory-scan.js';
-import {type Entry, leftEntries} from './left.js';
+import type {Entry} from './entry.js';
 import {boundSockets} from './socket-table.js';
+import {table} from './table.js';
 
 /** @returns the exit status */
 export default async function list(directories: readonly string[], {json}: {json?: boolean}): Promise<number> {
 	const devices = devicesOf(directories);
 	const sockets = boundSockets(devices);
-	if (sockets === undefined) throw new Error('there is no /proc/net/unix to read bound sockets from');
-	const {entries: left, unread} = await leftEntries(directories, sockets, devices);
-	if (unread.length > 0) {
-		const more = unread.length > 1 ? ` (and ${unread.length - 1} more)` : '';
-		writeMessage(`bindlock: not everything could be read: ${unread[0]}${more}`);
+	if (sockets === undefined) throw new Error('cannot read /proc/net/unix, the table of bound sockets; mount /proc');
+	const {entries: unbound, errors} = await directoryEntries(directories, sockets, devices);
+	if (errors.length > 0) {
+		const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
+		writeMessage(`bindlock: some subdirectories could not be read: ${errors[0]}${more}`);
 	}
-	const entries = [...(await boundEntries(sockets, devices)), ...left].sort(byAddress);
+	const entries = [...(await boundEntries(sockets, devices)), ...unbound].sort(byAddress);
 	if (json) for (const entry of entries) printJson(toJson(entry));
 	else if (entries.length > 0) writeData(table([heading, ...entries.map(toRow)], commandColumn));
 	return exit.done;
@@ -31,7 +32,7 @@ export default async function list(directories: readonly string[], {json}: {json
 const heading = ['STATE', 'PID', 'UID', 'AGE', 'LABEL', 'COMMAND', 'ADDRESS'] as const;
 const commandColumn = heading.indexOf('COMMAND');
 
-/** Of several at one address, first the one that clients reach: the kernel's table has them in no certain order. */
+/** Sorts masked sockets of an address after the one that clients reach. The kernel's table has no defined order. */
 function byAddress(one: Entry, other: Entry): number {
 	if (one.address !== other.address) return one.address < other.address ? -1 : 1;
 	return Number(one.state === 'masked') - Number(other.state === 'masked');
@@ -44,11 +45,21 @@ function toRow({address, state, processes, holder, since, reason}: Entry): strin
 		state,
 		shown === undefined ? '-' : `${shown.pid}${others}`,
 		String(shown?.uid ?? '-'),
-		showAge(holder?.since ?? since ?? shown?.since),
+		age(holder?.since ?? since ?? shown?.since),
 		holder?.label ?? '-',
 		reason?.message ?? (shown?.command || '-'),
 		printable(address),
 	];
+}
+
+/** Returns the age in the largest unit that fits: `3d`, `5h`, `12m`, `40s`. */
+function age(since: Date | undefined): string {
+	if (since === undefined) return '-';
+	const seconds = Math.max(0, Math.floor((Date.now() - since.getTime()) / 1000));
+	if (seconds >= 86_400) return `${Math.floor(seconds / 86_400)}d`;
+	if (seconds >= 3600) return `${Math.floor(seconds / 3600)}h`;
+	if (seconds >= 60) return `${Math.floor(seconds / 60)}m`;
+	return `${seconds}s`;
 }
 
 function toJson({address, state, socket, processes, holder, lockPath, reason, since}: Entry): object {

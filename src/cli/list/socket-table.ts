@@ -1,97 +1,93 @@
 /**
- * Every Unix socket that a process is bound to, in every network namespace that we may look into,
- * with what lies at its path.
+ * Reads every Unix socket that a process is bound to, in every network namespace that this user can
+ * read, and finds the file of each.
  */
-import {type BigIntStats, fstatSync, lstatSync, readdirSync} from 'node:fs';
+import {fstatSync, readdirSync} from 'node:fs';
 import {dirname, isAbsolute, join} from 'node:path';
-import {reachable, statInside, statReachable, withReached} from '../../kernel/mounts/path-walk.js';
+import {reachable, statInside, withReached} from '../../kernel/mounts/path-walk.js';
 import {allProcesses, linkOrUndefined, namespaceOf, readProc} from '../../kernel/procfs.js';
 import {isInodeOf, socketFiles} from '../../kernel/socket-diag.js';
 import {ownersOf} from '../../kernel/socket-owners.js';
 import {parseRow, type Row, rootedFor} from '../../kernel/unix-sockets.js';
+import {asFoundFile, type FoundFile, findFile, inodeKey} from './found-file.js';
 
-export interface BoundSocket extends Row {
+export interface ListedSocket extends Row {
 	readonly isAbstract: boolean;
-	/** Processes that have it open; empty if they may not be looked into. */
+	/** The processes that have the socket open; empty if none is visible. */
 	readonly pids: readonly number[];
-	/** Where it is not ours: `net:[…]`. */
+	/** `net:[…]`; absent if it is the namespace of this process. */
 	readonly networkNamespace?: string;
-	/** What lies at its path, as its process sees it; absent for an abstract name, or if that cannot be seen. */
+	/** The file at its path, as its process sees the path; absent for an abstract name, or if it is not visible. */
 	readonly file?: FoundFile;
-	/** The path by which we reach that file: as we would write it, or through the root of its process. */
-	readonly here?: string;
-	/** The same as a path of one process, by which it can be reached again without being led elsewhere. */
+	/** The path of that file for this process, if need be through `/proc/<pid>/root`. */
+	readonly visiblePath?: string;
+	/** The path of that file for one process, which {@link findFile} walks without a race with renamed directories. */
 	readonly seenAt?: {readonly pid: number | 'self'; readonly path: string};
-	/** Its path leads onto a mount that may hang, so that nobody has looked what lies there. */
+	/** Whether its path leads onto a mount that may hang, so that the file was not looked at. */
 	readonly isOutOfReach?: boolean;
 	/**
-	 * Whether `file` is the one that it is bound to. `false`: the file of another socket, or none; it cannot be
-	 * reached by that path. Absent if that cannot be told, and for an abstract name.
+	 * Whether `file` is the file of this socket. `false`: the file was removed or replaced, so the socket is masked.
+	 * Absent if that is unknown, and for an abstract name.
 	 */
-	readonly isThere?: boolean;
-}
-
-export interface FoundFile {
-	readonly dev: bigint;
-	readonly ino: bigint;
-	readonly isSocket: boolean;
-	readonly since: Date;
+	readonly ownsFile?: boolean;
 }
 
 /**
- * @param devices of mounts that may be looked at whatever their type
- * @returns `undefined` without a /proc to read it from
+ * Reads all bound sockets.
+ *
+ * @param devices of mounts that are looked at whatever their type
+ * @returns `undefined` without /proc
  */
-export function boundSockets(devices: readonly string[]): BoundSocket[] | undefined {
+export function boundSockets(devices: readonly string[]): ListedSocket[] | undefined {
 	const own = namespaceOf('net');
 	const rows = new Map<string, {readonly row: Row; readonly namespace: string}>();
 	for (const [namespace, table] of tables(own)) {
 		for (const row of rowsOf(table)) rows.set(`${row.inode} ${row.path}`, {row, namespace});
 	}
 	if (rows.size === 0 && readProc('/proc/net/unix') === undefined) return undefined;
-	const files = socketFiles();
+	const fileInodes = socketFiles();
 	const owners = ownersOf(new Set([...rows.values()].map(({row}) => row.inode)));
 	const directories: Directories = new Map();
 	const sockets = [...rows.values()].map(({row, namespace}) => {
-		// A process may have it by several descriptors.
+		// One process may have several descriptors of the socket.
 		const pids = [...new Set((owners.get(row.inode) ?? []).map(({pid}) => pid))];
-		const made = files.get(row.inode);
-		const isAbstract = row.path.startsWith('@') && made === undefined;
+		const fileInode = fileInodes.get(row.inode);
+		const isAbstract = row.path.startsWith('@') && fileInode === undefined;
 		return {
 			...row,
 			isAbstract,
 			pids,
 			...(namespace === own ? {} : {networkNamespace: namespace}),
-			...(isAbstract ? {} : whatLiesAt(row.path, pids[0], made, devices, directories)),
+			...(isAbstract ? {} : locate(row.path, pids[0], fileInode, devices, directories)),
 		};
 	});
-	return told(sockets, files);
+	return withOwnership(sockets, fileInodes);
 }
 
-/** Inodes of the sockets of our network namespace that are bound now. */
+/** Returns the inodes of the sockets of this network namespace that are bound now. */
 export function boundInodes(): ReadonlySet<string> {
 	return new Set([...rowsOf(readProc('/proc/net/unix', true) ?? '')].map(({inode}) => inode));
 }
 
-/** Each with `isThere`, if that can be told. */
-function told(sockets: readonly BoundSocket[], files: ReadonlyMap<string, bigint>): BoundSocket[] {
-	const atFile = grouped(sockets, ({file}) => (file === undefined ? '' : identity(file)));
+/** Adds `ownsFile` to each socket for which it is known. */
+function withOwnership(sockets: readonly ListedSocket[], fileInodes: ReadonlyMap<string, bigint>): ListedSocket[] {
+	const atFile = grouped(sockets, ({file}) => (file === undefined ? '' : inodeKey(file)));
 	const ofInode = grouped(sockets, ({inode}) => inode);
 	return sockets.map(socket => {
 		const {file, inode, isAbstract, isOutOfReach, pids} = socket;
 		if (isAbstract || isOutOfReach) return socket;
-		const made = files.get(inode);
-		const place = file?.isSocket ? file : undefined;
-		const isOfPlace = (of: string): boolean => place !== undefined && isInodeOf(files.get(of) ?? -1n, place);
-		if (isOfPlace(inode)) return {...socket, isThere: true};
-		const here = place === undefined ? [] : (atFile.get(identity(place)) ?? []);
-		const isAlone = here.length === 1 && made === undefined;
-		// Of a process that cannot be seen, and that may see other files than we do; or no socket, but a piece of a
-		// name with a newline in it.
-		if (pids.length === 0) return isAlone ? {...socket, isThere: true} : socket;
+		const fileInode = fileInodes.get(inode);
+		const found = file?.isSocket ? file : undefined;
+		const owns = (owner: string): boolean => found !== undefined && isInodeOf(fileInodes.get(owner) ?? -1n, found);
+		if (owns(inode)) return {...socket, ownsFile: true};
+		const rivals = found === undefined ? [] : (atFile.get(inodeKey(found)) ?? []);
+		const isAlone = rivals.length === 1 && fileInode === undefined;
+		// Its process is not visible and may see another file at this path. Or the row is no socket, but the rest of a
+		// name with a newline.
+		if (pids.length === 0) return isAlone ? {...socket, ownsFile: true} : socket;
 		if ((ofInode.get(inode) ?? []).length > 1) return socket;
-		if (made !== undefined || here.some(rival => isOfPlace(rival.inode))) return {...socket, isThere: false};
-		return isAlone ? {...socket, isThere: true} : socket;
+		if (fileInode !== undefined || rivals.some(rival => owns(rival.inode))) return {...socket, ownsFile: false};
+		return isAlone ? {...socket, ownsFile: true} : socket;
 	});
 }
 
@@ -105,11 +101,7 @@ function grouped<Value>(values: readonly Value[], keyOf: (value: Value) => strin
 	return groups;
 }
 
-export function identity({dev, ino}: FoundFile): string {
-	return `${dev}:${ino}`;
-}
-
-/** Of one process in each network namespace; ours first, and only ours if we may not look into others. */
+/** Reads the table of each network namespace by one of its processes: that of this process first, then all readable ones. */
 function* tables(own: string): Generator<[namespace: string, table: string]> {
 	yield [own, readProc('/proc/net/unix', true) ?? ''];
 	const seen = new Set([own]);
@@ -121,7 +113,7 @@ function* tables(own: string): Generator<[namespace: string, table: string]> {
 	}
 }
 
-/** A name may contain newlines, and the rows are not quoted: what does not begin like a row continues one. */
+/** The kernel prints newlines of a name unescaped: a line that does not look like a row continues the row before. */
 function* rowsOf(table: string): Generator<Row> {
 	for (const text of table.trimEnd().split(/\n(?=[\da-f]+: [\da-f]{8} [\da-f]{8} [\da-f]{8} )/i)) {
 		const row = parseRow(text);
@@ -130,36 +122,39 @@ function* rowsOf(table: string): Generator<Row> {
 }
 
 /**
- * A server may have changed its root or its directory since it bound: then our own view may still have it. It may
- * also have been renamed since.
+ * Finds the file of a socket: at its path as its process sees it, else as this process sees it, because a server may
+ * change its root or working directory after it binds; else under another name in the same directory, because the file
+ * may have been renamed.
+ *
+ * @param fileInode the inode of the file, if the kernel reports it
  */
-function whatLiesAt(
+function locate(
 	path: string,
 	pid: number | undefined,
-	made: bigint | undefined,
+	fileInode: bigint | undefined,
 	devices: readonly string[],
 	directories: Directories,
-): Pick<BoundSocket, 'file' | 'here' | 'seenAt' | 'isOutOfReach'> {
+): Pick<ListedSocket, 'file' | 'visiblePath' | 'seenAt' | 'isOutOfReach'> {
 	const views = [...(pid === undefined ? [] : [pid]), ...(isAbsolute(path) ? (['self'] as const) : [])];
 	const canLook = (each: number | 'self'): boolean => reachable(each, path, {devices, follow: false}) !== undefined;
-	// What we have at that path is another file, perhaps, than what its process has where nobody can look.
-	const view = views.find(each => !canLook(each) || fileSeen(each, path, devices) !== undefined) ?? views[0];
+	// If the view of its process is out of reach, stop there: this process may have another file at the path.
+	const view = views.find(each => !canLook(each) || findFile(each, path, devices) !== undefined) ?? views[0];
 	if (view === undefined) return {};
 	if (!canLook(view)) return {isOutOfReach: true};
-	const there = fileSeen(view, path, devices);
+	const atPath = findFile(view, path, devices);
 	const renamed =
-		made === undefined || (there !== undefined && isInodeOf(made, there))
+		fileInode === undefined || (atPath !== undefined && isInodeOf(fileInode, atPath))
 			? undefined
-			: fileBeside(view, path, made, devices, directories);
-	const file = renamed?.file ?? there;
+			: findRenamed(view, path, fileInode, devices, directories);
+	const file = renamed?.file ?? atPath;
 	if (file === undefined) return {};
-	const rename = (spelled: string): string => (renamed === undefined ? spelled : join(dirname(spelled), renamed.name));
+	const rename = (old: string): string => (renamed === undefined ? old : join(dirname(old), renamed.name));
 	const absolute = rename(isAbsolute(path) ? path : join(linkOrUndefined(`/proc/${pid}/cwd`) ?? '/', path));
-	const ours = fileSeen('self', absolute, devices);
-	if (pid === undefined || (ours !== undefined && identity(ours) === identity(file))) {
-		return {file, here: absolute, seenAt: {pid: 'self', path: absolute}};
+	const own = findFile('self', absolute, devices);
+	if (pid === undefined || (own !== undefined && inodeKey(own) === inodeKey(file))) {
+		return {file, visiblePath: absolute, seenAt: {pid: 'self', path: absolute}};
 	}
-	return {file, here: rename(rootedFor(pid, path)), seenAt: {pid: view, path: rename(path)}};
+	return {file, visiblePath: rename(rootedFor(pid, path)), seenAt: {pid: view, path: rename(path)}};
 }
 
 interface NamedFile {
@@ -167,54 +162,31 @@ interface NamedFile {
 	readonly file: FoundFile;
 }
 
-/** The sockets in each directory that was read, by its device and inode: many may be looked for in one. */
+/** The sockets in each directory, by its inode key. A directory is read once for all its sockets. */
 type Directories = Map<string, readonly NamedFile[]>;
 
-/** The socket of that inode in the directory of that path. */
-function fileBeside(
+/** Finds the socket file with this inode in the directory of a path. */
+function findRenamed(
 	view: number | 'self',
 	path: string,
-	inode: bigint,
+	fileInode: bigint,
 	devices: readonly string[],
 	directories: Directories,
 ): NamedFile | undefined {
 	return withReached(view, dirname(path), {devices}, ({descriptor}) => {
 		if (descriptor === undefined) return undefined;
-		const {dev, ino} = fstatSync(descriptor, {bigint: true});
-		const key = `${dev}:${ino}`;
+		const key = inodeKey(fstatSync(descriptor, {bigint: true}));
 		const sockets = directories.get(key) ?? socketsIn(descriptor);
 		directories.set(key, sockets);
-		return sockets.find(({file}) => isInodeOf(inode, file));
+		return sockets.find(({file}) => isInodeOf(fileInode, file));
 	});
 }
 
 function socketsIn(descriptor: number): NamedFile[] {
 	const found: NamedFile[] = [];
 	for (const entry of readdirSync(`/proc/self/fd/${descriptor}`, {withFileTypes: true, encoding: 'buffer'})) {
-		const file = entry.isSocket() ? asFound(statInside(descriptor, entry.name)) : undefined;
+		const file = entry.isSocket() ? asFoundFile(statInside(descriptor, entry.name)) : undefined;
 		if (file !== undefined) found.push({name: entry.name.toString(), file});
 	}
 	return found;
-}
-
-/**
- * What lies at the path of a process, a symbolic link in its last part not followed.
- *
- * @returns `undefined` also for what lies on a mount that may hang
- */
-export function fileSeen(pid: number | 'self', path: string, devices: readonly string[]): FoundFile | undefined {
-	return asFound(statReachable(pid, path, {devices, follow: false}));
-}
-
-/** What lies at a path, a symbolic link in its last part not followed. */
-export function fileAt(path: string): FoundFile | undefined {
-	try {
-		return asFound(lstatSync(path, {bigint: true}));
-	} catch {
-		return undefined;
-	}
-}
-
-function asFound(stats: BigIntStats | undefined): FoundFile | undefined {
-	return stats && {dev: stats.dev, ino: stats.ino, isSocket: stats.isSocket(), since: stats.mtime};
 }

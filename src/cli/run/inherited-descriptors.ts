@@ -1,27 +1,27 @@
 /**
- * Which descriptors this process was started with (`3<file`, a readiness pipe, `<(…)`): a command
- * that it starts is to get them. Node makes them close-on-exec, as its own are, so nothing but what
- * they are tells the ones from the others.
+ * Finds the descriptors that this process inherited (`3<file`, a readiness pipe, `<(…)`), which the
+ * command must inherit too. Node sets close-on-exec on all descriptors, so its own ones can only be
+ * recognized by what they refer to.
  */
 import {constants} from 'node:fs';
 import {linkOrUndefined, namesIn, readProc} from '../../kernel/procfs.js';
 
-export interface Inherited {
-	/** Descriptors that this process was started with, without the standard ones. */
+export interface InheritedDescriptors {
+	/** Without the standard descriptors. */
 	readonly open: readonly number[];
-	/** The number under which the command is to have the lock. */
+	/** The number for the descriptor of the lock in the command. */
 	readonly spare: number | undefined;
 }
 
 /**
- * To be asked before this process opens anything of its own.
+ * Returns the inherited descriptors. Must be called before this process opens descriptors of its own.
  *
- * The lock takes the number of one of Node's own. Above 9, because the single digits are all that a
- * POSIX shell script can redirect. Below 16, because up to there a Node server makes what it
- * inherits close-on-exec: it has the lock, and its own children do not. And one that is in use
- * here, or libuv might give it to the pipe by which it hears of a failed exec.
+ * The spare number is that of a descriptor of Node. It is above 9, because a POSIX shell script can
+ * redirect single digits only. It is below 16, because a Node server sets close-on-exec on inherited
+ * descriptors up to 15, so that the server has the lock and its children do not. It is in use in
+ * this process, because libuv may give an unused number to the pipe that reports a failed exec.
  */
-export function inheritedDescriptors(): Inherited {
+export function inheritedDescriptors(): InheritedDescriptors {
 	const descriptors = openDescriptors();
 	const own = openedByNode(descriptors);
 	const numbers = descriptors.map(({number}) => number).filter(number => number > 2);
@@ -33,28 +33,28 @@ export function inheritedDescriptors(): Inherited {
 
 interface Descriptor {
 	readonly number: number;
-	/** A path, or what has none: `pipe:[4711]`, `anon_inode:[eventpoll]`. */
+	/** A path, or for example `pipe:[4711]` or `anon_inode:[eventpoll]`. */
 	readonly target: string;
 }
 
-/** None if there is no /proc: a command that lacks some of them is better than none. */
+/** Returns none without /proc: the command then runs without inherited descriptors. */
 function openDescriptors(): Descriptor[] {
 	return namesIn('/proc/self/fd')
 		.map(name => ({number: Number(name), target: linkOrUndefined(`/proc/self/fd/${name}`) ?? ''}))
-		.filter(({target}) => target !== '') // The one that read the directory is closed.
+		.filter(({target}) => target !== '') // The descriptor that read the directory is closed now.
 		.sort((one, other) => one.number - other.number);
 }
 
 const epoll = 'anon_inode:[eventpoll]';
 
-/** What Node opens that has no name. An inherited pidfd, or a timer, is none of its. */
+/** Anonymous inodes that Node opens. Others, such as a pidfd or a timerfd, are inherited. */
 const nameless: readonly string[] = [epoll, 'anon_inode:[eventfd]', 'anon_inode:[io_uring]'];
 
 /**
- * Node opens an epoll first, and everything under the lowest number that is free: what is below the
- * first epoll is inherited. Above it are more of these kinds, and pipes of which both ends are in
- * this process, and once each: the first of them blocks, the others do not. /dev/null it opens only
- * in the place of a standard descriptor that was closed.
+ * Returns the descriptors that Node opened. Node first opens an epoll, and the kernel assigns the
+ * lowest free number, so descriptors below the first epoll are inherited. Above it, Node opens more
+ * anonymous inodes, and pipes with both ends in this process, each end once: the first pipe is
+ * blocking, the others are not. Node opens /dev/null only in place of a closed standard descriptor.
  */
 function openedByNode(descriptors: readonly Descriptor[]): ReadonlySet<number> {
 	const first = descriptors.find(({target}) => target === epoll)?.number ?? Number.POSITIVE_INFINITY;
@@ -74,7 +74,7 @@ function openedByNode(descriptors: readonly Descriptor[]): ReadonlySet<number> {
 	return own;
 }
 
-/** How it was opened. */
+/** Returns the flags of open(2), from the fdinfo in proc(5). */
 function flagsOf(number: number): number {
 	const [, octal = ''] = /^flags:\s*([0-7]+)$/m.exec(readProc(`/proc/self/fdinfo/${number}`) ?? '') ?? [];
 	return Number.parseInt(octal, 8);

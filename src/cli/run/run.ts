@@ -1,23 +1,20 @@
 /**
- * `bindlock run`: takes the lock and leaves it to a command.
+ * `bindlock run`: takes the lock of an address and leaves it to a command.
  */
 import {constants} from 'node:os';
-import {isRunning} from '../../kernel/procfs.js';
 import {Loss} from '../../lock/loss.js';
 import {takeAddress} from '../../lock/take.js';
-import type {PathnameAddress} from '../../model/address.js';
 import {describeHolder} from '../../model/holder.js';
 import {checkAcquireOptions} from '../../model/option-checks.js';
 import type {AcquireOptions} from '../../model/options.js';
 import {printable, quoted} from '../../model/text.js';
 import {octalMode} from '../../model/value-checks.js';
-import {parseArgument} from '../addresses.js';
-import {parseDuration} from '../durations.js';
+import {parseAddressArgument, parseDuration} from '../arguments.js';
 import {exit, UsageError} from '../failures.js';
-import {clearRecord, lockOf} from '../lock-lookup.js';
 import {writeMessage} from '../output.js';
-import {GroupWitness, hasTerminal} from './group-signals.js';
-import {type Started, startCommand} from './spawn.js';
+import {startCommand} from './command-process.js';
+import {clearRecord, warnIfClosed} from './inherited-lock.js';
+import {SignalForwarding} from './signal-forwarding.js';
 
 export interface RunOptions {
 	readonly wait?: string;
@@ -33,25 +30,25 @@ export interface RunOptions {
 export default async function run([address = '', ...command]: readonly string[], options: RunOptions): Promise<number> {
 	const [file, ...args] = command;
 	if (file === undefined) throw new UsageError('a command is missing: bindlock run ADDRESS -- COMMAND');
-	const parsed = parseArgument(address);
+	const parsed = parseAddressArgument(address);
 	const checked = checkAcquireOptions(parsed.given, acquireOptions(address, options));
 	const taken = await takeAddress(parsed, checked, new Loss());
-	const lock = options.closeFd ? undefined : taken.shareable?.descriptor;
-	const forward = new Forwarding();
-	const started = startCommand(file, args, lock);
+	const descriptor = options.closeFd ? undefined : taken.shareable?.descriptor;
+	const forwarding = new SignalForwarding();
+	const started = startCommand(file, args, descriptor);
 	if (started instanceof Promise) {
 		taken.release();
-		return cannotStart(file, await started, options);
+		return reportNotStarted(file, await started, options);
 	}
-	// An abstract lock is answered as long as we are here: that tells its label and since when.
-	const left = started.lock !== undefined && parsed.kind === 'pathname' ? parsed : undefined;
-	if (started.lock !== undefined && left !== undefined) taken.leave({pid: started.pid, fd: started.lock});
-	forward.to(started);
-	if (left !== undefined) warnIfClosed(left, started);
+	// The lock of an abstract name stays here as well: its socket reports the label and the time as long as bindlock lives.
+	const inherited = started.lock !== undefined && parsed.kind === 'pathname' ? parsed : undefined;
+	if (started.lock !== undefined && inherited !== undefined) taken.leave({pid: started.pid, fd: started.lock});
+	forwarding.start(started);
+	if (inherited !== undefined) warnIfClosed(inherited, started);
 	const status = await started.exited;
-	forward.stop();
-	if (left === undefined) taken.release();
-	else clearRecord(left.lockPath, started.pid);
+	forwarding.stop();
+	if (inherited === undefined) taken.release();
+	else clearRecord(inherited.lockPath, started.pid);
 	return status;
 }
 
@@ -59,21 +56,21 @@ function acquireOptions(address: string, options: RunOptions): AcquireOptions {
 	const {wait, replace, label, lockFileMode, reclaimForeign, json} = options;
 	return {
 		waitMs: wait === undefined ? undefined : parseDuration('wait', wait),
-		replace: replace === undefined ? undefined : {killSignal: signalNamed(replace)},
+		replace: replace === undefined ? undefined : {killSignal: parseSignal(replace)},
 		label,
-		lockFileMode: lockFileMode === undefined ? undefined : modeFrom(lockFileMode),
+		lockFileMode: lockFileMode === undefined ? undefined : parseMode(lockFileMode),
 		reclaimForeign,
 		onWait: holder => {
 			if (json) writeMessage(quoted({waiting: {address, holder}}));
 			else
 				writeMessage(
-					`bindlock: waiting for ${printable(address)}: ${holder ? `held by ${describeHolder(holder)}` : 'held'}`,
+					`bindlock: waiting for ${printable(address)}, held ${holder ? `by ${describeHolder(holder)}` : 'by a process that is not visible from here'}`,
 				);
 		},
 	};
 }
 
-function modeFrom(text: string): number {
+function parseMode(text: string): number {
 	try {
 		return octalMode(text);
 	} catch (error) {
@@ -81,83 +78,31 @@ function modeFrom(text: string): number {
 	}
 }
 
-/** As kill(1) reads it: `TERM`, `SIGTERM`, `term`, `15`. */
-function signalNamed(text: string): NodeJS.Signals {
+/** Parses a signal as kill(1) does: `TERM`, `SIGTERM`, `term`, `15`. */
+function parseSignal(text: string): NodeJS.Signals {
 	const upper = text.toUpperCase();
 	const names = Object.entries(constants.signals);
 	const found = names.find(([name, number]) => name === upper || name === `SIG${upper}` || String(number) === text);
-	if (found === undefined) throw new UsageError(`--replace: ${JSON.stringify(text)} is no signal`);
+	if (found === undefined) {
+		throw new UsageError(`--replace: ${JSON.stringify(text)} is not a signal; write for example TERM, SIGTERM or 15`);
+	}
 	return found[0] as NodeJS.Signals;
 }
 
-/** The statuses of env(1), nohup(1) and timeout(1). */
-function cannotStart(file: string, code: string, {json}: RunOptions): number {
+/**
+ * Reports that the command could not be started.
+ *
+ * @returns the exit status, as that of env(1), nohup(1) and timeout(1)
+ */
+function reportNotStarted(file: string, code: string, {json}: RunOptions): number {
 	const [status, why] =
 		code === 'ENOENT'
 			? [exit.notFound, 'command not found']
 			: ['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE'].includes(code)
 				? [exit.system, `cannot start a process (${code})`]
 				: [exit.notExecutable, `cannot be executed (${code})`];
-	const hint = /^\d+(ms|s|m|h|d)?$/.test(file) ? '; a value of --wait is written --wait=30s' : '';
+	const hint = /^\d+(ms|s|m|h|d)?$/.test(file) ? `; if it is the value of --wait, write --wait=${file}` : '';
 	const message = `${printable(file)}: ${why}${hint}`;
 	writeMessage(json ? quoted({error: {code, message, exit: status}}) : `bindlock: ${message}`);
 	return status;
-}
-
-/**
- * Not SIGTSTP: Ctrl-Z stops the whole group, this process included, as a shell expects of its job.
- * SIGCONT then comes to the group as well, and a second one does nothing.
- */
-const forwarded = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'] as const;
-
-/** Twice makes no difference. */
-const harmless: readonly string[] = ['SIGWINCH', 'SIGCONT'];
-
-/** From its construction no signal ends this process: the command decides what becomes of both. */
-class Forwarding {
-	readonly #witness: GroupWitness | undefined = hasTerminal() ? new GroupWitness() : undefined;
-	readonly #early: NodeJS.Signals[] = [];
-	#command: Started | undefined;
-
-	constructor() {
-		for (const signal of forwarded) process.on(signal, this.#forward);
-	}
-
-	/** Signals that came while it was being started reach it now. */
-	to(command: Started): void {
-		this.#command = command;
-		this.#witness?.start();
-		for (const signal of this.#early) command.signal(signal);
-	}
-
-	stop(): void {
-		for (const signal of forwarded) process.off(signal, this.#forward);
-		this.#witness?.stop();
-	}
-
-	readonly #forward = async (signal: NodeJS.Signals): Promise<void> => {
-		if (this.#command === undefined) this.#early.push(signal);
-		else if (this.#witness === undefined || harmless.includes(signal) || !(await this.#witness.sawToo(signal))) {
-			this.#command.signal(signal);
-		}
-	};
-}
-
-/** Some commands close what they inherit. Most have by the first look, if they do, and slow ones by the last. */
-const looksAfterMs = [1000, 5000, 30_000];
-
-function warnIfClosed({given, lockPath}: PathnameAddress, command: Started): void {
-	let over = process.platform !== 'linux';
-	void command.exited.then(() => {
-		over = true;
-	});
-	const check = (): void => {
-		// In this order: a command that is running after the lock was gone has lost it before its end.
-		if (over || lockOf(lockPath) !== undefined || !isRunning(command.pid)) return;
-		over = true;
-		writeMessage(
-			`bindlock: ${printable(given)}: the command has closed the descriptor of the lock and has no lock any more; use --close-fd`,
-		);
-	};
-	for (const milliseconds of looksAfterMs) setTimeout(check, milliseconds).unref();
 }

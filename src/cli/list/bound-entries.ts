@@ -1,41 +1,40 @@
 /**
- * What processes are bound to, and which of them have a lock.
+ * The rows for sockets to which processes are bound, with the state of their locks.
  */
-
 import {type Answer, askLockSockets} from '../../kernel/lock-socket-client.js';
 import {describeProcess} from '../../kernel/procfs.js';
 import {namedBy, ownerOf, padded, recordIn} from '../../kernel/unix-sockets.js';
 import type {AbstractAddress} from '../../model/address.js';
 import type {Holder} from '../../model/holder.js';
 import {nameInUse} from '../../protocol/abstract.js';
-import {parseArgument} from '../addresses.js';
-import {lockBeside} from '../lock-lookup.js';
-import {reasonJson} from '../show.js';
-import type {Entry} from './left.js';
-import {type BoundSocket, boundInodes} from './socket-table.js';
+import {parseAddressArgument} from '../arguments.js';
+import {reasonJson} from '../json.js';
+import {readLockBeside} from '../lock-reader.js';
+import type {Entry} from './entry.js';
+import {boundInodes, type ListedSocket} from './socket-table.js';
 
-type Describe = (pid: number | undefined) => Holder | undefined;
+type Describe = (pid: number) => Holder | undefined;
 
-/** The lock socket of a name. */
+/** The lock socket of an abstract name. */
 interface NameLock {
 	readonly address: AbstractAddress;
-	readonly socket: BoundSocket;
+	readonly socket: ListedSocket;
 }
 
-/** @param devices of mounts that may be looked at whatever their type */
-export async function boundEntries(sockets: readonly BoundSocket[], devices: readonly string[]): Promise<Entry[]> {
-	const describe = describing();
+/** @param devices of mounts that are looked at whatever their type */
+export async function boundEntries(sockets: readonly ListedSocket[], devices: readonly string[]): Promise<Entry[]> {
+	const describe = cachedDescribe();
 	const names = sockets.filter(({isAbstract}) => isAbstract);
 	const locks = locksOf(names);
 	const foundLocks = [...locks.values()];
 	const asked = foundLocks.filter(({socket}) => socket.networkNamespace === undefined);
 	const answers = await askLockSockets([...new Set(asked.map(({address}) => address.lockName))]);
 	const stillBound = asked.length === 0 ? new Set<string>() : boundInodes();
-	// The lock socket of a name is told with that name; alone it is a lock whose server has yet to bind.
-	const told = new Set(foundLocks.map(({socket}) => socket));
+	// A lock socket has no row of its own, except while its server has not bound yet.
+	const lockSockets = new Set(foundLocks.map(({socket}) => socket));
 	const entries: Entry[] = [];
 	for (const socket of names) {
-		if (told.has(socket)) continue;
+		if (lockSockets.has(socket)) continue;
 		const processes = processesOf(socket, describe);
 		const lock = locks.get(socket);
 		const state = lock === undefined ? foreign : lockState(lock, answers, stillBound);
@@ -45,25 +44,26 @@ export async function boundEntries(sockets: readonly BoundSocket[], devices: rea
 	return entries;
 }
 
-/** Each process once: it may have thousands of sockets. */
-function describing(): Describe {
+/** Returns a function that reads each process once: a process may have thousands of sockets. */
+function cachedDescribe(): Describe {
 	const known = new Map<number, Holder | undefined>();
 	return pid => {
-		if (pid !== undefined && !known.has(pid)) known.set(pid, describeProcess(pid));
-		return pid === undefined ? undefined : known.get(pid);
+		if (!known.has(pid)) known.set(pid, describeProcess(pid));
+		return known.get(pid);
 	};
 }
 
-function pathEntry(socket: BoundSocket, devices: readonly string[], describe: Describe): Entry {
+function pathEntry(socket: ListedSocket, devices: readonly string[], describe: Describe): Entry {
 	const processes = processesOf(socket, describe);
-	const {here, path, file, seenAt, isThere} = socket;
-	const address = here === undefined || here.startsWith('/proc/') ? path : here;
-	if (isThere !== true) return {address, state: isThere === false ? 'masked' : 'unknown', socket, processes};
+	const {visiblePath, path, file, seenAt, ownsFile} = socket;
+	const address = visiblePath === undefined || visiblePath.startsWith('/proc/') ? path : visiblePath;
+	if (ownsFile !== true) return {address, state: ownsFile === false ? 'masked' : 'unknown', socket, processes};
 	const common = {address, socket, processes, ...(file === undefined ? {} : {since: file.since})};
-	const found = seenAt && lockBeside(seenAt.pid, seenAt.path, devices);
-	if (found === undefined) return {...common, state: 'foreign'};
-	const {lock} = found;
-	return {...common, state: lock === undefined ? 'foreign' : 'held', holder: lock?.holder, lockPath: `${here}.lock`};
+	const lockFile = seenAt && readLockBeside(seenAt.pid, seenAt.path, devices);
+	if (lockFile === undefined) return {...common, state: 'foreign'};
+	const {lock} = lockFile;
+	const lockPath = `${visiblePath}.lock`;
+	return {...common, state: lock === undefined ? 'foreign' : 'held', holder: lock?.holder, lockPath};
 }
 
 type State = Pick<Entry, 'state' | 'holder' | 'reason'>;
@@ -76,11 +76,11 @@ function lockState(
 	stillBound: ReadonlySet<string>,
 ): State {
 	const {pids, inode, networkNamespace} = socket;
-	// Where no process is seen to have it, none is looked for again.
+	// If no process is visible, skip `ownerOf`, which would search all processes again.
 	const holderAmong = (claimed: number | undefined): Holder | undefined =>
 		pids[0] === undefined ? undefined : ownerOf(socket, pids.find(pid => pid === claimed) ?? pids[0]);
 	if (networkNamespace !== undefined) return {state: 'held', holder: holderAmong(undefined)};
-	// It ended while it was asked: then a refusal says nothing.
+	// The lock socket was closed while it was asked, so a refused connection means nothing.
 	if (!stillBound.has(inode)) return foreign;
 	const answer = answers.get(address.lockName);
 	const by = namedBy(answer, holderAmong(recordIn(answer)?.pid));
@@ -88,12 +88,12 @@ function lockState(
 	return {state: 'blocked', holder: by.holder, reason: reasonJson(nameInUse(address, by))};
 }
 
-/** By the socket that is bound to the name. */
-function locksOf(names: readonly BoundSocket[]): Map<BoundSocket, NameLock> {
-	// The kernel keeps names apart by type, and a lock is a stream.
+/** Returns the lock of each socket that is bound to an abstract name and has one. */
+function locksOf(names: readonly ListedSocket[]): Map<ListedSocket, NameLock> {
+	// A lock is a stream socket. The kernel has a separate set of names for each type.
 	const streams = names.filter(({type}) => type === 'stream');
 	const streamAt = new Map(streams.map(socket => [keyOf(socket, socket.path), socket]));
-	const locks = new Map<BoundSocket, NameLock>();
+	const locks = new Map<ListedSocket, NameLock>();
 	for (const socket of names) {
 		const address = addressOf(socket);
 		const lock = address && streamAt.get(keyOf(socket, padded(address.lockName)));
@@ -102,25 +102,25 @@ function locksOf(names: readonly BoundSocket[]): Map<BoundSocket, NameLock> {
 	return locks;
 }
 
-/** Node 20 pads a name with NULs to 108 bytes; the table shows them as `@`. */
-function nameOf({path}: BoundSocket): string {
+/** Returns the name without the NULs that Node 20 appends up to 108 bytes. The kernel's table shows them as `@`. */
+function nameOf({path}: ListedSocket): string {
 	return Buffer.byteLength(path) === 108 ? path.slice(1).replace(/@+$/, '') : path.slice(1);
 }
 
-function addressOf(socket: BoundSocket): AbstractAddress | undefined {
+function addressOf(socket: ListedSocket): AbstractAddress | undefined {
 	try {
-		const address = parseArgument(`@${nameOf(socket)}`);
+		const address = parseAddressArgument(`@${nameOf(socket)}`);
 		return address.kind === 'abstract' ? address : undefined;
 	} catch {
 		return undefined;
 	}
 }
 
-/** Names are per network namespace. */
-function keyOf({networkNamespace = ''}: BoundSocket, path: string): string {
+/** Abstract names are per network namespace. */
+function keyOf({networkNamespace = ''}: ListedSocket, path: string): string {
 	return `${networkNamespace} ${path}`;
 }
 
-function processesOf({pids}: BoundSocket, describe: Describe): Holder[] {
+function processesOf({pids}: ListedSocket, describe: Describe): Holder[] {
 	return pids.map(describe).filter(found => found !== undefined);
 }

@@ -1,33 +1,33 @@
 /**
- * Starting somebody else's command as a shell would: same terminal, same process group, same open
- * descriptors, and the lock among them.
+ * Starts a command as a shell does: with the same terminal, process group and open descriptors, and
+ * with the descriptor of the lock.
  */
 import type {ChildProcess} from 'node:child_process';
 import {constants} from 'node:os';
 import {codeOf} from '../../model/errors.js';
-import {type Inherited, inheritedDescriptors} from './inherited-descriptors.js';
+import {type InheritedDescriptors, inheritedDescriptors} from './inherited-descriptors.js';
 
-export interface Started {
+export interface CommandProcess {
 	readonly pid: number;
-	/** The number under which it has the lock's descriptor. */
+	/** The descriptor of the lock in the command. */
 	readonly lock: number | undefined;
-	/** Its status as a shell reports it: 128+n for signal n, but 0 for one that Node has no name for. */
+	/** The exit status as a shell has it: 128+n for signal n, but 0 for a signal that Node has no name for. */
 	readonly exited: Promise<number>;
-	/** Nothing happens if it is gone, or may not be signalled. */
+	/** Does nothing if the command has ended, or may not be signalled. */
 	signal(signal: NodeJS.Signals): void;
 }
 
 /**
- * Starts the command, and returns when `execve` has succeeded or failed.
+ * Starts a command, and returns when `execve` has succeeded or failed.
  *
- * @param lock the descriptor to leave to it, if any
- * @returns for a command that could not be started, the code: `'ENOENT'`, `'EACCES'`, …
+ * @param lock the descriptor that the command inherits, if any
+ * @returns the error code if the command could not be started: `'ENOENT'`, `'EACCES'`, …
  */
 export function startCommand(
 	command: string,
 	args: readonly string[],
 	lock: number | undefined,
-): Started | Promise<string> {
+): CommandProcess | Promise<string> {
 	const {spawn} = process.getBuiltinModule('node:child_process');
 	const passed = new Map(inherited.open.map(descriptor => [descriptor, descriptor]));
 	const number = lock === undefined ? undefined : (inherited.spare ?? lock);
@@ -36,7 +36,7 @@ export function startCommand(
 	try {
 		child = spawn(command, args, {stdio: stdioOf(passed)});
 	} catch (error) {
-		// An empty name: there is no such command.
+		// Node rejects an empty name.
 		return Promise.resolve(codeOf(error) === 'ERR_INVALID_ARG_VALUE' ? 'ENOENT' : codeOf(error));
 	}
 	const failed = new Promise<string>(resolve => child.on('error', error => resolve(codeOf(error))));
@@ -47,7 +47,7 @@ export function startCommand(
 	return {pid: child.pid, lock: number, exited, signal: signal => child.kill(signal)};
 }
 
-/** What the command gets under each number; the rest stays closed to it. */
+/** Returns the `stdio` option of `spawn`: other numbers are closed in the command. */
 function stdioOf(descriptors: ReadonlyMap<number, number>): ('inherit' | 'ignore' | number)[] {
 	const stdio: ('inherit' | 'ignore' | number)[] = ['inherit', 'inherit', 'inherit'];
 	for (const [number, descriptor] of descriptors) {
@@ -57,5 +57,6 @@ function stdioOf(descriptors: ReadonlyMap<number, number>): ('inherit' | 'ignore
 	return stdio;
 }
 
-/** Looked up at the start, before this process opens anything of its own. */
-const inherited: Inherited = process.platform === 'linux' ? inheritedDescriptors() : {open: [], spare: undefined};
+/** Read when this module loads, before bindlock opens descriptors of its own. */
+const inherited: InheritedDescriptors =
+	process.platform === 'linux' ? inheritedDescriptors() : {open: [], spare: undefined};

@@ -7,7 +7,6 @@
  * answers, however long either takes to run.
  */
 import type {ChildProcess} from 'node:child_process';
-import {readProc} from '../../kernel/procfs.js';
 
 /** How long a signal is kept from the command by a process that does not answer, as when it is stopped. */
 const patienceMs = 1000;
@@ -18,12 +17,6 @@ const patienceMs = 1000;
  */
 const script =
 	'for s in INT QUIT TERM HUP USR1 USR2; do trap "echo SIG$s" $s; done; while :; do q=; read -r q; echo "$q" || exit; done';
-
-/** Only with a terminal: without one, a group gets signals from programs that know what they do. */
-export function hasTerminal(): boolean {
-	const [, , , , terminal = '0'] = (readProc('/proc/self/stat') ?? '').replace(/^.*\) /s, '').split(' ');
-	return terminal !== '0';
-}
 
 export class GroupWitness {
 	/** Signals of the group that this process has not got yet, or got as one with the one before. */
@@ -61,7 +54,7 @@ export class GroupWitness {
 	}
 
 	/** Whether the group got this signal, which this process has just got. */
-	async sawToo(signal: NodeJS.Signals): Promise<boolean> {
+	async received(signal: NodeJS.Signals): Promise<boolean> {
 		await this.#ask();
 		const since = performance.now() - patienceMs;
 		this.#reported = this.#reported.filter(({at}) => at >= since);

@@ -1,0 +1,62 @@
+/**
+ * The command line of `bindlock run`, in which the options of bindlock end and a second command
+ * begins, as with env(1) and timeout(1). commander cannot tell where that is.
+ */
+import type {RunOptions} from './run.js';
+import {runDefinition} from './run-definition.js';
+
+const optionsByFlag = new Map(
+	[...runDefinition.options, {name: 'json', value: undefined}].map(option => [`--${option.name}`, option]),
+);
+
+/**
+ * Reorders the words: options, `--`, address, command with its own options. `--wait` and `--replace`
+ * take a value after `=` only, because the next word may be an operand.
+ */
+export function splitRun(args: readonly string[]): string[] {
+	const options: string[] = [];
+	const operands: string[] = [];
+	let at = 0;
+	for (; at < args.length && operands.length < 2; at++) {
+		const word = args[at] ?? '';
+		if (word === '--') {
+			at++;
+			break;
+		}
+		if (!word.startsWith('-') || word === '-') {
+			operands.push(word);
+			continue;
+		}
+		const value = optionsByFlag.get(word)?.value;
+		const next = args[at + 1];
+		if (value?.bare !== undefined) options.push(`${word}=${value.bare}`);
+		else if (value !== undefined && next !== undefined) {
+			options.push(`${word}=${next}`);
+			at++;
+		} else options.push(word);
+	}
+	return [...options, '--', ...operands, ...args.slice(at)];
+}
+
+/**
+ * Parses the words without commander, whose loading would delay the start of the server.
+ *
+ * @param words as `splitRun` returns them
+ * @returns `undefined` for anything that commander has to answer: `--help` and wrong options
+ */
+export function parseRun(words: readonly string[]): {operands: readonly string[]; options: RunOptions} | undefined {
+	const end = words.indexOf('--');
+	const options: Record<string, string | true> = {};
+	for (const word of words.slice(0, end)) {
+		const [, flag = '', value] = /^(--[^=]+)(?:=(.*))?$/s.exec(word) ?? [];
+		const definition = optionsByFlag.get(flag);
+		if (definition === undefined || (definition.value === undefined) !== (value === undefined)) return undefined;
+		options[camelCase(definition.name)] = value ?? true;
+	}
+	return {operands: words.slice(end + 1), options};
+}
+
+/** Returns the name of an option as commander has it. */
+function camelCase(name: string): string {
+	return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+}

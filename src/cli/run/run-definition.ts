@@ -1,0 +1,72 @@
+/**
+ * The description of `bindlock run`.
+ */
+import {type CommandDefinition, reclaimForeignOption} from '../definition.js';
+
+export const runDefinition: CommandDefinition = {
+	name: 'run',
+	synopsis:
+		'ADDRESS [--wait[=DURATION]] [--replace[=SIGNAL]] [--label TEXT] [--lock-file-mode MODE] [--reclaim-foreign] [--close-fd] [--] COMMAND [ARG]...',
+	summary: 'lock an address, remove a stale socket, and run a server that holds the lock as long as it lives',
+	description: [
+		'Takes the lock of ADDRESS, removes a socket file that no process is bound to, and starts COMMAND, which inherits the descriptor of the lock. The kernel releases the lock when COMMAND and every process that inherited the descriptor have ended, for whatever reason, even if bindlock itself was killed before.',
+		'Options come before COMMAND. Everything after COMMAND is passed to it.',
+		'bindlock forwards SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH and SIGCONT to COMMAND. With a controlling terminal it does not forward a signal that was sent to the whole process group, as by Ctrl-C, because COMMAND has received it already.',
+		'A command that closes inherited descriptors (sudo and some daemons do) loses the lock. bindlock warns if it detects this within 30 seconds after the start. Use --close-fd for such a command.',
+	],
+	arguments: [
+		{name: 'ADDRESS', kind: 'address', required: true, variadic: false},
+		{name: 'COMMAND', kind: 'command', required: true, variadic: true},
+	],
+	options: [
+		{
+			name: 'wait',
+			value: {name: 'DURATION', kind: 'duration', bare: 'forever'},
+			description:
+				'wait until the holder releases the lock, at most DURATION; without a value, without limit. bindlock does not wait for a server that takes no lock',
+		},
+		{
+			name: 'replace',
+			value: {name: 'SIGNAL', kind: 'signal', bare: 'TERM'},
+			description:
+				'send SIGNAL (the default is TERM) to the holder if the kernel confirms that it holds the lock, then wait for it to exit, as long as --wait allows (the default is 10s)',
+		},
+		{
+			name: 'label',
+			value: {name: 'TEXT', kind: 'text'},
+			description:
+				'a text for the error messages of refused servers, such as the name of the service; at most 200 characters',
+		},
+		{
+			name: 'lock-file-mode',
+			value: {name: 'MODE', kind: 'text'},
+			description:
+				'the permissions of a new lock file, in octal, not affected by the umask; the default is 0600. Use 0666 for servers of several users, or 0660 for servers of one group',
+		},
+		reclaimForeignOption,
+		{
+			name: 'close-fd',
+			description:
+				'hold the lock in bindlock instead of COMMAND. If bindlock is killed, COMMAND continues without a lock',
+		},
+	],
+	fields: {},
+	exits: {
+		'126': 'COMMAND was found but could not be executed',
+		'127': 'COMMAND was not found',
+		'128+n': 'signal n ended COMMAND; 0 for a real-time signal (32 to 64), which Node does not report',
+		other: 'the exit status of COMMAND',
+	},
+	examples: [
+		{line: 'bindlock run /run/app.sock -- python3 server.py /run/app.sock', what: 'start a server'},
+		{
+			line: "bindlock run /run/nginx.sock -- nginx -g 'daemon off;'",
+			what: 'start nginx, which alone fails on the socket file that it leaves after a crash',
+		},
+		{
+			line: 'bindlock run /run/redis.sock --replace --wait=30s -- redis-server --unixsocket /run/redis.sock --port 0',
+			what: 'take over from the running server',
+		},
+		{line: 'bindlock run @app --label blue -- ./server @app', what: 'lock an abstract name'},
+	],
+};
