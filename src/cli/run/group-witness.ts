@@ -1,97 +1,83 @@
 /**
- * Whether a signal came to us alone, or to our whole process group, as Ctrl-C of a terminal does:
- * then the command has had it already, and many a server takes a second SIGINT for "at once!".
- * Node does not tell who sent a signal. So a process of the same group stands by, says what it is
- * sent, and is asked about each signal that we get: the kernel sends a signal to the newest of a
- * group first (`attach_pid` and `__kill_pgrp_info`), so what it was sent with us it says before it
- * answers, however long either takes to run.
+ * Finds out whether a signal was sent to bindlock alone or to its whole process group, as by Ctrl-C.
+ * The command has received a signal of the group already, and many servers take a second SIGINT as
+ * an order to exit at once.
+ *
+ * Node does not report the sender of a signal. So a shell in the same process group echoes empty
+ * lines until a signal ends it. The kernel signals the newest process of a group first
+ * (`attach_pid` and `__kill_pgrp_info`). Hence, when bindlock receives a signal of the group, it is
+ * pending for the shell already, and ends the shell before it can echo another line, however long
+ * either takes to be scheduled.
+ *
+ * To leave SIGINT and SIGQUIT to the terminal instead is not enough. `docker stop` may send them to
+ * a bindlock on a terminal alone (STOPSIGNAL), and `kill %1` sends SIGTERM to the whole group.
  */
 import type {ChildProcess} from 'node:child_process';
 
-/** How long a signal is kept from the command by a process that does not answer, as when it is stopped. */
+/** Ends when bindlock has ended and closed the pipe. SIGQUIT needs a trap: bash ignores it, and other shells dump core. */
+const script = 'trap "exit 131" QUIT; while read -r line; do echo; done';
+
+/** The longest delay of a signal if the shell does not answer, for example because it is stopped. */
 const patienceMs = 1000;
 
-/**
- * An answer is the question. Shells differ in what a trap does to a `read`; here it may end it, or
- * not, or spoil the line. When we are gone, `read` finds the end and `echo` nobody to read.
- */
-const script =
-	'for s in INT QUIT TERM HUP USR1 USR2; do trap "echo SIG$s" $s; done; while :; do q=; read -r q; echo "$q" || exit; done';
-
 export class GroupWitness {
-	/** Signals of the group that this process has not got yet, or got as one with the one before. */
-	#reported: {readonly signal: string; readonly at: number}[] = [];
-	readonly #questions: Map<string, () => void> = new Map();
-	#asked = 0;
-	#child: ChildProcess | undefined;
+	#shell: ChildProcess | undefined;
+	/** Callers that wait until the shell echoes their line or ends, oldest first. */
+	#waiting: (() => void)[] = [];
+	/** The last end of a shell by a signal. This process may learn of it before it learns of the signal. */
+	#end: {readonly signal: NodeJS.Signals; readonly at: number} | undefined;
 
 	start(): void {
-		const child = process
+		const shell: ChildProcess = process
 			.getBuiltinModule('node:child_process')
 			.spawn('/bin/sh', ['-c', script], {stdio: ['pipe', 'pipe', 'ignore'], cwd: '/'});
-		this.#child = child;
-		child.on('error', () => this.#gone(child, null));
-		child.on('exit', (_, signal) => this.#gone(child, signal));
-		child.stdin?.on('error', () => {});
-		let rest = '';
-		child.stdout
+		this.#shell = shell;
+		shell.on('error', () => this.#ended(shell, null));
+		shell.on('exit', (code, signal) => this.#ended(shell, code === 131 ? 'SIGQUIT' : signal));
+		shell.stdin?.on('error', () => {});
+		shell.stdout
 			?.on('error', () => {})
-			.on('data', chunk => {
-				const lines = (rest + chunk).split('\n');
-				rest = lines.pop() ?? '';
-				for (const line of lines) this.#hear(line);
+			.on('data', (lines: Buffer) => {
+				for (const _ of lines) this.#waiting.shift()?.();
 			});
-		child.unref();
-		(child.stdout as unknown as {unref(): void} | null)?.unref();
+		// Neither keeps bindlock alive.
+		shell.unref();
+		(shell.stdout as unknown as {unref(): void} | null)?.unref();
 	}
 
 	stop(): void {
-		const child = this.#child;
-		this.#child = undefined;
-		child?.stdin?.destroy();
-		child?.stdout?.destroy();
-		this.#answerAll();
+		const shell = this.#shell;
+		this.#shell = undefined;
+		shell?.stdin?.destroy();
+		shell?.stdout?.destroy();
+		for (const resolve of this.#waiting.splice(0)) resolve();
 	}
 
-	/** Whether the group got this signal, which this process has just got. */
+	/** Returns whether the whole group received a signal that this process has just received. */
 	async received(signal: NodeJS.Signals): Promise<boolean> {
-		await this.#ask();
-		const since = performance.now() - patienceMs;
-		this.#reported = this.#reported.filter(({at}) => at >= since);
-		const index = this.#reported.findIndex(report => report.signal === signal);
-		if (index >= 0) this.#reported.splice(index, 1);
-		return index >= 0;
+		await this.#echo();
+		const end = this.#end;
+		if (end?.signal !== signal || performance.now() - end.at > patienceMs) return false;
+		this.#end = undefined;
+		return true;
 	}
 
-	/** Until it has said all that it was sent before now. */
-	#ask(): Promise<void> {
-		if (this.#child === undefined) return Promise.resolve();
+	#echo(): Promise<void> {
+		const shell = this.#shell;
+		if (shell === undefined) return Promise.resolve();
 		return new Promise(resolve => {
-			const question = String(++this.#asked);
-			const answered = (): void => {
+			const timer = setTimeout(resolve, patienceMs);
+			this.#waiting.push(() => {
 				clearTimeout(timer);
-				this.#questions.delete(question);
 				resolve();
-			};
-			const timer = setTimeout(answered, patienceMs);
-			this.#questions.set(question, answered);
-			this.#child?.stdin?.write(`${question}\n`);
+			});
+			shell.stdin?.write('\n');
 		});
 	}
 
-	#hear(line: string): void {
-		if (line.startsWith('SIG')) this.#reported.push({signal: line, at: performance.now()});
-		else this.#questions.get(line)?.();
-	}
-
-	#answerAll(): void {
-		for (const answered of [...this.#questions.values()]) answered();
-	}
-
-	/** Before its traps are set a signal ends it, which says the same. */
-	#gone(child: ChildProcess, signal: NodeJS.Signals | null): void {
-		if (this.#child !== child) return;
-		if (signal !== null) this.#hear(signal);
+	#ended(shell: ChildProcess, signal: NodeJS.Signals | null): void {
+		if (this.#shell !== shell) return;
+		if (signal !== null) this.#end = {signal, at: performance.now()};
 		this.stop();
 		if (signal !== null) this.start();
 	}
