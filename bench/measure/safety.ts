@@ -1,15 +1,16 @@
 /**
- * The benchmark that matters: in how many rounds an address had two live servers, or none, or a live one
- * that nobody can reach, by the kernel's table of sockets.
+ * The benchmark of safety: counts the rounds in which an address had two live servers, none, or one
+ * that clients could not reach, by the kernel's table of sockets.
  */
-import {existsSync, mkdirSync} from 'node:fs';
+import {mkdirSync} from 'node:fs';
 import {join} from 'node:path';
-import {listeners, makeStale} from '../../test/helpers/detectors.js';
+import {makeStale} from '../../test/helpers/detectors.js';
 import type {Context} from '../harness/context.js';
 import {obstacle} from '../harness/load.js';
 import type {Count, Outcome, Unavailable} from '../harness/results.js';
 import {type WayName, wayNames, ways} from '../harness/ways.js';
 import {Contenders} from './contenders.js';
+import {look, type Sighting} from './sighting.js';
 import {stall} from './stall.js';
 
 export const scenarios = {
@@ -32,7 +33,7 @@ export async function safety(context: Context): Promise<Outcome> {
 	const contenders = await Contenders.start(context, 4);
 	const playing = {start: startTogether, kill: killHolder, close: closeHolder};
 	for (const [name, play] of Object.entries(playing) as [keyof typeof playing, Play][]) {
-		// By turns, so that a noisy moment is noisy for all.
+		// All ways take turns, so that a noisy moment of the machine affects them alike.
 		for (let round = 0; round < rounds[name]; round++) {
 			for (const way of available) {
 				context.progress(round, rounds[name], `${name}, ${way}`);
@@ -49,16 +50,6 @@ export async function safety(context: Context): Promise<Outcome> {
 }
 
 type Play = (contenders: Contenders, way: WayName, address: string) => Promise<Sighting>;
-
-/** What the kernel shows of an address. */
-export interface Sighting {
-	readonly servers: number;
-	readonly socketThere: boolean;
-}
-
-export function look(address: string): Sighting {
-	return {servers: listeners(address), socketThere: existsSync(address)};
-}
 
 class Tally {
 	count: Count;
@@ -84,7 +75,7 @@ async function startTogether(contenders: Contenders, way: WayName, address: stri
 	return look(address);
 }
 
-/** Half a second is long for a lock that the kernel drops, and short for one that must first grow old. */
+/** Long enough for a lock that the kernel releases, too short for a lock that has to expire. */
 const successionMs = 500;
 
 async function killHolder(contenders: Contenders, way: WayName, address: string): Promise<Sighting> {
@@ -101,7 +92,7 @@ async function closeHolder(contenders: Contenders, way: WayName, address: string
 	return look(address);
 }
 
-/** In a directory of its own, with what a dead server leaves. */
+/** Returns an address in a new directory, for `start` with the files that a crashed server leaves. */
 async function newAddress(context: Context, name: string, way: WayName): Promise<string> {
 	const directory = join(context.places.tmpfs, `${name}-${wayNames.indexOf(way)}`);
 	mkdirSync(directory);

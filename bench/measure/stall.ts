@@ -1,16 +1,16 @@
 /**
- * A holder that does not run for longer than a lease lasts: a laptop that slept, a container that was
- * paused, a process in a debugger. It is alive, and it goes on afterwards.
+ * The scenario of a holder that is stopped for longer than a lease lasts and then continues, as on a
+ * laptop that sleeps, in a paused container or in a debugger.
  */
 import {type Context, sleep} from '../harness/context.js';
 import {staleMs} from '../harness/exclusions.js';
 import type {WayName} from '../harness/ways.js';
 import {Contender, surely} from './contender.js';
-import {look, type Sighting} from './safety.js';
+import {look, type Sighting} from './sighting.js';
 
 const stalledMs = staleMs + 3000;
 
-/** All ways and rounds at the same time, for there is nothing to do but wait. */
+/** Runs all ways and rounds at the same time, because the stop takes most of the time. */
 export async function stall(
 	context: Context,
 	available: readonly WayName[],

@@ -5,7 +5,7 @@ import {renameSync, unlinkSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
 import {rounded, summarise} from '../../bench/harness/statistics.js';
-import {look} from '../../bench/measure/safety.js';
+import {look} from '../../bench/measure/sighting.js';
 import {makeStale} from '../helpers/detectors.js';
 import {start, temporaryDirectory} from '../helpers/programs.js';
 

@@ -1,0 +1,14 @@
+/**
+ * What the kernel shows of an address: how many servers listen there, and whether clients reach one.
+ */
+import {existsSync} from 'node:fs';
+import {listeners} from '../../test/helpers/detectors.js';
+
+export interface Sighting {
+	readonly servers: number;
+	readonly socketThere: boolean;
+}
+
+export function look(address: string): Sighting {
+	return {servers: listeners(address), socketThere: existsSync(address)};
+}
