@@ -46,7 +46,7 @@ export const programSummary: string =
 
 /** Exit statuses of every command. */
 export const exitCodes: Readonly<Record<string, string>> = {
-	'0': 'success; for `status`: every address can be bound now',
+	'0': 'success',
 	'64': 'the command line is wrong',
 	'71': 'a system call failed: no permission, no such directory, disk full',
 	'75': 'the address is in use, or the time limit has passed: try again later',

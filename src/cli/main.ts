@@ -30,8 +30,9 @@ async function main(args: readonly string[]): Promise<void> {
 	try {
 		status = await execute(name, words);
 	} catch (error) {
-		status = report(error, optionsIn(words).includes('--json'));
-		if (error instanceof UsageError) writeMessage(hint(name));
+		const json = optionsIn(words).includes('--json');
+		status = report(error, json);
+		if (error instanceof UsageError && !json) writeMessage(hint(name));
 	}
 	// Not process.exit(): an error of standard output is reported asynchronously.
 	process.exitCode = status;

@@ -22,7 +22,7 @@ export const statusDefinition: CommandDefinition = {
 		reason: 'why the address is blocked: {code, message}',
 		networkNamespace: 'for an abstract name, the network namespace that it belongs to',
 	},
-	exits: {'75': 'at least one address cannot be bound now'},
+	exits: {'0': 'every address can be bound now', '75': 'at least one address cannot be bound now'},
 	examples: [
 		{line: 'bindlock status /run/app.sock', what: 'see who holds an address'},
 		{line: 'bindlock status --json @app | jq .holder.pid', what: 'get the pid in a script'},

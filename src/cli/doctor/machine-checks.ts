@@ -41,7 +41,7 @@ function abstractNames(): Finding {
 		check,
 		message:
 			'this Node pads a name with NULs to 108 bytes; Node 22 and other programs do not, so to them the same name is another address. This Node also truncates paths that are too long',
-		remedy: 'run the servers and clients of an abstract name all with Node 20 or none of them, or use a path',
+		remedy: 'run all servers and clients of an abstract name with Node 20, or none of them; or use a path',
 	};
 }
 

@@ -61,7 +61,7 @@ export const runDefinition: CommandDefinition = {
 		{line: 'bindlock run /run/app.sock -- python3 server.py /run/app.sock', what: 'start a server'},
 		{
 			line: "bindlock run /run/nginx.sock -- nginx -g 'daemon off;'",
-			what: 'start nginx, which alone fails on the socket file that it leaves after a crash',
+			what: 'start nginx, which fails by itself if a crash left its socket file',
 		},
 		{
 			line: 'bindlock run /run/redis.sock --replace --wait=30s -- redis-server --unixsocket /run/redis.sock --port 0',
