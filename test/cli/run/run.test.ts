@@ -34,7 +34,7 @@ test('the command has the lock, and the record names it', async t => {
 	t.is(holder['command'], 'sleep');
 });
 
-test('a second one is refused with 75, and told by whom', async t => {
+test('a second server is refused with 75 and a message that names the holder', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const {pid} = await startLasting(t, [address]);
 	await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${pid}\n`), 'the record of the command');
@@ -243,10 +243,10 @@ test('--close-fd: bindlock has the lock, the command has not', async t => {
 	kill(pid, 'SIGKILL');
 	const {status} = await bindlock(['run', address, '--close-fd', '--', 'sh', '-c', 'exit 3']);
 	t.is(status, 3);
-	t.is(readFileSync(`${address}.lock`, 'utf8'), '', 'given back in good order');
+	t.is(readFileSync(`${address}.lock`, 'utf8'), '', 'the record is empty');
 });
 
-test('a command that closes the descriptor is told of it', async t => {
+test('bindlock warns if the command closes the descriptor', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	// Without starting anything: it has to be done within the second after which bindlock looks.
 	const closing = 'for fd in 10 11 12 13 14 15; do eval "exec $fd>&-"; done; echo $$; exec sleep 300';

@@ -6,9 +6,9 @@ import {existsSync, writeFileSync} from 'node:fs';
 import {connect} from 'node:net';
 import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
-import {lacking, noPython, python, testUnless} from '../helpers/abilities.js';
-import {bindlock, gone, kill, startBindlock, statusOf} from '../helpers/command.js';
-import {temporaryDirectory, until, withDeadline} from '../helpers/programs.js';
+import {lacking, noPython, python, testUnless} from '../../helpers/abilities.js';
+import {bindlock, gone, kill, startBindlock, statusOf} from '../../helpers/command.js';
+import {temporaryDirectory, until, withDeadline} from '../../helpers/programs.js';
 
 interface Server {
 	readonly command: (directory: string, address: string) => readonly string[];
