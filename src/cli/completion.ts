@@ -3,7 +3,8 @@
  */
 import {commands} from './commands.js';
 import {type CommandDefinition, commonOptions, type OptionDefinition, type ValueKind} from './definition.js';
-import {exit, UsageError} from './failures.js';
+import {exit} from './exit-status.js';
+import {UsageError} from './failures.js';
 import {writeData} from './output.js';
 
 /** @returns the exit status */

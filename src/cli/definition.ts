@@ -36,21 +36,13 @@ export interface CommandDefinition {
 	readonly options: readonly OptionDefinition[];
 	/** The fields of each line of `--json`; empty if the command prints no data. */
 	readonly fields: Readonly<Record<string, string>>;
-	/** Exit statuses besides {@link exitCodes}. */
+	/** The meaning of its exit statuses, besides or instead of the common ones. */
 	readonly exits: Readonly<Record<string, string>>;
 	readonly examples: readonly {readonly line: string; readonly what: string}[];
 }
 
 export const programSummary: string =
 	'Locks the address of a Unix domain socket for the lifetime of its server, reports who holds it, and removes the socket file of a crashed server.';
-
-/** Exit statuses of every command. */
-export const exitCodes: Readonly<Record<string, string>> = {
-	'0': 'success',
-	'64': 'the command line is wrong',
-	'71': 'a system call failed: no permission, no such directory, disk full',
-	'75': 'the address is in use, or the time limit has passed: try again later',
-};
 
 /** Options of every command. */
 export const commonOptions: readonly OptionDefinition[] = [

@@ -1,12 +1,10 @@
 /**
- * Exit statuses, and the message and status for each error.
+ * The message and the exit status for each error.
  */
 import {BindLockError, codeOf} from '../model/errors.js';
 import {quoted} from '../model/text.js';
+import {exit} from './exit-status.js';
 import {writeMessage} from './output.js';
-
-/** 64, 71 and 75 are EX_USAGE, EX_OSERR and EX_TEMPFAIL of `sysexits.h`; 126 and 127 are those of env(1). */
-export const exit = {done: 0, usage: 64, system: 71, taken: 75, notExecutable: 126, notFound: 127} as const;
 
 /** The command line is wrong. */
 export class UsageError extends Error {}

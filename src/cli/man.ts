@@ -7,11 +7,10 @@ import {
 	type CommandDefinition,
 	commonOptions,
 	durationText,
-	exitCodes,
 	type OptionDefinition,
 	programSummary,
 } from './definition.js';
-import {exit} from './failures.js';
+import {exit, exitCodes} from './exit-status.js';
 import {writeData} from './output.js';
 import {packageVersion} from './version.js';
 

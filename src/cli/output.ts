@@ -4,6 +4,7 @@
 import {writeSync} from 'node:fs';
 import {codeOf} from '../model/errors.js';
 import {escaped} from '../model/text.js';
+import {exit} from './exit-status.js';
 
 /**
  * Writes a message to standard error, one line for each argument. Newlines within an argument are escaped: paths are
@@ -32,7 +33,7 @@ function exitOnError(error: Error): void {
 	// Node ignores SIGPIPE. Exit as a program does that SIGPIPE ends: without a message.
 	if (codeOf(error) === 'EPIPE') process.exit(128 + 13);
 	writeMessage(`bindlock: cannot write to standard output: ${error.message}`);
-	process.exit(71);
+	process.exit(exit.system);
 }
 
 /** Returns the width of the terminal, `undefined` if standard output is none. */

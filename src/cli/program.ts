@@ -8,11 +8,11 @@ import {
 	type CommandDefinition,
 	commonOptions,
 	durationText,
-	exitCodes,
 	type OptionDefinition,
 	programSummary,
 } from './definition.js';
-import {exit, UsageError} from './failures.js';
+import {exit, exitCodes} from './exit-status.js';
+import {UsageError} from './failures.js';
 import {writeData, writeMessage} from './output.js';
 import {packageVersion} from './version.js';
 

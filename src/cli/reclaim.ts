@@ -9,7 +9,7 @@ import {BindLockError} from '../model/errors.js';
 import {describeHolder} from '../model/holder.js';
 import {printable} from '../model/text.js';
 import {addressArgument, parseAddressArgument} from './arguments.js';
-import {exit} from './failures.js';
+import {exit} from './exit-status.js';
 import {holderJson, printJson, reasonJson} from './json.js';
 import {writeData, writeMessage} from './output.js';
 

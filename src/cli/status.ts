@@ -6,7 +6,7 @@ import {pause} from '../kernel/deadline.js';
 import {describeHolder} from '../model/holder.js';
 import {escaped, printable, quoted} from '../model/text.js';
 import {addressArgument} from './arguments.js';
-import {exit} from './failures.js';
+import {exit} from './exit-status.js';
 import {holderJson, printJson, reasonJson} from './json.js';
 import {colored, writeData} from './output.js';
 import {answeredConnection, connectionPollMs} from './polling.js';

@@ -11,7 +11,7 @@ import {type Address, maxNameBytes} from '../model/address.js';
 import {describeHolder, type Holder} from '../model/holder.js';
 import {printable} from '../model/text.js';
 import {addressArgument, parseAddressArgument, parseDuration} from './arguments.js';
-import {exit} from './failures.js';
+import {exit} from './exit-status.js';
 import {holderJson, printJson} from './json.js';
 import {writeMessage} from './output.js';
 import {answeredConnection, connectionPollMs} from './polling.js';

@@ -47,7 +47,7 @@ test('a missing or unknown command and unknown options exit with 64 and a messag
 
 test('docs/command.md names every command, option, field and exit status', async t => {
 	const {commands} = await import('../../src/cli/commands.js');
-	const {exitCodes} = await import('../../src/cli/definition.js');
+	const {exitCodes} = await import('../../src/cli/exit-status.js');
 	const text = readFileSync(join(root, 'docs/command.md'), 'utf8');
 	for (const {name, options, fields, exits} of commands) {
 		t.true(text.includes(`bindlock ${name}`), name);

@@ -2,7 +2,7 @@
  * `bindlock doctor`: checks that locking works on this machine, and suggests remedies.
  */
 import {escaped} from '../../model/text.js';
-import {exit} from '../failures.js';
+import {exit} from '../exit-status.js';
 import {printJson} from '../json.js';
 import {colored, writeData} from '../output.js';
 import {addressChecks} from './address-checks.js';

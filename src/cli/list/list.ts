@@ -3,7 +3,7 @@
  */
 import type {Holder} from '../../model/holder.js';
 import {printable} from '../../model/text.js';
-import {exit} from '../failures.js';
+import {exit} from '../exit-status.js';
 import {holderJson, printJson} from '../json.js';
 import {writeData, writeMessage} from '../output.js';
 import {boundEntries} from './bound-entries.js';
