@@ -45,6 +45,19 @@ test('a missing or unknown command and unknown options exit with 64 and a messag
 	}
 });
 
+test('with --json a wrong command line is reported as one line of JSON', async t => {
+	for (const args of [
+		['status', '--json'],
+		['wait', '--json', 'a', '--for', 'x'],
+		['run', '--json'],
+		['bogus', '--json'],
+	]) {
+		const {status, stderr} = await bindlock(args);
+		t.is(status, 64, args.join(' '));
+		t.like(JSON.parse(stderr), {error: {exit: 64}}, args.join(' '));
+	}
+});
+
 test('docs/command.md names every command, option, field and exit status', async t => {
 	const {commands} = await import('../../src/cli/commands.js');
 	const {exitCodes} = await import('../../src/cli/exit-status.js');

@@ -59,7 +59,7 @@ test('a command that a signal ends gives 128+n', async t => {
 	}
 });
 
-/** Runs a command on a terminal of its own: what it prints is printed, and lines tell what to do. */
+/** Runs a command on a terminal of its own, copies its output, and obeys the lines of standard input. */
 const terminal = `
 import os, pty, signal, sys, termios, threading
 pid, master = pty.fork()
@@ -73,6 +73,7 @@ def obey():
         word, _, rest = line.strip().partition(' ')
         if word == 'type': os.write(master, rest.encode().decode('unicode_escape').encode('latin1'))
         if word == 'kill': os.kill(pid, getattr(signal, rest))
+        if word == 'killpg': os.killpg(pid, getattr(signal, rest))
     os.kill(pid, signal.SIGKILL)
     os.close(master)
 threading.Thread(target=obey, daemon=True).start()
@@ -87,26 +88,31 @@ _, status = os.waitpid(pid, 0)
 print('{"event": "end", "status": %d}' % (status >> 8 if os.WIFEXITED(status) else -os.WTERMSIG(status)), flush=True)
 `;
 
-testUnless(noPython())('Ctrl-C on a terminal reaches the command once, and so does a kill', async t => {
-	const address = join(temporaryDirectory(t), 's');
-	const program = startCommand(t, python, [...onTerminal(address), process.execPath, signalled]);
-	await ready(program);
-	// The witness starts after the command: it is there when it has answered for a signal.
-	for (const [order, signal] of [
-		['type \\x03', 'SIGINT'],
-		['kill SIGINT', 'SIGINT'],
-		['kill SIGTERM', 'SIGTERM'],
-		['type \\x1c', 'SIGQUIT'],
-		['type \\x03', 'SIGINT'],
-	] as const) {
-		program.send(order);
-		await next(program, signal);
-		// Had it been sent twice, the second would come before this answer.
-		await settled(program);
-	}
-	program.send('type quit\\n');
-	t.is((await next(program, 'end'))['status'], 5);
-});
+testUnless(noPython())(
+	'a signal to the process group of a terminal, as by Ctrl-C, reaches the command once, and so does a kill',
+	async t => {
+		const address = join(temporaryDirectory(t), 's');
+		const program = startCommand(t, python, [...onTerminal(address), process.execPath, signalled]);
+		await ready(program);
+		for (const [order, signal] of [
+			['type \\x03', 'SIGINT'],
+			['kill SIGINT', 'SIGINT'],
+			['kill SIGTERM', 'SIGTERM'],
+			['type \\x1c', 'SIGQUIT'],
+			['killpg SIGTERM', 'SIGTERM'],
+			['killpg SIGUSR1', 'SIGUSR1'],
+			['kill SIGQUIT', 'SIGQUIT'],
+			['type \\x03', 'SIGINT'],
+		] as const) {
+			program.send(order);
+			await next(program, signal);
+			// A second signal would arrive before this answer.
+			await settled(program);
+		}
+		program.send('type quit\\n');
+		t.is((await next(program, 'end'))['status'], 5);
+	},
+);
 
 testUnless(noPython())('Ctrl-C on a terminal ends a command that lets it, with 130', async t => {
 	const address = join(temporaryDirectory(t), 's');
@@ -126,7 +132,7 @@ testUnless(noPython())('on a busy machine, too: the witness is asked, and waited
 		return others()[0] ?? 0;
 	};
 	const first = await nextWitness();
-	// It answers nothing for longer than any fixed time to wait would be.
+	// It does not answer, as on a busy machine.
 	process.kill(first, 'SIGSTOP');
 	program.send('type \\x03');
 	await next(program, 'SIGINT');
@@ -136,7 +142,7 @@ testUnless(noPython())('on a busy machine, too: the witness is asked, and waited
 	await settled(program);
 	program.send('kill SIGINT');
 	await next(program, 'SIGINT');
-	// One that never answers keeps nothing from the command.
+	// A witness that never answers delays the signal only.
 	process.kill(witness, 'SIGSTOP');
 	program.send('kill SIGTERM');
 	await next(program, 'SIGTERM');
@@ -166,7 +172,7 @@ async function next(program: Program, event: string): Promise<Record<string, unk
 	}
 }
 
-/** Longer than bindlock takes to find out whether the group got a signal too. */
+/** Waits longer than bindlock needs to find out whether the group received a signal too. */
 async function settled(program: Program): Promise<void> {
 	await new Promise(resolve => setTimeout(resolve, 300));
 	program.send('type x\\n');
