@@ -3,7 +3,7 @@
  */
 import {execFileSync, spawnSync} from 'node:child_process';
 import {mkdirSync, writeFileSync} from 'node:fs';
-import {join} from 'node:path';
+import {basename, join} from 'node:path';
 import type {ExecutionContext} from 'ava';
 import {testUnless} from '../../helpers/abilities.js';
 import {bindlock, jsonLines} from '../../helpers/command.js';
@@ -26,17 +26,24 @@ async function startServers(t: ExecutionContext): Promise<Scene> {
 	const directory = temporaryDirectory(t);
 	const fuse = await mountByFuse(t, temporaryDirectory(t), join(directory, 'mirror'));
 	await start(t, 'holder', ['listen', join(directory, 'mirror/absolute')]).expect('held');
-	await startSocket(t, 'bound', 'relative', {cwd: join(directory, 'mirror')});
+	await startSocket(t, 'bound', relativeIn(directory), {cwd: join(directory, 'mirror')});
 	await makeStale(join(directory, 'stale'));
 	return {directory, fuse};
 }
 
+/** A name of its own for each test: `list` shows the relative paths of all of them. */
+function relativeIn(directory: string): string {
+	return `relative-${basename(directory)}`;
+}
+
 async function statesOf(directory: string, args: readonly string[], env: Record<string, string> = {}): Promise<object> {
+	const relative = relativeIn(directory);
 	const {status, stdout, stderr} = await bindlock(['list', '--json', ...args], {env});
 	if (status !== 0) throw new Error(stderr);
 	const rows = jsonLines(stdout) as {address: string; state: string}[];
-	const ours = rows.filter(({address}) => address.startsWith(directory) || address === 'relative');
-	return Object.fromEntries(ours.map(({address, state}) => [address.replace(directory, ''), state]));
+	const ours = rows.filter(({address}) => address.startsWith(directory) || address === relative);
+	const plain = (address: string): string => address.replace(directory, '').replace(relative, 'relative');
+	return Object.fromEntries(ours.map(({address, state}) => [plain(address), state]));
 }
 
 const maybe = testUnless(noFuse());
