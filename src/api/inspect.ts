@@ -3,7 +3,7 @@
  */
 import {parseAddress} from '../kernel/address-parser.js';
 import {NodeSystem, ownUid} from '../kernel/node-system.js';
-import {namespaceOf} from '../kernel/procfs.js';
+import {namespaceOf} from '../kernel/proc/namespaces.js';
 import type {BindLockError} from '../model/errors.js';
 import type {Holder} from '../model/holder.js';
 import {run} from '../model/system.js';

@@ -4,7 +4,7 @@
 import type {Server} from 'node:net';
 import {receiveInheritance} from '../hand-over/successor.js';
 import {parseAddress} from '../kernel/address-parser.js';
-import {openInotify} from '../kernel/inotify.js';
+import {openInotify} from '../kernel/files/inotify.js';
 import {Loss} from '../lock/loss.js';
 import type {BindLock} from '../lock/owned-lock.js';
 import {takeAddress} from '../lock/take.js';

@@ -4,10 +4,10 @@
  */
 
 import {parseAddress} from '../kernel/address-parser.js';
-import type {BoundSocket} from '../kernel/bound-handle.js';
-import {bindsForWorkers, isClusterWorker} from '../kernel/cluster.js';
-import {openInotify} from '../kernel/inotify.js';
-import type {Server} from '../kernel/net-server.js';
+import {openInotify} from '../kernel/files/inotify.js';
+import {bindsForWorkers, isClusterWorker} from '../kernel/node/cluster.js';
+import type {Server} from '../kernel/node/net-server.js';
+import type {BoundDescriptor} from '../kernel/sockets/bound-descriptor.js';
 import type {AddressLock} from '../lock/address-lock.js';
 import {Loss} from '../lock/loss.js';
 import {isAcquiredHere} from '../lock/owned-lock.js';
@@ -98,7 +98,7 @@ function takeAndListen(
 	const taking = cancelling.get(keyOf(address))?.then(take) ?? take();
 	const bind = (lock: AddressLock): void => {
 		const boundServer = new BoundServer(server, address, {...options, ...binding}, lock, loss);
-		let bound: BoundSocket | undefined;
+		let bound: BoundDescriptor | undefined;
 		try {
 			bound = boundServer.bindApart();
 		} catch (error) {

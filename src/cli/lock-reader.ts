@@ -2,8 +2,8 @@
  * Reads who holds a lock file, without taking the lock.
  */
 import {basename, dirname} from 'node:path';
-import {lockContention} from '../kernel/lock-holders.js';
-import {statInside, withReached} from '../kernel/mounts/path-walk.js';
+import {lockContention} from '../kernel/flock/lock-holders.js';
+import {statInside, withReached} from '../kernel/mounts/reachable.js';
 import {NodeSystem} from '../kernel/node-system.js';
 import type {Holder} from '../model/holder.js';
 import {maxRecordBytes, parseRecord} from '../model/record.js';

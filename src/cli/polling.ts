@@ -3,7 +3,7 @@
  */
 import type {Inspection} from '../api/inspect.js';
 import {NodeSystem} from '../kernel/node-system.js';
-import {isServed} from '../kernel/socket-owners.js';
+import {isServed} from '../kernel/sockets/pathname-owners.js';
 import {parseAddressArgument} from './arguments.js';
 
 /** The interval for a server that {@link answeredConnection}. */

@@ -4,9 +4,9 @@
 import {inspect} from '../api/inspect.js';
 import {pause} from '../kernel/deadline.js';
 import {NodeSystem} from '../kernel/node-system.js';
-import {connectOnce} from '../kernel/probe.js';
-import {isServed} from '../kernel/socket-owners.js';
-import {isNameServed} from '../kernel/unix-sockets.js';
+import {isNameServed} from '../kernel/sockets/abstract-owners.js';
+import {isServed} from '../kernel/sockets/pathname-owners.js';
+import {connectOnce} from '../kernel/sockets/probe.js';
 import {type Address, maxNameBytes} from '../model/address.js';
 import {describeHolder, type Holder} from '../model/holder.js';
 import {printable} from '../model/text.js';

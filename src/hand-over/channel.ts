@@ -3,7 +3,7 @@
  * inherits carry the locks.
  */
 import type {ChildProcess, SendHandle} from 'node:child_process';
-import {closeIfFileIs} from '../kernel/lock-file-descriptor.js';
+import {closeIfFileIs} from '../kernel/files/lock-file-descriptor.js';
 
 /** The process of a successor, as `child_process.fork` returns it. */
 export type Successor = ChildProcess;

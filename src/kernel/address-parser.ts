@@ -1,7 +1,8 @@
 /**
- * Reads an address, and resolves a path as the kernel does.
+ * Reads an address, and resolves its path as the kernel does.
  */
-import {resolve} from 'node:path';
+import {realpathSync, statSync} from 'node:fs';
+import {basename, dirname, join, resolve} from 'node:path';
 import {
 	type Address,
 	abstractAddress,
@@ -12,8 +13,8 @@ import {
 	withoutScheme,
 } from '../model/address.js';
 import {BindLockError} from '../model/errors.js';
+import {isSameFile} from '../model/file-identity.js';
 import {show} from '../model/text.js';
-import {asKernelFinds, isSameDirectory} from './directory.js';
 
 /**
  * Reads an address as Node writes it (`'/p'`, `'p'`, `'\0name'`), or as gRPC, Docker, nginx and
@@ -30,19 +31,19 @@ export function parseAddress(given: string): Address {
 			address: show(given),
 		});
 	}
-	// Half a surrogate pair is given to the kernel as U+FFFD, and shown by it as that.
+	// Node passes half a surrogate pair to the kernel as U+FFFD.
 	const written = withoutScheme(given).toWellFormed();
 	return written.startsWith('\0') ? abstractAddress(given, written.slice(1)) : pathnameAddress(given, written);
 }
 
 /**
- * What is given to `bind` may be relative, and the working directory may have changed since: where it leads then we
- * have no lock.
+ * Checks that the address still leads to the locked path. bind(2) may get a relative path, and the working directory may
+ * have changed since the lock was taken.
  *
  * @throws BindLockError `ERR_ADDRESS_SPELLING`
  */
 export function refuseElsewhere(address: Address): void {
-	if (address.kind === 'abstract' || leadsToItsPath(address)) return;
+	if (address.kind === 'abstract' || leadsToLockedPath(address)) return;
 	throw refuseAddress(
 		address.given,
 		'ERR_ADDRESS_SPELLING',
@@ -50,7 +51,7 @@ export function refuseElsewhere(address: Address): void {
 	);
 }
 
-function leadsToItsPath({bindPath, path}: PathnameAddress): boolean {
+function leadsToLockedPath({bindPath, path}: PathnameAddress): boolean {
 	try {
 		return absolute(bindPath, bindPath) === path;
 	} catch {
@@ -64,20 +65,20 @@ function pathnameAddress(given: string, written: string): PathnameAddress {
 		throw refuseAddress(given, 'ERR_ADDRESS_SPELLING', 'it names a directory; give the name of the socket file in it');
 	}
 	const path = absolute(given, written);
-	// What stands for bytes that are not UTF-8; or a name that nobody has to resolve.
+	// U+FFFD stands for bytes that are not UTF-8, unless the name of the directory contains U+FFFD itself.
 	if (path !== written && path.includes('\ufffd') && !isSameDirectory(path, written)) {
 		throw refuseAddress(given, 'ERR_ADDRESS_SPELLING', 'it leads through a directory whose name is not UTF-8');
 	}
-	// What was written has been measured.
+	// checkName has measured `written`.
 	const fits = path === written || Buffer.byteLength(path) <= maxNameBytes;
 	return {kind: 'pathname', given, path, bindPath: fits ? path : written, lockPath: `${path}.lock`};
 }
 
-/** Throws where a relative path leads nowhere, because the working directory was removed. */
+/** @throws BindLockError `ENOENT` if the path is relative and the working directory was removed */
 function absolute(given: string, written: string): string {
-	// Nothing to resolve, as is usual, which is sooner seen than done. How it ends was checked before.
+	// Fast path: already absolute and normalized. The caller has checked the last component.
 	if (written.startsWith('/') && !/\/\.{0,2}\//.test(written)) return written;
-	const found = isTextual(written) ? undefined : asKernelFinds(written);
+	const found = isTextual(written) ? undefined : withRealDirectory(written);
 	if (found !== undefined) return found;
 	try {
 		return resolve(written);
@@ -86,7 +87,28 @@ function absolute(given: string, written: string): string {
 	}
 }
 
-/** To the kernel `..` after a symbolic link is the directory above its target. At the beginning there is no link: the working directory has none. */
+/**
+ * Whether the path can be resolved by its text alone. To the kernel, `..` after a symbolic link is the directory above
+ * the target of the link. A `..` at the beginning follows no link: the working directory contains none.
+ */
 function isTextual(written: string): boolean {
 	return !`/${written.replace(/^\/*(\.{0,2}\/+)*/, '')}`.includes('/../');
+}
+
+/** Returns the path with its directory resolved by the kernel; `undefined` if that does not exist. */
+function withRealDirectory(path: string): string | undefined {
+	try {
+		return join(realpathSync.native(dirname(path)), basename(path));
+	} catch {
+		return undefined;
+	}
+}
+
+/** Whether both paths lead to a file in the same directory. */
+function isSameDirectory(one: string, other: string): boolean {
+	try {
+		return isSameFile(statSync(dirname(one), {bigint: true}), statSync(dirname(other), {bigint: true}));
+	} catch {
+		return false;
+	}
 }

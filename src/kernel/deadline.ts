@@ -1,17 +1,19 @@
 /**
- * Waiting for one of: an event, a deadline, an abort.
+ * Waiting: for an event, a deadline or an abort; for a backoff; for other work of the event loop.
  */
 
-/** The longest delay of `setTimeout`, 24.8 days; it fires at once after a longer one. */
+/** The longest delay of `setTimeout`, 24.8 days. A longer one fires at once. */
 export const longestTimerMs: number = 0x7fff_ffff;
 
-/** Milliseconds until the deadline (of `performance.now()`), at least 0. */
+/** Returns the milliseconds until the deadline (of `performance.now()`), at least 0. */
 export function timeLeft(deadline: number): number {
 	return Math.max(0, deadline - performance.now());
 }
 
 /**
- * @param listen is given the function to call when the event comes
+ * Waits for an event, for the deadline, or for the signal.
+ *
+ * @param listen receives the function to call on the event
  * @returns `true` for the event, `false` for the deadline
  * @throws the signal's reason
  */
@@ -26,7 +28,7 @@ export function wakeable(
 		const arm = (): void => {
 			timer = setTimeout(expire, Math.min(Math.ceil(timeLeft(deadline)), longestTimerMs));
 		};
-		// Timers may fire a millisecond too early; and who waits for weeks is woken in between.
+		// A timer may fire a millisecond early, and one of weeks is armed several times.
 		const expire = (): void => (timeLeft(deadline) > 0 ? arm() : settle(() => resolve(false)));
 		const abort = (): void => settle(() => reject(signal?.reason));
 		const settle = (outcome: () => void): void => {
@@ -45,14 +47,24 @@ export async function pause(milliseconds: number, signal?: AbortSignal): Promise
 	await wakeable(performance.now() + milliseconds, signal, () => {});
 }
 
-/** Longer nobody else in this process is kept waiting. */
-const stretchMs = 5;
+/** Returns 50 to 150 % of the time, so that processes that wait for the same event do not act at the same moment. */
+export function jittered(milliseconds: number): number {
+	return milliseconds * (0.5 + Math.random());
+}
 
-/** For long work: lets others have their turn each time that it was called late enough after the last one. */
+/** Returns the time to wait after this many failures: doubled by each after the first, limited, and jittered. */
+export function backoffMs(failures: number, firstMs: number, longestMs: number): number {
+	return failures === 0 ? 0 : jittered(Math.min(longestMs, firstMs * 2 ** (failures - 1)));
+}
+
+/** The longest that other work in this process waits for a loop that yields by {@link breather}. */
+const maxBlockMs = 5;
+
+/** Returns a function to await in a long loop. It lets the event loop run if the last time was long enough ago. */
 export function breather(): () => Promise<void> | undefined {
 	let began = performance.now();
 	return () => {
-		if (performance.now() - began < stretchMs) return undefined;
+		if (performance.now() - began < maxBlockMs) return undefined;
 		return new Promise(resolve => {
 			setImmediate(() => {
 				began = performance.now();

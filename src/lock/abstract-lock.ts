@@ -1,7 +1,7 @@
 /**
  * The lock of an abstract address: a socket that is bound to `\0<name>.lock`. The kernel frees it with the process.
  */
-import {adoptLockSocket, closeLockSocket, listenerOfLock, lockDescriptorOf} from '../kernel/lock-socket.js';
+import {adoptLockSocket, closeLockSocket, listenerOfLock, lockDescriptorOf} from '../kernel/sockets/lock-socket.js';
 import type {AbstractAddress} from '../model/address.js';
 import {BindLockError} from '../model/errors.js';
 import type {AcquireOptions} from '../model/options.js';

@@ -3,7 +3,7 @@
  */
 import {hostname} from 'node:os';
 import {ownUid} from '../kernel/node-system.js';
-import {bootId, namespaceOf} from '../kernel/procfs.js';
+import {bootId, namespaceOf} from '../kernel/proc/namespaces.js';
 import {programAndScript} from '../model/command-line.js';
 import type {AcquireOptions} from '../model/options.js';
 import {formatRecord, type LockRecord} from '../model/record.js';

@@ -1,9 +1,11 @@
 /**
  * The lock of a pathname address: a flock on `<path>.lock`.
  */
-import {loadFlock} from '../kernel/flock/flock.js';
+
+import {loadFlock} from '../kernel/flock/choice.js';
 import {NodeSystem} from '../kernel/node-system.js';
 import type {PathnameAddress} from '../model/address.js';
+import {isSameFile} from '../model/file-identity.js';
 import type {AcquireOptions} from '../model/options.js';
 import {type Protocol, run, runSync} from '../model/system.js';
 import {
@@ -13,7 +15,6 @@ import {
 	leaveLock,
 	releaseLock,
 	removeLockFile,
-	sameFile,
 	writeRecord,
 } from '../protocol/lock-file.js';
 import {retakePathname, type TakenLock, takePathname} from '../protocol/pathname.js';
@@ -97,7 +98,7 @@ class FlockLock implements AddressLock, LockFile {
 	}
 
 	isInPlace(): boolean {
-		return sameFile(this.#system.lstat(this.path), this.#lock.file);
+		return isSameFile(this.#system.lstat(this.path), this.#lock.file);
 	}
 
 	async relock(): Promise<void> {

@@ -4,7 +4,7 @@
  * notices afterwards.
  */
 import {timeLeft} from '../kernel/deadline.js';
-import {type LeaseDirectory, leaseDirectory} from '../kernel/lease-directory.js';
+import {type LeaseDirectory, leaseDirectory} from '../kernel/files/lease-directory.js';
 import {NodeSystem} from '../kernel/node-system.js';
 import type {PathnameAddress} from '../model/address.js';
 import {addressInUse, BindLockError, type BindLockErrorCode, codeOf, systemCodeOf} from '../model/errors.js';

@@ -1,7 +1,7 @@
 /**
  * Takes the lock of an address, of either kind and with either backend.
  */
-import {isClusterWorker} from '../kernel/cluster.js';
+import {isClusterWorker} from '../kernel/node/cluster.js';
 import {NodeSystem} from '../kernel/node-system.js';
 import type {Address} from '../model/address.js';
 import {asBindLockError, BindLockError} from '../model/errors.js';

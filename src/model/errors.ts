@@ -119,24 +119,6 @@ export function addressInUse(
 	);
 }
 
-/** Errors that are made in `body` do not record where: that costs more than most system calls. */
-export function withoutStacks<Result>(body: () => Result): Result {
-	const {stackTraceLimit} = Error;
-	try {
-		limitStacks(0);
-		return body();
-	} finally {
-		limitStacks(stackTraceLimit);
-	}
-}
-
-/** Not where the intrinsics are frozen. */
-function limitStacks(frames: number): void {
-	try {
-		Error.stackTraceLimit = frames;
-	} catch {}
-}
-
 /** Returns the code of a thrown value, `'UNKNOWN'` if it has none. */
 export function codeOf(thrown: unknown): string {
 	const code = (thrown as {code?: unknown} | null | undefined)?.code;

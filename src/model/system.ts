@@ -5,13 +5,12 @@
  * makes the same calls on a simulated kernel, interleaves those of several processes, and lets a process crash before
  * any of them.
  */
+import type {FileIdentity} from './file-identity.js';
 import type {Holder} from './holder.js';
 import type {LockRecord} from './record.js';
 
-/** The result of stat. A `dev` or `ino` beyond the safe integers is always a bigint. */
-export interface FileStatus {
-	readonly dev: number | bigint;
-	readonly ino: number | bigint;
+/** The result of stat. */
+export interface FileStatus extends FileIdentity {
 	readonly type: 'file' | 'directory' | 'socket' | 'symlink' | 'other';
 	/** The permissions, without the type. */
 	readonly mode: number;

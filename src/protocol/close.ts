@@ -2,10 +2,11 @@
  * The end of a server: the socket file is unlinked if it is its own, and the socket is closed. The lock is released
  * after that.
  */
+
 import type {PathnameAddress} from '../model/address.js';
 import {codeOf} from '../model/errors.js';
+import {isSameFile} from '../model/file-identity.js';
 import {call, type FileStatus, type Listener, type Protocol} from '../model/system.js';
-import {sameFile} from './lock-file.js';
 
 /**
  * Unlinks the socket file if it is the one that was bound, and closes the listening socket. Closing unlinks nothing
@@ -52,7 +53,7 @@ function* isUnlinkSafe(path: string, bound: FileStatus | undefined): Protocol<bo
 		const found = yield* call('lstat', path);
 		// unlink() does not remove directories.
 		if (found === undefined || found.type === 'directory') return true;
-		return bound !== undefined && sameFile(found, bound);
+		return bound !== undefined && isSameFile(found, bound);
 	} catch (error) {
 		// libuv cannot unlink a path that cannot be resolved.
 		return ['EACCES', 'ENOTDIR', 'ELOOP'].includes(codeOf(error));
@@ -61,7 +62,7 @@ function* isUnlinkSafe(path: string, bound: FileStatus | undefined): Protocol<bo
 
 function* unlinkIfSame(path: string, bound: FileStatus): Protocol<void> {
 	try {
-		if (sameFile(yield* call('lstat', path), bound)) yield* call('unlink', path);
+		if (isSameFile(yield* call('lstat', path), bound)) yield* call('unlink', path);
 	} catch {
 		// The file becomes stale, and the next server removes it.
 	}

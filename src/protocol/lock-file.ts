@@ -2,8 +2,10 @@
  * The lock file: opened, checked, locked, written and released. The order of the calls is the protocol. Each comment
  * names the race that its step prevents.
  */
+
 import type {PathnameAddress} from '../model/address.js';
 import {BindLockError, codeOf} from '../model/errors.js';
+import {isSameFile} from '../model/file-identity.js';
 import {type LockRecord, maxRecordBytes} from '../model/record.js';
 import {type Contention, call, type FileStatus, type Protocol} from '../model/system.js';
 import {printable} from '../model/text.js';
@@ -43,11 +45,6 @@ export interface HeldLock {
 
 /** Programs that test a lock (`pgrep -L`) hold a shared lock for microseconds. One that lasts longer is reported. */
 export const sharedLockMs = 100;
-
-/** Whether two results of stat describe the same inode. */
-export function sameFile(found: FileStatus | undefined, file: FileStatus): found is FileStatus {
-	return found !== undefined && found.ino === file.ino && found.dev === file.dev;
-}
 
 /** Closes a descriptor. Linux frees it even if close() reports an error (`close(2)`). */
 export function* close(descriptor: number): Protocol<void> {
@@ -109,7 +106,7 @@ export function* lockDescriptor(
 	// A holder may have unlinked the file before it released the lock (libwayland does), while this process waited. A
 	// newcomer then creates and locks a new file, and this process holds the orphaned inode (R1).
 	const locked = yield* call('lstat', address.lockPath);
-	if (!sameFile(locked, opened)) return undefined;
+	if (!isSameFile(locked, opened)) return undefined;
 	// Written between fstat and flock: by a holder that has died since, or by another program.
 	if (locked.size !== opened.size && locked.size > 0) yield* readRecord(address, descriptor, locked);
 	return locked;
@@ -131,7 +128,7 @@ function* waitForLock(
 	const backoff = new Backoff();
 	do {
 		// A lock on an orphaned inode excludes nobody.
-		if (!sameFile(yield* call('lstat', address.lockPath), file)) return false;
+		if (!isSameFile(yield* call('lstat', address.lockPath), file)) return false;
 		const contention = yield* call('contention', file, address.lockPath, record);
 		// flock does not distinguish a holder from a program that tests the lock.
 		if (contention.kind !== 'exclusive' && (yield* backoff.within(sharedLockMs))) continue;
@@ -186,7 +183,7 @@ export function* writeRecord({descriptor, file}: HeldLock, text: string): Protoc
 
 /** Whether the lock path still leads to the locked file. */
 export function* isAtLockPath({lockPath}: {readonly lockPath: string}, lock: HeldLock): Protocol<boolean> {
-	return sameFile(yield* call('lstat', lockPath), lock.file);
+	return isSameFile(yield* call('lstat', lockPath), lock.file);
 }
 
 /** Closes a lock file that was not taken. Removes it if this process created it. */
@@ -194,7 +191,7 @@ export function* abandonLockFile(address: PathnameAddress, descriptor: number, r
 	try {
 		// The path may lead to a file by now that another process has created and locked.
 		const opened = remove ? yield* call('fstat', descriptor) : undefined;
-		if (opened && sameFile(yield* call('lstat', address.lockPath), opened)) yield* call('unlink', address.lockPath);
+		if (opened && isSameFile(yield* call('lstat', address.lockPath), opened)) yield* call('unlink', address.lockPath);
 	} catch {
 		// An empty file stays behind. The error that caused this matters more.
 	} finally {
@@ -222,7 +219,7 @@ export function* releaseLock(lockPath: string, lock: HeldLock, remove: boolean):
  */
 export function* removeLockFile(lockPath: string, lock: HeldLock): Protocol<boolean> {
 	try {
-		if (!sameFile(yield* call('lstat', lockPath), lock.file)) return false;
+		if (!isSameFile(yield* call('lstat', lockPath), lock.file)) return false;
 		yield* call('unlink', lockPath);
 	} catch {
 		// The file stays, which is harmless.
@@ -249,7 +246,7 @@ export function* leaveLock(lock: HeldLock, record: string | undefined): Protocol
  */
 export function* adoptLock(address: PathnameAddress, descriptor: number): Protocol<HeldLock> {
 	const file = yield* call('fstat', descriptor);
-	if (sameFile(yield* call('lstat', address.lockPath), file) && (yield* call('flock', descriptor))) {
+	if (isSameFile(yield* call('lstat', address.lockPath), file) && (yield* call('flock', descriptor))) {
 		return {descriptor, file};
 	}
 	throw new BindLockError(`The inherited lock is not, or no longer, the lock of ${printable(address.given)}`, {

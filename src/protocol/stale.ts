@@ -1,13 +1,15 @@
 /**
  * Reclaiming: removing a stale socket file, under the lock of its address.
  */
+
 import type {PathnameAddress} from '../model/address.js';
 import {BindLockError, codeOf} from '../model/errors.js';
+import {isSameFile} from '../model/file-identity.js';
 import type {LockRecord} from '../model/record.js';
 import {call, type FileStatus, type Protocol} from '../model/system.js';
 import {printable} from '../model/text.js';
 import {cannotProbe, isDead, refuseIfBound} from './liveness.js';
-import {close, type Remover, sameFile} from './lock-file.js';
+import {close, type Remover} from './lock-file.js';
 import {explainForbidden, maxReplacements} from './refusals.js';
 
 /** What reclaiming needs to know about the lock. */
@@ -109,7 +111,7 @@ function* unlinkIfDead(address: PathnameAddress, found: FileStatus, lock: LockIn
 		if (!(yield* lock.isHeld())) throw lockLost(address);
 		// A server that takes no lock may have unlinked the file and bound a new one. The pin prevents reuse of the inode
 		// number. A TOCTOU window remains between this lstat and the unlink: Linux has no unlink-if-inode.
-		if (!sameFile(yield* call('lstat', address.path), found)) return false;
+		if (!isSameFile(yield* call('lstat', address.path), found)) return false;
 		return yield* call('unlink', address.path);
 	});
 }
@@ -178,7 +180,7 @@ export function* whilePinned(
 	}
 	if (pinned === undefined) return yield* body(undefined);
 	try {
-		return sameFile(yield* call('fstat', pinned), found) && (yield* body(pinned));
+		return isSameFile(yield* call('fstat', pinned), found) && (yield* body(pinned));
 	} finally {
 		yield* close(pinned);
 	}

@@ -2,7 +2,7 @@
  * A server and the lock of its address: bound, guarded, offered to a successor, and released together.
  */
 import type {Server} from 'node:net';
-import type {BoundSocket} from '../kernel/bound-handle.js';
+import type {BoundDescriptor} from '../kernel/sockets/bound-descriptor.js';
 import type {AddressLock, ShareableLock} from '../lock/address-lock.js';
 import type {Loss} from '../lock/loss.js';
 import {type BindLock, OwnedLock} from '../lock/owned-lock.js';
@@ -108,7 +108,7 @@ export class BoundServer {
 	 *
 	 * @returns `undefined` if the server has to bind by itself
 	 */
-	bindApart(): BoundSocket | undefined {
+	bindApart(): BoundDescriptor | undefined {
 		try {
 			return this.#socket.bindApart();
 		} catch (error) {
@@ -122,7 +122,7 @@ export class BoundServer {
 	 *
 	 * @param bound the result of {@link bindApart}
 	 */
-	startBy(server: Server, bound: BoundSocket | undefined, listen: () => void): void {
+	startBy(server: Server, bound: BoundDescriptor | undefined, listen: () => void): void {
 		const began = Date.now();
 		try {
 			listen();

@@ -2,8 +2,8 @@
  * Guards the files of a lock and of its server: notices that another program removes or replaces them, creates them
  * again where that is allowed, and reports a loss.
  */
-import {DirectoryOf} from '../kernel/directory.js';
-import {watchFiles} from '../kernel/inotify.js';
+import {DirectoryIdentity} from '../kernel/files/directory-identity.js';
+import {watchFiles} from '../kernel/files/inotify.js';
 import type {LockFile} from '../lock/address-lock.js';
 import {type Loss, publish} from '../lock/loss.js';
 import type {Address, PathnameAddress} from '../model/address.js';
@@ -34,7 +34,7 @@ interface MissingFiles {
  * @returns stops watching
  */
 export function watchLockFile(address: Address, lockFile: LockFile, loss: Loss): () => void {
-	const directory = new DirectoryOf(lockFile.path);
+	const directory = new DirectoryIdentity(lockFile.path);
 	let checking = false;
 	let stopped = false;
 	const check = async (): Promise<void> => {
@@ -72,7 +72,7 @@ export interface GuardedServer {
 export class FileGuard {
 	readonly #server: GuardedServer;
 	/** The directory when the watches were set up. */
-	#directory!: DirectoryOf;
+	#directory!: DirectoryIdentity;
 	#stopWatching = (): void => {};
 	#isHealing = false;
 	#healedAt: number[] = [];
@@ -92,7 +92,7 @@ export class FileGuard {
 		this.#stopWatching();
 		if (this.#stopped) return;
 		const {lockFile, address} = this.#server;
-		this.#directory = new DirectoryOf(address.path);
+		this.#directory = new DirectoryIdentity(address.path);
 		const paths = lockFile === undefined ? [address.path] : [lockFile.path, address.path];
 		this.#stopWatching = watchFiles(this.#directory, paths, () => void this.#check());
 	}
@@ -164,7 +164,7 @@ function isInPlace(lockFile: LockFile): boolean {
 }
 
 /** Waits while the directory is absent. A program may be replacing it, and no server can take the address meanwhile. */
-async function directoryReturns(directory: DirectoryOf, isStopped: () => boolean): Promise<void> {
+async function directoryReturns(directory: DirectoryIdentity, isStopped: () => boolean): Promise<void> {
 	const deadline = performance.now() + absenceMs;
 	while (directory.state === 'absent' && !isStopped() && performance.now() < deadline)
 		await new Promise(resolve => setTimeout(resolve, absencePollMs).unref());
@@ -173,7 +173,7 @@ async function directoryReturns(directory: DirectoryOf, isStopped: () => boolean
 function lossOf(
 	address: Address,
 	lockFile: LockFile | undefined,
-	directory: DirectoryOf,
+	directory: DirectoryIdentity,
 	cause?: unknown,
 ): BindLockError {
 	const name = printable(address.given);

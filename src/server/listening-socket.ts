@@ -2,10 +2,10 @@
  * The listening socket of a server at a locked address: bound, shared, bound again, and closed without removing another
  * server's file.
  */
+
 import type {Server} from 'node:net';
 import {refuseElsewhere} from '../kernel/address-parser.js';
-import {type BoundSocket, bindApart, changeMode, closeUnused, listenerOn} from '../kernel/bound-handle.js';
-import {isClusterWorker} from '../kernel/cluster.js';
+import {isClusterWorker} from '../kernel/node/cluster.js';
 import {
 	adoptListener,
 	bindServer,
@@ -15,16 +15,19 @@ import {
 	listenerOf,
 	listenOnDescriptor,
 	stopListening,
-} from '../kernel/net-server.js';
+} from '../kernel/node/net-server.js';
 import {NodeSystem} from '../kernel/node-system.js';
+import {type BoundDescriptor, bindApart, closeUnused, listenerOn} from '../kernel/sockets/bound-descriptor.js';
+import {changeSocketMode} from '../kernel/sockets/socket-mode.js';
 import {removerOf} from '../lock/claim.js';
 import type {Address, PathnameAddress} from '../model/address.js';
 import {BindLockError, systemCodeOf} from '../model/errors.js';
+import {isSameFile} from '../model/file-identity.js';
 import type {ListenOptions} from '../model/options.js';
 import {type FileStatus, type Listener, run, runSync} from '../model/system.js';
 import {printable, show} from '../model/text.js';
 import {closeSocket, closeSocketByLibuv} from '../protocol/close.js';
-import {sameFile} from '../protocol/lock-file.js';
+
 import {lockInHand, reclaim} from '../protocol/stale.js';
 
 /**
@@ -84,7 +87,7 @@ export class ListeningSocket {
 	 *
 	 * @returns `undefined` if the server has to bind by itself, as to an abstract address
 	 */
-	bindApart(): BoundSocket | undefined {
+	bindApart(): BoundDescriptor | undefined {
 		const address = this.#address;
 		refuseElsewhere(address);
 		if (address.kind === 'abstract') return undefined;
@@ -93,7 +96,7 @@ export class ListeningSocket {
 		if (bound === undefined) return undefined;
 		try {
 			this.#file = this.#system.lstat(address.bindPath);
-			this.#changeMode(began);
+			this.#changeSocketMode(began);
 		} catch (error) {
 			// The path may lead to another file than the one that was bound.
 			this.#file = undefined;
@@ -104,7 +107,7 @@ export class ListeningSocket {
 	}
 
 	/** Closes a socket of {@link bindApart} on which the server does not listen. */
-	abandon(bound: BoundSocket): void {
+	abandon(bound: BoundDescriptor): void {
 		this.#close('apart', {close: () => closeUnused(bound)});
 		this.#file = undefined;
 	}
@@ -123,7 +126,7 @@ export class ListeningSocket {
 		const isPathname = this.#address.kind === 'pathname';
 		if (isPathname) this.#file = this.#system.lstat(this.#address.bindPath);
 		this.#begin(isPathname ? 'libuv' : 'apart');
-		this.#changeMode(began);
+		this.#changeSocketMode(began);
 	}
 
 	/** Lets the server listen on a socket that another process has bound. */
@@ -138,7 +141,7 @@ export class ListeningSocket {
 		if (this.#state === 'shared') this.#state = 'apart';
 	}
 
-	async #listenOn(bound: BoundSocket): Promise<void> {
+	async #listenOn(bound: BoundDescriptor): Promise<void> {
 		const {backlog = 511} = this.#options;
 		const options = {path: this.#address.bindPath, backlog};
 		const onListening = (): void => this.#begin('apart');
@@ -153,12 +156,12 @@ export class ListeningSocket {
 	}
 
 	/** Applies the options of `server.listen()`, then `socketMode`. */
-	#changeMode(began: number): void {
+	#changeSocketMode(began: number): void {
 		const {readableAll, writableAll, socketMode} = this.#options;
 		if (this.#address.kind === 'abstract' || !(readableAll || writableAll || socketMode !== undefined)) return;
 		const added = (readableAll ? 0o444 : 0) | (writableAll ? 0o222 : 0);
 		try {
-			changeMode(this.#address.bindPath, began, mode => socketMode ?? mode | added);
+			changeSocketMode(this.#address.bindPath, began, mode => socketMode ?? mode | added);
 		} catch (cause) {
 			throw cannotChangeMode(this.#address, cause as Error);
 		}
@@ -186,7 +189,7 @@ export class ListeningSocket {
 	isBound(): boolean {
 		if (this.#address.kind === 'abstract' || this.#file === undefined) return false;
 		try {
-			return sameFile(this.#system.lstat(this.#address.path), this.#file);
+			return isSameFile(this.#system.lstat(this.#address.path), this.#file);
 		} catch {
 			return false;
 		}

@@ -3,7 +3,7 @@
  * before the bind.
  */
 import {type ListenOptions, Server} from 'node:net';
-import {isBypassed, nameServer} from '../kernel/net-server.js';
+import {isBypassed, nameServer} from '../kernel/node/net-server.js';
 import {isPending} from './pending-listen.js';
 
 type ListenMethod = (this: Server, ...args: unknown[]) => Server;

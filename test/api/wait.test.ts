@@ -6,7 +6,7 @@ import {readdirSync, unlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
 import {acquire, BindLockError} from '../../src/index.js';
-import {linkOrUndefined} from '../../src/kernel/procfs.js';
+import {linkOrUndefined} from '../../src/kernel/proc/procfs.js';
 import {noAddon, noFlockCommand, noPidNamespaces, testUnless} from '../helpers/abilities.js';
 import {descendants, isAlive, readOrNothing} from '../helpers/processes.js';
 import {type Program, type StartOptions, start, startCommand, temporaryDirectory, until} from '../helpers/programs.js';

@@ -5,7 +5,7 @@
  */
 import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {mkdtempSync, rmSync} from 'node:fs';
+import {chmodSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {createInterface} from 'node:readline';
@@ -198,4 +198,12 @@ function parse(line: string): Event {
 		if (typeof value === 'object' && value !== null && 'event' in value) return value as Event;
 	} catch {}
 	return {event: 'line', line};
+}
+
+/** Returns a PATH with a flock(1) that is this shell script. */
+export function fakeFlock(t: ExecutionContext, script: string): string {
+	const directory = temporaryDirectory(t);
+	writeFileSync(join(directory, 'flock'), `#!/bin/sh\n${script}\n`);
+	chmodSync(join(directory, 'flock'), 0o755);
+	return `${directory}:${process.env['PATH']}`;
 }

@@ -1,5 +1,5 @@
 /**
- * What an address may look like, and what each spelling means.
+ * The spellings of an address, their meaning, and the refused ones.
  */
 import {mkdirSync, rmdirSync, symlinkSync} from 'node:fs';
 import {join, resolve} from 'node:path';
@@ -121,12 +121,12 @@ test('107 bytes fit and 108 do not, in a path and in an abstract name', t => {
 	}
 });
 
-test('of any length: a path of millions of parts is refused as too long, and not by an error of the engine', t => {
+test('a path of millions of components is refused as too long, and not by an error of V8', t => {
 	t.is(refusal('/a'.repeat(20_000_000)).code, 'ENAMETOOLONG');
 	t.is(refusal(`/${'../../'.repeat(1_000_000)}s`).code, 'ENAMETOOLONG');
 });
 
-test('characters of several bytes count as their bytes', t => {
+test('the length is counted in bytes of UTF-8', t => {
 	const name = 'é'.repeat((maxNameBytes - 1) / 2);
 	t.is(Buffer.byteLength(`/${name}`), maxNameBytes);
 	t.is(pathname(`/${name}`).path, `/${name}`);
@@ -136,7 +136,7 @@ test('characters of several bytes count as their bytes', t => {
 	t.is(refusal(`\0${'🔒'.repeat(27)}`).code, 'ENAMETOOLONG');
 });
 
-test.serial('a short relative path is bound as it was given where the absolute one is too long', t => {
+test.serial('a short relative path is bound as given if the absolute one is too long', t => {
 	const here = process.cwd();
 	const directory = join(temporaryDirectory(t), ...Array.from({length: 12}, () => 'directory'));
 	t.teardown(() => process.chdir(here));
@@ -152,7 +152,7 @@ test.serial('a short relative path is bound as it was given where the absolute o
 	});
 });
 
-test('any path that is accepted is resolved as path.resolve does it', t => {
+test('each accepted path is resolved as by path.resolve', t => {
 	const part = fc.constantFrom('', '.', '..', '...', '.a', 'a.', 'a', '..b', '\n', ' ');
 	const path = fc.array(part, {maxLength: 6}).map(parts => `${parts.join('/')}/s`);
 	fc.assert(
@@ -163,7 +163,7 @@ test('any path that is accepted is resolved as path.resolve does it', t => {
 	);
 });
 
-test.serial('a relative path means the same after the directory is changed', t => {
+test.serial('a relative path keeps its meaning after chdir', t => {
 	const here = process.cwd();
 	t.teardown(() => process.chdir(here));
 	process.chdir(temporaryDirectory(t));
@@ -174,7 +174,7 @@ test.serial('a relative path means the same after the directory is changed', t =
 	t.is(pathname('s').path, '/s');
 });
 
-test.serial('a relative path from a directory that was removed: ENOENT, as an error of ours', t => {
+test.serial('a relative path from a removed directory: BindLockError ENOENT', t => {
 	const here = process.cwd();
 	const directory = join(temporaryDirectory(t), 'removed');
 	t.teardown(() => process.chdir(here));
@@ -185,19 +185,22 @@ test.serial('a relative path from a directory that was removed: ENOENT, as an er
 	t.is(pathname('/s').path, '/s');
 });
 
-test.serial('a relative path from a directory whose name is not UTF-8 is not that of its namesake', t => {
-	const here = process.cwd();
-	t.teardown(() => process.chdir(here));
-	const parent = temporaryDirectory(t);
-	const directory = Buffer.concat([Buffer.from(`${parent}/`), Buffer.from([0xff])]);
-	mkdirSync(directory);
-	mkdirSync(join(parent, '\ufffd'));
-	symlinkSync(Buffer.from([0xff]), join(parent, 'link'));
-	process.chdir(join(parent, 'link'));
-	t.like(refusal('s'), {code: 'ERR_ADDRESS_SPELLING', address: 's'});
-	process.chdir(join(parent, '\ufffd'));
-	t.is(pathname('s').path, join(parent, '\ufffd', 's'));
-});
+test.serial(
+	'a relative path from a directory whose name is not UTF-8 is not taken for the directory named U+FFFD',
+	t => {
+		const here = process.cwd();
+		t.teardown(() => process.chdir(here));
+		const parent = temporaryDirectory(t);
+		const directory = Buffer.concat([Buffer.from(`${parent}/`), Buffer.from([0xff])]);
+		mkdirSync(directory);
+		mkdirSync(join(parent, '\ufffd'));
+		symlinkSync(Buffer.from([0xff]), join(parent, 'link'));
+		process.chdir(join(parent, 'link'));
+		t.like(refusal('s'), {code: 'ERR_ADDRESS_SPELLING', address: 's'});
+		process.chdir(join(parent, '\ufffd'));
+		t.is(pathname('s').path, join(parent, '\ufffd', 's'));
+	},
+);
 
 const notStrings: Readonly<Record<string, unknown>> = {
 	undefined: undefined,

@@ -1,13 +1,13 @@
 /**
- * Deadlines: not before they are past.
+ * Deadlines, events, aborts and backoff.
  */
 import test from 'ava';
-import {wakeable} from '../../src/kernel/deadline.js';
+import {backoffMs, wakeable} from '../../src/kernel/deadline.js';
 import {withDeadline} from '../helpers/programs.js';
 
 const nothing = (): void => {};
 
-test('none of many deadlines is over before it is past', async t => {
+test('no wait ends before its deadline', async t => {
 	const early: number[] = [];
 	const waits = Array.from({length: 2000}, async (_, index) => {
 		const deadline = performance.now() + 1 + index / 30;
@@ -19,7 +19,7 @@ test('none of many deadlines is over before it is past', async t => {
 	t.deepEqual(early, []);
 });
 
-test('an event is true, a past deadline false, an abort rejects with its reason', async t => {
+test('an event gives true, a past deadline gives false, an abort rejects with its reason', async t => {
 	t.true(await wakeable(Number.POSITIVE_INFINITY, undefined, wake => setImmediate(wake)));
 	t.false(await wakeable(performance.now() - 1, undefined, nothing));
 	const abort = new AbortController();
@@ -27,4 +27,12 @@ test('an event is true, a past deadline false, an abort rejects with its reason'
 	abort.abort(new Error('enough'));
 	await t.throwsAsync(withDeadline(waiting), {message: 'enough'});
 	await t.throwsAsync(wakeable(Number.POSITIVE_INFINITY, abort.signal, nothing), {message: 'enough'});
+});
+
+test('the backoff doubles from failure to failure up to a limit, with 50 % of jitter', t => {
+	const nominal = [0, 5, 10, 20, 40, 50, 50];
+	for (const [failures, expected] of nominal.entries()) {
+		const found = backoffMs(failures, 5, 50);
+		t.true(found >= expected * 0.5 && found <= expected * 1.5, `${failures}: ${found}`);
+	}
 });

@@ -21,7 +21,7 @@ import {createServer} from 'node:net';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, BindLockError, listen} from '../../src/index.js';
-import {loadFlock} from '../../src/kernel/flock/flock.js';
+import {loadFlock} from '../../src/kernel/flock/choice.js';
 import type {System} from '../../src/model/system.js';
 import {noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
 import {flockHolders, makeStale, reach} from '../helpers/detectors.js';

@@ -2,11 +2,13 @@
  * The programs that run the shipped protocol: they take, serve, give back, in rounds. Their calls to
  * the server (`bind`, `listen`, close) are in the order in which `src/api/listen.ts` makes them.
  */
+
 import type {AbstractAddress, PathnameAddress} from '../../src/model/address.js';
 import {codeOf} from '../../src/model/errors.js';
+import {isSameFile} from '../../src/model/file-identity.js';
 import {call, type FileStatus} from '../../src/model/system.js';
 import {closeSocket, closeSocketByLibuv} from '../../src/protocol/close.js';
-import {type Claim, close, type HeldLock, releaseLock, sameFile} from '../../src/protocol/lock-file.js';
+import {type Claim, close, type HeldLock, releaseLock} from '../../src/protocol/lock-file.js';
 import {retakePathname, takePathname} from '../../src/protocol/pathname.js';
 import type {Patience} from '../../src/protocol/wait.js';
 import type {Phase, Program} from './process.js';
@@ -175,7 +177,7 @@ class OwnProgram {
 			function* (this: OwnProgram) {
 				let kept = lock;
 				try {
-					const isIntact = sameFile(yield* call('lstat', lockPath), lock.file);
+					const isIntact = isSameFile(yield* call('lstat', lockPath), lock.file);
 					if (!isIntact) {
 						kept = yield* retakePathname(address, patient(claim, {waits: 'while'}));
 						yield* close(lock.descriptor);

@@ -5,7 +5,7 @@ import {accessSync, constants, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {inspect} from '../../api/inspect.js';
 import {type Filesystem, filesystemOf} from '../../kernel/mounts/mount-table.js';
-import {otherViewOfDirectory} from '../../kernel/mounts/other-views.js';
+import {otherViewOfDirectory} from '../../kernel/sockets/other-views.js';
 import {type Address, maxNameBytes, type PathnameAddress} from '../../model/address.js';
 import {codeOf} from '../../model/errors.js';
 import {describeHolder} from '../../model/holder.js';

@@ -4,7 +4,8 @@
  */
 import {closeSync, openSync, unlinkSync} from 'node:fs';
 import {join} from 'node:path';
-import {type Flock, loadFlock} from '../../kernel/flock/flock.js';
+import {loadFlock} from '../../kernel/flock/choice.js';
+import type {Flock} from '../../kernel/flock/flock.js';
 import {maxNameBytes} from '../../model/address.js';
 import {codeOf} from '../../model/errors.js';
 

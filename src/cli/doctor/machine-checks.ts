@@ -1,7 +1,7 @@
 /**
  * The checks of `bindlock doctor` that do not depend on an address.
  */
-import {queueingCommand} from '../../kernel/flock/flock.js';
+import {queueingCommand} from '../../kernel/flock/choice.js';
 import type {Finding} from './finding.js';
 import {flockMethod, isInitialNamespace, kernelSetting, readableTables} from './machine-facts.js';
 

@@ -2,8 +2,9 @@
  * Reads what the machine offers to bindlock: flock, /proc, namespaces and kernel settings.
  */
 import {readdirSync, readlinkSync} from 'node:fs';
-import {loadFlock} from '../../kernel/flock/flock.js';
-import {initialPidNamespace, readProc} from '../../kernel/procfs.js';
+import {loadFlock} from '../../kernel/flock/choice.js';
+import {initialPidNamespace} from '../../kernel/proc/namespaces.js';
+import {readProc} from '../../kernel/proc/procfs.js';
 
 /**
  * Returns how flock(2) is called.

@@ -1,9 +1,12 @@
 /**
  * The rows for sockets to which processes are bound, with the state of their locks.
  */
-import {type Answer, askLockSockets} from '../../kernel/lock-socket-client.js';
-import {describeProcess} from '../../kernel/procfs.js';
-import {namedBy, ownerOf, padded, recordIn} from '../../kernel/unix-sockets.js';
+
+import {describeProcess} from '../../kernel/proc/processes.js';
+import {identifyLockSocketHolder, recordIn} from '../../kernel/sockets/abstract-owners.js';
+import {askLockSockets, type LockSocketAnswer} from '../../kernel/sockets/lock-socket-client.js';
+import {paddedName} from '../../kernel/sockets/padded-name.js';
+import {ownerOf} from '../../kernel/sockets/socket-owners.js';
 import type {AbstractAddress} from '../../model/address.js';
 import type {Holder} from '../../model/holder.js';
 import {nameInUse} from '../../protocol/abstract.js';
@@ -72,7 +75,7 @@ const foreign: State = {state: 'foreign'};
 
 function lockState(
 	{address, socket}: NameLock,
-	answers: ReadonlyMap<string, Answer>,
+	answers: ReadonlyMap<string, LockSocketAnswer>,
 	stillBound: ReadonlySet<string>,
 ): State {
 	const {pids, inode, networkNamespace} = socket;
@@ -83,7 +86,7 @@ function lockState(
 	// The lock socket was closed while it was asked, so a refused connection means nothing.
 	if (!stillBound.has(inode)) return foreign;
 	const answer = answers.get(address.lockName);
-	const by = namedBy(answer, holderAmong(recordIn(answer)?.pid));
+	const by = identifyLockSocketHolder(answer, holderAmong(recordIn(answer)?.pid));
 	if (by.bindlock !== false) return {state: 'held', holder: by.holder};
 	return {state: 'blocked', holder: by.holder, reason: reasonJson(nameInUse(address, by))};
 }
@@ -96,7 +99,7 @@ function locksOf(names: readonly ListedSocket[]): Map<ListedSocket, NameLock> {
 	const locks = new Map<ListedSocket, NameLock>();
 	for (const socket of names) {
 		const address = addressOf(socket);
-		const lock = address && streamAt.get(keyOf(socket, padded(address.lockName)));
+		const lock = address && streamAt.get(keyOf(socket, paddedName(address.lockName)));
 		if (address !== undefined && lock !== undefined) locks.set(socket, {address, socket: lock});
 	}
 	return locks;

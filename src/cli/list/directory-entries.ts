@@ -3,7 +3,7 @@
  * server has not bound yet.
  */
 import {type Inspection, inspect} from '../../api/inspect.js';
-import {reachable} from '../../kernel/mounts/path-walk.js';
+import {reachable} from '../../kernel/mounts/reachable.js';
 import {reasonJson} from '../json.js';
 import {readLockBeside} from '../lock-reader.js';
 import {scanDirectory} from './directory-scan.js';

@@ -3,8 +3,8 @@
  */
 import {closeSync, constants, openSync, readdirSync} from 'node:fs';
 import {join, resolve} from 'node:path';
+import {oPath} from '../../kernel/files/open-flags.js';
 import {mountIdOf, mountOfDescriptor, mountOfDirectory} from '../../kernel/mounts/mount-table.js';
-import {oPath} from '../../kernel/procfs.js';
 
 export interface DirectoryScan {
 	readonly sockets: readonly string[];

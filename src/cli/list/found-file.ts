@@ -2,7 +2,7 @@
  * A file at a path, looked at without hanging on a filesystem that does not answer.
  */
 import type {BigIntStats} from 'node:fs';
-import {statReachable} from '../../kernel/mounts/path-walk.js';
+import {statReachable} from '../../kernel/mounts/reachable.js';
 
 export interface FoundFile {
 	readonly dev: bigint;

@@ -4,14 +4,16 @@
  */
 import {fstatSync, readdirSync} from 'node:fs';
 import {dirname, isAbsolute, join} from 'node:path';
-import {reachable, statInside, withReached} from '../../kernel/mounts/path-walk.js';
-import {allProcesses, linkOrUndefined, namespaceOf, readProc} from '../../kernel/procfs.js';
-import {isInodeOf, socketFiles} from '../../kernel/socket-diag.js';
-import {ownersOf} from '../../kernel/socket-owners.js';
-import {parseRow, type Row, rootedFor} from '../../kernel/unix-sockets.js';
+import {reachable, statInside, withReached} from '../../kernel/mounts/reachable.js';
+import {namespaceOf} from '../../kernel/proc/namespaces.js';
+import {allProcesses} from '../../kernel/proc/processes.js';
+import {linkOrUndefined, readProcTable} from '../../kernel/proc/procfs.js';
+import {ownersOf} from '../../kernel/sockets/socket-owners.js';
+import {isInodeOf, readSocketFilesSync} from '../../kernel/sockets/ss.js';
+import {parseSocketRow, pathInProcess, type SocketRow} from '../../kernel/sockets/unix-sockets.js';
 import {asFoundFile, type FoundFile, findFile, inodeKey} from './found-file.js';
 
-export interface ListedSocket extends Row {
+export interface ListedSocket extends SocketRow {
 	readonly isAbstract: boolean;
 	/** The processes that have the socket open; empty if none is visible. */
 	readonly pids: readonly number[];
@@ -40,12 +42,12 @@ export interface ListedSocket extends Row {
  */
 export function boundSockets(devices: readonly string[]): ListedSocket[] | undefined {
 	const own = namespaceOf('net');
-	const rows = new Map<string, {readonly row: Row; readonly namespace: string}>();
+	const rows = new Map<string, {readonly row: SocketRow; readonly namespace: string}>();
 	for (const [namespace, table] of tables(own)) {
 		for (const row of rowsOf(table)) rows.set(`${row.inode} ${row.path}`, {row, namespace});
 	}
-	if (rows.size === 0 && readProc('/proc/net/unix') === undefined) return undefined;
-	const fileInodes = socketFiles();
+	if (rows.size === 0 && readProcTable('/proc/net/unix') === undefined) return undefined;
+	const fileInodes = readSocketFilesSync();
 	const owners = ownersOf(new Set([...rows.values()].map(({row}) => row.inode)));
 	const directories: Directories = new Map();
 	const sockets = [...rows.values()].map(({row, namespace}) => {
@@ -66,7 +68,7 @@ export function boundSockets(devices: readonly string[]): ListedSocket[] | undef
 
 /** Returns the inodes of the sockets of this network namespace that are bound now. */
 export function boundInodes(): ReadonlySet<string> {
-	return new Set([...rowsOf(readProc('/proc/net/unix', true) ?? '')].map(({inode}) => inode));
+	return new Set([...rowsOf(readProcTable('/proc/net/unix') ?? '')].map(({inode}) => inode));
 }
 
 /** Adds `ownsFile` to each socket for which it is known. */
@@ -103,20 +105,20 @@ function grouped<Value>(values: readonly Value[], keyOf: (value: Value) => strin
 
 /** Reads the table of each network namespace by one of its processes: that of this process first, then all readable ones. */
 function* tables(own: string): Generator<[namespace: string, table: string]> {
-	yield [own, readProc('/proc/net/unix', true) ?? ''];
+	yield [own, readProcTable('/proc/net/unix') ?? ''];
 	const seen = new Set([own]);
 	for (const pid of allProcesses()) {
 		const namespace = linkOrUndefined(`/proc/${pid}/ns/net`);
 		if (namespace === undefined || seen.has(namespace)) continue;
 		seen.add(namespace);
-		yield [namespace, readProc(`/proc/${pid}/net/unix`, true) ?? ''];
+		yield [namespace, readProcTable(`/proc/${pid}/net/unix`) ?? ''];
 	}
 }
 
 /** The kernel prints newlines of a name unescaped: a line that does not look like a row continues the row before. */
-function* rowsOf(table: string): Generator<Row> {
+function* rowsOf(table: string): Generator<SocketRow> {
 	for (const text of table.trimEnd().split(/\n(?=[\da-f]+: [\da-f]{8} [\da-f]{8} [\da-f]{8} )/i)) {
-		const row = parseRow(text);
+		const row = parseSocketRow(text);
 		if (row !== undefined && row !== 'connected') yield row;
 	}
 }
@@ -154,7 +156,7 @@ function locate(
 	if (pid === undefined || (own !== undefined && inodeKey(own) === inodeKey(file))) {
 		return {file, visiblePath: absolute, seenAt: {pid: 'self', path: absolute}};
 	}
-	return {file, visiblePath: rename(rootedFor(pid, path)), seenAt: {pid: view, path: rename(path)}};
+	return {file, visiblePath: rename(pathInProcess(pid, path)), seenAt: {pid: view, path: rename(path)}};
 }
 
 interface NamedFile {

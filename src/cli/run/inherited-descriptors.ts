@@ -4,7 +4,7 @@
  * recognized by what they refer to.
  */
 import {constants} from 'node:fs';
-import {linkOrUndefined, namesIn, readProc} from '../../kernel/procfs.js';
+import {linkOrUndefined, namesIn, readProc} from '../../kernel/proc/procfs.js';
 
 export interface InheritedDescriptors {
 	/** Without the standard descriptors. */

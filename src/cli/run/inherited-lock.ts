@@ -3,9 +3,9 @@
  * cleans up the record after its end.
  */
 import {basename} from 'node:path';
-import {loadFlock} from '../../kernel/flock/flock.js';
+import {loadFlock} from '../../kernel/flock/choice.js';
 import {NodeSystem} from '../../kernel/node-system.js';
-import {isRunning} from '../../kernel/procfs.js';
+import {isRunning} from '../../kernel/proc/processes.js';
 import type {PathnameAddress} from '../../model/address.js';
 import {maxRecordBytes, parseRecord} from '../../model/record.js';
 import {printable} from '../../model/text.js';

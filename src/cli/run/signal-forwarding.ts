@@ -1,7 +1,7 @@
 /**
  * Forwards signals from bindlock to its command, so that a supervisor can treat the two as one process.
  */
-import {readProc} from '../../kernel/procfs.js';
+import {readProc} from '../../kernel/proc/procfs.js';
 import type {CommandProcess} from './command-process.js';
 import {GroupWitness} from './group-witness.js';
 

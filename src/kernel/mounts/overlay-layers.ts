@@ -1,18 +1,23 @@
 /**
- * Overlays, seen from below: what is bound in one makes a file in its upper layer, where connecting to it is refused.
+ * Overlays, seen from their layers: bind(2) in an overlay makes a file in its upper layer, where connecting is refused.
  */
 import {statSync} from 'node:fs';
 import {dirname} from 'node:path';
+import {isSameFile} from '../../model/file-identity.js';
 import {breather} from '../deadline.js';
-import {allProcesses, linkOrUndefined, uidOf} from '../procfs.js';
-import {mountOfText} from './mount-liveness.js';
+import {allProcesses, uidOf} from '../proc/processes.js';
+import {linkOrUndefined} from '../proc/procfs.js';
+import {mountOfText} from './hanging-mounts.js';
 import {type Mount, mountsOf, overlaysOf} from './mount-table.js';
-import {statReachable} from './path-walk.js';
+import {statReachable} from './reachable.js';
 
 /**
- * The overlay that has this directory in its upper layer: there, and not in the lower ones, is what is bound in an
- * overlay. In any mount namespace in which the owner of the file or root has a process: others may mount what they like
- * in one of their own, and could keep a crashed server from coming back by it.
+ * Returns the overlay that has this directory in its upper layer; the lower layers get no new files.
+ *
+ * Only mount namespaces in which root or the owner of the file has a process count. Every other user can mount overlays
+ * in a namespace of their own, and could so keep a crashed server from starting again.
+ *
+ * @param uid of the owner of the file
  */
 export async function overlayAbove(directory: number, uid: number, mount: Mount): Promise<Mount | undefined> {
 	const path = linkOrUndefined(`/proc/self/fd/${directory}`);
@@ -30,9 +35,9 @@ export async function overlayAbove(directory: number, uid: number, mount: Mount)
 			if (upper === undefined || seen.has(upper)) continue;
 			seen.add(upper);
 			await breathe();
-			// A layer is named as it was given to mount(2): from its directory of then, or in another root.
+			// The text of a layer is as given to mount(2): perhaps relative to the directory of then, or in another root.
 			if (pid === 'self' && isAmong(upper, above)) return overlay;
-			// A layer is on the filesystem of what is in it.
+			// A directory is on the same filesystem as the layer that contains it.
 			if (mountOfText(upper, mounts)?.device === mount.device && isInodeAmong(pid, upper, above)) return overlay;
 		}
 	}
@@ -53,8 +58,7 @@ function isInodeAmong(pid: number | 'self', layer: string, above: readonly strin
 	if (found === undefined) return false;
 	return above.some(path => {
 		try {
-			const {dev, ino} = statSync(path, {bigint: true});
-			return dev === found.dev && ino === found.ino;
+			return isSameFile(statSync(path, {bigint: true}), found);
 		} catch {
 			return false;
 		}

@@ -1,120 +1,60 @@
 /**
- * Looks at files of other processes without ever waiting for a filesystem that does not answer, as a FUSE program that
- * is stopped or an NFS server that is down: `stat` of a path on one cannot be interrupted.
+ * Resolves a path of another process without calling a filesystem that may hang, such as a FUSE program that is stopped
+ * or an NFS server that is down: a `stat` there cannot be interrupted.
  *
- * A path is walked one component at a time, each opened with `O_PATH` below the one before. That opens nothing and asks
- * the filesystem of the parent only, and the descriptor tells which mount it is on before anything more is asked. So
- * nobody who swaps directories, links or mounts meanwhile can lead the walk astray, as he could with a path that is
- * checked first and used afterwards.
+ * The path is walked one component at a time, each opened with `O_PATH` below the one before. That opens no file and
+ * calls only the filesystem of the parent, and the descriptor shows its mount before anything else is read. There is no
+ * TOCTOU race: another user who swaps directories, links or mounts meanwhile cannot lead the walk onto an unsafe mount.
  */
-import {type BigIntStats, closeSync, constants, fstatSync, openSync, readlinkSync} from 'node:fs';
+import {closeSync, constants, fstatSync, openSync, readlinkSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {codeOf} from '../../model/errors.js';
-import {isTrouble, linkOrUndefined, oPath} from '../procfs.js';
-import {answers, mountOfText} from './mount-liveness.js';
+import {oPath} from '../files/open-flags.js';
+import {linkOrUndefined} from '../proc/procfs.js';
+import {isSafe, mountOfText} from './hanging-mounts.js';
 import {type Mount, mountIdOf, mountsOf} from './mount-table.js';
 
-export interface ReachOptions {
-	/** Of mounts that are safe whatever their type, `major:minor` as {@link Mount.device}: the user has named them. */
-	readonly devices?: readonly string[];
-	/** Whether a symbolic link in the last part is followed; those before are. */
-	readonly follow?: boolean;
-}
-
-/**
- * The path by which we reach what that process (`'self'`: this one) has at a path, without symbolic links.
- * Relative paths begin at its working directory.
- *
- * @returns also where nothing lies there; `undefined` if the path leads onto a mount that may hang, or cannot be followed
- */
-export function reachable(pid: number | 'self', path: string, options: ReachOptions = {}): string | undefined {
-	return withReached(pid, path, options, reached => reached.path);
-}
-
-/**
- * What lies there.
- *
- * @returns `undefined` if nothing does, or as {@link reachable}
- */
-export function statReachable(pid: number | 'self', path: string, options: ReachOptions = {}): BigIntStats | undefined {
-	return withReached(pid, path, options, ({descriptor}) =>
-		descriptor === undefined ? undefined : fstatSync(descriptor, {bigint: true}),
-	);
-}
-
 export interface Reached {
-	/** Opened with `O_PATH`; absent if nothing lies there. */
+	/** Opened with `O_PATH`; absent if no file is there. */
 	readonly descriptor?: number;
 	readonly path: string;
 }
 
-/** Calls `use` with what lies there, if that is reachable; its descriptor is closed afterwards. */
-export function withReached<Result>(
-	pid: number | 'self',
-	path: string,
-	options: ReachOptions,
-	use: (reached: Reached) => Result,
-): Result | undefined {
-	if (oPath === undefined) return undefined;
-	const walk = new Walk(pid, options.devices ?? []);
-	try {
-		const reached = walk.to(path, options.follow ?? true);
-		return reached === undefined ? undefined : use(reached);
-	} catch (error) {
-		if (isTrouble(error)) throw error;
-		return undefined;
-	} finally {
-		walk.close();
-	}
-}
-
-/** What has that name in a directory that was reached, unless it is a mount point. A symbolic link is not followed. */
-export function statInside(directory: number, name: Buffer): BigIntStats | undefined {
-	let descriptor: number | undefined;
-	try {
-		const path = Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), name]);
-		descriptor = openSync(path, (oPath ?? 0) | constants.O_NOFOLLOW);
-		return mountIdOf(descriptor) === mountIdOf(directory) ? fstatSync(descriptor, {bigint: true}) : undefined;
-	} catch (error) {
-		if (isTrouble(error)) throw error;
-		return undefined;
-	} finally {
-		if (descriptor !== undefined) closeSync(descriptor);
-	}
-}
-
-/** As the kernel (`path_resolution(7)`). */
+/** As the kernel's limit (`path_resolution(7)`). */
 const maxLinks = 40;
 
-/** Of one walk, so that a stranger's links cost nobody more. */
+/** Limits the cost of links that another user has made. */
 const maxSteps = 1000;
 
-interface Place {
+interface Component {
 	readonly descriptor: number;
 	readonly mount: Mount;
 	readonly isLink: boolean;
 }
 
-interface Base extends Place {
+interface Base extends Component {
 	readonly path: string;
-	/** Of the process: `..` does not lead out of it. */
+	/** Whether it is the root of the process: `..` does not lead out of it. */
 	readonly isRoot: boolean;
 }
 
-class Walk {
+export class PathWalk {
 	readonly #pid: number | 'self';
 	readonly #devices: readonly string[];
-	/** Where the names begin. */
+	/** The directory where the names begin. */
 	#base: Base | undefined;
+	/** The components since then; none is a symbolic link. */
 	#names: string[] = [];
-	/** Where they end, if there are any. */
-	#end: Place | undefined;
+	/** The last of them. */
+	#last: Component | undefined;
 
+	/** @param devices of mounts that count as safe whatever their type */
 	constructor(pid: number | 'self', devices: readonly string[]) {
 		this.#pid = pid;
 		this.#devices = devices;
 	}
 
+	/** @returns `undefined` if the path leads onto a mount that may hang, or cannot be resolved */
 	to(path: string, follow: boolean): Reached | undefined {
 		const rest: string[] = [];
 		if (!this.#begin(path, rest)) return undefined;
@@ -133,30 +73,30 @@ class Walk {
 				closeSync(next.descriptor);
 				if (++links > maxLinks || !this.#follow(name, next.mount, rest)) return undefined;
 			} else {
-				this.#leaveEnd();
+				this.#closeLast();
 				this.#names.push(name);
-				this.#end = next;
+				this.#last = next;
 			}
 		}
 		return this.#at && {descriptor: this.#at.descriptor, path: this.#path || '/'};
 	}
 
 	close(): void {
-		this.#leaveEnd();
+		this.#closeLast();
 		if (this.#base !== undefined) closeSync(this.#base.descriptor);
 		this.#base = undefined;
 	}
 
-	#leaveEnd(): void {
-		if (this.#end !== undefined) closeSync(this.#end.descriptor);
-		this.#end = undefined;
+	#closeLast(): void {
+		if (this.#last !== undefined) closeSync(this.#last.descriptor);
+		this.#last = undefined;
 	}
 
-	get #at(): Place | undefined {
-		return this.#end ?? this.#base;
+	get #at(): Component | undefined {
+		return this.#last ?? this.#base;
 	}
 
-	/** By which the kernel goes on from where we are. */
+	/** The directory reached so far, as the kernel resolves it without a walk. */
 	get #here(): string {
 		return `/proc/self/fd/${this.#at?.descriptor}`;
 	}
@@ -166,12 +106,12 @@ class Walk {
 	}
 
 	#begin(path: string, rest: string[]): boolean {
-		const of = `/proc/${this.#pid}`;
-		// Names by which each process reaches its own, as long paths are bound through a directory's descriptor.
+		const process = `/proc/${this.#pid}`;
+		// Paths that mean something else in each process. Servers use them to bind long paths through a descriptor.
 		const own = /^\/(?:proc\/(?:thread-)?self|dev(?=\/fd\/))(\/.*)$/s.exec(path)?.[1];
 		rest.push(...(own ?? path).split('/').reverse());
-		if (own !== undefined) return this.#jump(of, of, false);
-		if (!path.startsWith('/')) return this.#jump(`${of}/cwd`, `${of}/cwd`, false);
+		if (own !== undefined) return this.#jump(process, process, false);
+		if (!path.startsWith('/')) return this.#jump(`${process}/cwd`, `${process}/cwd`, false);
 		return this.#toRoot();
 	}
 
@@ -181,15 +121,15 @@ class Walk {
 			: this.#jump(`/proc/${this.#pid}/root`, `/proc/${this.#pid}/root`, true);
 	}
 
-	/** Goes where the kernel leads by itself: a root, or a link in /proc that is no text. */
+	/** Goes where the kernel leads without text: to a root, or through a magic link of /proc. */
 	#jump(link: string, path: string, isRoot: boolean): boolean {
 		const text = linkOrUndefined(link);
-		// Such a link into NFS asks its server even with O_PATH (`d_weak_revalidate`).
+		// A magic link into NFS calls its server even with O_PATH (`d_weak_revalidate`).
 		if (text !== undefined && !this.#seemsSafe(text)) return false;
-		const place = this.#open(link, 0);
-		if (place === 'missing' || place === undefined) return false;
+		const component = this.#open(link, 0);
+		if (component === 'missing' || component === undefined) return false;
 		this.close();
-		this.#base = {...place, path, isRoot};
+		this.#base = {...component, path, isRoot};
 		this.#names = [];
 		return true;
 	}
@@ -203,10 +143,10 @@ class Walk {
 		return !isAbsolute || this.#toRoot();
 	}
 
-	/** The names so far are no links, so that the parent of the last is the one before. */
+	/** Goes to the parent. As no name is a link, the parent of the last one is the name before it. */
 	#up(rest: string[]): boolean {
 		if (this.#names.length > 0) {
-			this.#leaveEnd();
+			this.#closeLast();
 			rest.push(...this.#names.splice(0).slice(0, -1).reverse());
 			return true;
 		}
@@ -215,8 +155,8 @@ class Walk {
 		return this.#seemsSafe(dirname(text)) && this.#jump(`${this.#here}/..`, `${this.#base?.path}/..`, false);
 	}
 
-	/** `undefined`: on a mount that may hang; `'missing'`: nothing, or not to be looked at. */
-	#open(path: string, flags: number): Place | 'missing' | undefined {
+	/** @returns `undefined` if it is on a mount that may hang; `'missing'` if there is no file, or no permission */
+	#open(path: string, flags: number): Component | 'missing' | undefined {
 		let descriptor: number;
 		try {
 			descriptor = openSync(path, (oPath ?? 0) | flags);
@@ -227,28 +167,28 @@ class Walk {
 		let kept = false;
 		try {
 			const mount = this.#mountOf(descriptor);
-			if (mount === undefined || !answers(mount, this.#devices)) return undefined;
-			const place = {descriptor, mount, isLink: fstatSync(descriptor).isSymbolicLink()};
+			if (mount === undefined || !isSafe(mount, this.#devices)) return undefined;
+			const component = {descriptor, mount, isLink: fstatSync(descriptor).isSymbolicLink()};
 			kept = true;
-			return place;
+			return component;
 		} finally {
 			if (!kept) closeSync(descriptor);
 		}
 	}
 
-	/** The lists are read while the descriptor keeps its mount, so that the id is of no other. */
+	/** The list is read while the descriptor keeps its mount, so the id cannot have been reused. */
 	#mountOf(descriptor: number): Mount | undefined {
 		const id = mountIdOf(descriptor);
 		if (id === this.#at?.mount.id) return this.#at?.mount;
 		const find = (pid: number | 'self'): Mount | undefined => mountsOf(pid).find(mount => mount.id === id);
-		// That of a process with another root leaves out what is outside of it.
+		// The list of a process with another root lacks the mounts outside of it.
 		return find(this.#pid) ?? (this.#pid === 'self' ? undefined : find('self'));
 	}
 
-	/** By its text alone. Of a process in another mount namespace that is a path in there. */
+	/** Checks a path by its text alone. A process in another mount namespace has its own mounts at its paths. */
 	#seemsSafe(path: string): boolean {
 		const isElsewhere = linkOrUndefined(`/proc/${this.#pid}/ns/mnt`) !== linkOrUndefined('/proc/self/ns/mnt');
 		const mount = mountOfText(path, mountsOf(isElsewhere ? this.#pid : 'self'));
-		return mount === undefined || answers(mount, this.#devices);
+		return mount === undefined || isSafe(mount, this.#devices);
 	}
 }
