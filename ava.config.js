@@ -1,7 +1,49 @@
-/** The tests are compiled by tsc into build/. In CI the output is TAP, so that it can be counted. */
+/**
+ * The sources are compiled first, so a test never runs on stale output. In CI the output is TAP, so that it can be
+ * counted. BINDLOCK_TESTS selects: `usual` is `npm test`, `rest` is all that it leaves out, `quick` is
+ * `npm run test:quick`; without it, the files that are named on the command line run, or all.
+ */
+import {availableParallelism} from 'node:os';
+import {compile} from './scripts/compile.js';
+
+/** Many processes or states, other users, filesystems and programs: minutes. */
+const rest = [
+	'build/test/**/*.deep.test.js',
+	'build/test/{documentation,frameworks,package,storm}/**/*.test.js',
+	'build/test/api/{crash,users,versions}.test.js',
+	'build/test/cli/escaping.test.js',
+	'build/test/cli/list/hanging-mount.test.js',
+	'build/test/kernel/flock/proc-locks.test.js',
+	'build/test/kernel/sockets/other-views.test.js',
+	'build/test/protocol/filesystems.test.js',
+];
+
+/** At most a few processes each: seconds. */
+const quick = [
+	'build/test/model/*.test.js',
+	'build/test/api/{listen,listen.failures}.test.js',
+	'build/test/kernel/{address-parser,deadline}.test.js',
+	'build/test/kernel/{mounts,proc}/*.test.js',
+	'build/test/kernel/sockets/{padded-name,unix-sockets}.test.js',
+	'build/test/protocol/{close,faults,lock-file,pathname}.test.js',
+	'build/test/simulation/mutants.test.js',
+];
+
+const all = 'build/test/**/*.test.js';
+const selections = {
+	quick,
+	usual: [all, ...rest.map(pattern => `!${pattern}`)],
+	rest,
+	all: [all],
+};
+
+await compile();
+
 export default {
-	files: ['build/test/**/*.test.js'],
+	files: selections[process.env.BINDLOCK_TESTS ?? 'all'],
 	workerThreads: false,
+	// Many tests wait for other processes most of the time.
+	concurrency: Math.max(3, availableParallelism()),
 	timeout: '5m',
 	tap: process.env.CI === 'true',
 };

@@ -71,6 +71,7 @@ function makeProject(folder: string): void {
 	for (const part of ['src', 'test', 'examples', 'bench', 'scripts']) {
 		cpSync(join(root, 'build', part), join(folder, 'build', part), {recursive: true});
 	}
+	cpSync(join(root, 'build/cli.cjs'), join(folder, 'build/cli.cjs'));
 	symlinkSync(join(root, 'build/nodes'), join(folder, 'build/nodes'));
 	for (const name of readdirSync(root)) {
 		if (!['build', 'node_modules', '.git'].includes(name)) symlinkSync(join(root, name), join(folder, name));

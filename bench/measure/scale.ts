@@ -3,7 +3,8 @@
  */
 import {mkdirSync, readFileSync, statSync} from 'node:fs';
 import {join} from 'node:path';
-import {type Event, type Program, until} from '../../test/helpers/programs.js';
+import {until} from '../../test/helpers/deadlines.js';
+import type {Event, Program} from '../../test/helpers/programs.js';
 import type {Context} from '../harness/context.js';
 import type {Measurement, Outcome, Unavailable} from '../harness/results.js';
 

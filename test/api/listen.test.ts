@@ -13,9 +13,10 @@ import test from 'ava';
 import {BindLockError, inspect, listen} from '../../src/index.js';
 import {noOpenssl, testUnless} from '../helpers/abilities.js';
 import {type Certificate, makeCertificate} from '../helpers/certificate.js';
+import {until, withDeadline} from '../helpers/deadlines.js';
 import {makeStale, reach} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
-import {start, temporaryDirectory, until, withDeadline} from '../helpers/programs.js';
+import {start, temporaryDirectory} from '../helpers/programs.js';
 import {namesIn} from '../helpers/tree.js';
 
 checkLeaks();

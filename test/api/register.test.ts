@@ -10,8 +10,9 @@ import {promisify} from 'node:util';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, inspect} from '../../src/index.js';
 import {noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
+import {atLoad, patienceMs, until} from '../helpers/deadlines.js';
 import {makeStale, reach} from '../helpers/detectors.js';
-import {type Program, type StartOptions, start, startCommand, temporaryDirectory, until} from '../helpers/programs.js';
+import {type Program, type StartOptions, start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 import {serveNaively} from '../helpers/sockets.js';
 
 const run = promisify(execFile);
@@ -23,7 +24,7 @@ async function transcribe(t: ExecutionContext, scenario: string, ...options: rea
 	const directory = join(temporaryDirectory(t), 'd');
 	mkdirSync(directory);
 	const {stdout, stderr} = await run(process.execPath, [...options, transcript, scenario, directory], {
-		timeout: 20_000,
+		timeout: atLoad(patienceMs),
 	}).catch(error => error as {stdout: string; stderr: string});
 	const left = existsSync(join(directory, 's')) ? 'left' : 'gone';
 	return `${stdout.replace(/bindlock-transcript-\d+/g, 'name')}${stderr}socket ${left}\n`;
@@ -189,7 +190,7 @@ for (const [name, value] of Object.entries({
 async function output(t: ExecutionContext, name: string, text: string, ...options: readonly string[]): Promise<string> {
 	const directory = temporaryDirectory(t);
 	writeFileSync(join(directory, name), text);
-	const {stdout} = await run(process.execPath, [...options, name], {cwd: directory, timeout: 20_000});
+	const {stdout} = await run(process.execPath, [...options, name], {cwd: directory, timeout: atLoad(patienceMs)});
 	return stdout;
 }
 

@@ -5,9 +5,10 @@ import {chmodSync, chownSync, renameSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
 import {noNetworkNamespaces, noOtherUser, noPython, otherUid, python, testUnless} from '../helpers/abilities.js';
+import {until} from '../helpers/deadlines.js';
 import {makeStale, reach} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
-import {type Program, start, startCommand, temporaryDirectory, until} from '../helpers/programs.js';
+import {type Program, start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 import {contentOf} from '../helpers/tree.js';
 
 checkLeaks();

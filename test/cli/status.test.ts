@@ -6,7 +6,8 @@ import {join} from 'node:path';
 import test from 'ava';
 import {noNetworkNamespaces, noOtherUser, noPython, otherUid, python, testUnless} from '../helpers/abilities.js';
 import {bindlock, jsonLines, kill, startBindlock, startLasting, statusOf} from '../helpers/command.js';
-import {startCommand, temporaryDirectory, withDeadline} from '../helpers/programs.js';
+import {withDeadline} from '../helpers/deadlines.js';
+import {startCommand, temporaryDirectory} from '../helpers/programs.js';
 import {makeStaleSync, serveNaively} from '../helpers/sockets.js';
 
 type Row = Record<string, unknown> & {readonly address: string; readonly state: string};
@@ -38,7 +39,7 @@ test('status prints each of the five states, and exits with 75 unless every addr
 	t.is(text.status, 75);
 	t.regex(text.stdout, new RegExp(`^held .*by pid ${pid} .*label "blue", since .*verified by the kernel$`, 'm'));
 	t.regex(text.stdout, /^foreign .*which takes no lock$/m);
-	t.regex(text.stdout, /^blocked .*it is a regular file, and stays as it is; remove it or choose another address$/m);
+	t.regex(text.stdout, /^blocked .*it is a regular file and is left unchanged; remove it or choose another address$/m);
 });
 
 test('status of an invalid address exits with 64', async t => {

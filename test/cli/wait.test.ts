@@ -7,7 +7,8 @@ import {join} from 'node:path';
 import test from 'ava';
 import {noNetworkNamespaces, noPython, python, testUnless} from '../helpers/abilities.js';
 import {bindlock, jsonLines, kill, startBindlock, startLasting} from '../helpers/command.js';
-import {startCommand, temporaryDirectory, withDeadline} from '../helpers/programs.js';
+import {withDeadline} from '../helpers/deadlines.js';
+import {startCommand, temporaryDirectory} from '../helpers/programs.js';
 import {makeStaleSync, serveNaively, startSocket} from '../helpers/sockets.js';
 
 test('wait returns when a server listens, and does not connect to it', async t => {

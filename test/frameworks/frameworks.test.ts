@@ -12,7 +12,8 @@ import {WebSocket} from 'ws';
 import {inspect} from '../../src/index.js';
 import {service} from '../fixtures/frameworks/grpc.js';
 import {lacking, testUnless} from '../helpers/abilities.js';
-import {type Program, type StartOptions, start, temporaryDirectory, until} from '../helpers/programs.js';
+import {until} from '../helpers/deadlines.js';
+import {type Program, type StartOptions, start, temporaryDirectory} from '../helpers/programs.js';
 
 const register = new URL('../../src/api/register.js', import.meta.url).href;
 

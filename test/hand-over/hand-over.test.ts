@@ -12,17 +12,10 @@ import test, {type ExecutionContext} from 'ava';
 import {acquire, handOver, inspect, listen} from '../../src/index.js';
 import {testUnless} from '../helpers/abilities.js';
 import {gone} from '../helpers/command.js';
+import {atLoad, until, withDeadline} from '../helpers/deadlines.js';
 import {flockHolders, listeners} from '../helpers/detectors.js';
 import {nodeOf, noNode, otherVersions} from '../helpers/node-versions.js';
-import {
-	type Event,
-	type Program,
-	type StartOptions,
-	start,
-	temporaryDirectory,
-	until,
-	withDeadline,
-} from '../helpers/programs.js';
+import {type Event, type Program, type StartOptions, start, temporaryDirectory} from '../helpers/programs.js';
 
 /** Starts a server that can hand itself over; all its generations end with the test. */
 async function relay(
@@ -231,7 +224,7 @@ test.serial(
 	async t => {
 		const address = join(temporaryDirectory(t), 's');
 		const program = await relay(t, [address]);
-		const slow = ask(address, '/slow=3000');
+		const slow = ask(address, `/slow=${atLoad(3000)}`);
 		await ask(address);
 		process.kill(program.pid, 'SIGUSR2');
 		const to = Number((await heard(program, 'handed over'))['to']);
@@ -247,7 +240,7 @@ test.serial(
 test.serial('an old server accepts nothing after its hand-over, and has the listening socket open no more', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = await relay(t, [address]);
-	const slow = ask(address, '/slow=3000');
+	const slow = ask(address, `/slow=${atLoad(3000)}`);
 	await ask(address);
 	process.kill(program.pid, 'SIGUSR2');
 	const to = Number((await heard(program, 'handed over'))['to']);
@@ -281,7 +274,7 @@ function ownersOf(address: string): number[] {
 test.serial('what an old server throws after its hand-over is printed, and its successor serves on', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = await relay(t, [address]);
-	const slow = ask(address, '/slow=3000');
+	const slow = ask(address, `/slow=${atLoad(3000)}`);
 	await ask(address);
 	process.kill(program.pid, 'SIGUSR2');
 	const to = Number((await heard(program, 'handed over'))['to']);
@@ -346,12 +339,12 @@ for (const end of ['ends', 'closes, and answers its last client'] as const) {
 		async t => {
 			const address = join(temporaryDirectory(t), 's');
 			const program = await relay(t, [address]);
-			const slow = ask(address, '/slow=3000');
+			const slow = ask(address, `/slow=${atLoad(3000)}`);
 			await ask(address);
 			process.kill(program.pid, 'SIGUSR2');
 			const to = Number((await heard(program, 'handed over'))['to']);
 			await until(async () => (await ask(address)).pid === to, 'the successor answers');
-			const last = end === 'ends' ? undefined : ask(address, '/slow=3000');
+			const last = end === 'ends' ? undefined : ask(address, `/slow=${atLoad(3000)}`);
 			await ask(address);
 			process.kill(to, 'SIGTERM');
 			if (last === undefined) await gone(to);
@@ -372,13 +365,13 @@ for (const end of ['ends', 'closes, and answers its last client'] as const) {
 test.serial('the third one is killed while the first two drain: the address is free', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = await relay(t, [address]);
-	const slow = [ask(address, '/slow=3000')];
+	const slow = [ask(address, `/slow=${atLoad(3000)}`)];
 	await ask(address);
 	process.kill(program.pid, 'SIGUSR2');
 	const between = Number((await heard(program, 'handed over'))['to']);
 	await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${between}\n`), 'it holds alone');
 	await until(async () => (await ask(address)).pid === between, 'it answers');
-	slow.push(ask(address, '/slow=3000'));
+	slow.push(ask(address, `/slow=${atLoad(3000)}`));
 	await ask(address);
 	process.kill(between, 'SIGUSR2');
 	const third = Number((await heard(program, 'handed over'))['to']);
@@ -395,7 +388,7 @@ for (const end of ['goes on', 'is killed']) {
 	test.serial(`a third one serves while the first drains, and the one between them ${end}`, async t => {
 		const address = join(temporaryDirectory(t), 's');
 		const program = await relay(t, [address]);
-		const slow = ask(address, '/slow=3000');
+		const slow = ask(address, `/slow=${atLoad(3000)}`);
 		await ask(address);
 		process.kill(program.pid, 'SIGUSR2');
 		const between = Number((await heard(program, 'handed over'))['to']);

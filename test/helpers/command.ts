@@ -6,11 +6,12 @@ import {readFileSync} from 'node:fs';
 import {resolve} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
-import {deadlineMs, type Program, type StartOptions, startCommand, until, withDeadline} from './programs.js';
+import {patienceMs, until, withDeadline} from './deadlines.js';
+import {type Program, type StartOptions, startCommand} from './programs.js';
 
-/** Compiled, or the bundle that is published: `BINDLOCK_TEST_COMMAND=dist/cli.cjs`. */
+/** The bundle, as it is published, or another: `BINDLOCK_TEST_COMMAND=build/src/cli/main.js`. */
 export const cli: string = resolve(
-	process.env['BINDLOCK_TEST_COMMAND'] ?? fileURLToPath(new URL('../../src/cli/main.js', import.meta.url)),
+	process.env['BINDLOCK_TEST_COMMAND'] ?? fileURLToPath(new URL('../../cli.cjs', import.meta.url)),
 );
 
 export interface Outcome {
@@ -52,7 +53,7 @@ export async function runToEnd(
 		child.on('close', (status, signal) => resolve({status, signal, stdout, stderr}));
 	});
 	try {
-		return await withDeadline(closed, options.deadlineMs ?? deadlineMs);
+		return await withDeadline(closed, options.deadlineMs ?? patienceMs);
 	} finally {
 		child.kill('SIGKILL');
 	}

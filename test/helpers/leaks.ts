@@ -3,10 +3,11 @@
  */
 import {readdirSync, readlinkSync} from 'node:fs';
 import test from 'ava';
+import {isLate} from './deadlines.js';
 import {readOrNothing} from './processes.js';
 
 /** Closing is not always over at once: sockets and children take a turn of the event loop. */
-const patienceMs = 3000;
+const closingMs = 3000;
 
 /** Call once in a file whose tests are all serial. */
 export function checkLeaks(): void {
@@ -15,8 +16,8 @@ export function checkLeaks(): void {
 		before = possessions();
 	});
 	test.serial.afterEach.always(async t => {
-		const deadline = Date.now() + patienceMs;
-		while (possessions().join() !== before.join() && Date.now() < deadline) {
+		const began = performance.now();
+		while (possessions().join() !== before.join() && !isLate(began, closingMs)) {
 			await new Promise(resolve => setTimeout(resolve, 2));
 		}
 		const now = possessions();

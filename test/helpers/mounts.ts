@@ -6,20 +6,23 @@ import {chmodSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileS
 import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
 import {lacking} from './abilities.js';
-import {notRoot, type Program, startCommand, temporaryDirectory, until} from './programs.js';
+import {until} from './deadlines.js';
+import {notRoot, type Program, startCommand, temporaryDirectory} from './programs.js';
 
 export function noFuse(): string | undefined {
 	return notRoot ?? lacking('bindfs') ?? (existsSync('/dev/fuse') ? undefined : 'needs /dev/fuse');
 }
 
 /**
- * Shows a directory at another, which is made, by FUSE.
+ * Shows a directory at another, which is made, by FUSE. A guard unmounts it when this process is killed.
  *
  * @returns the program that answers for it: see {@link hang}
  */
 export async function mountByFuse(t: ExecutionContext, directory: string, at: string): Promise<Program> {
 	mkdirSync(at);
-	const program = startCommand(t, 'bindfs', ['-f', directory, at]);
+	// In a session of its own, so that it also outlives a test run that is killed as a group.
+	startCommand(t, 'setsid', ['sh', '-c', 'read -r _; umount -l "$1"', 'sh', at]);
+	const program = startCommand(t, 'setpriv', ['--pdeathsig', 'KILL', 'bindfs', '-f', directory, at]);
 	t.teardown(() => spawnSync('umount', ['-l', at]));
 	await until(() => readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${at} `), `a mount at ${at}`);
 	return program;

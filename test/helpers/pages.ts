@@ -13,7 +13,7 @@ import {delimiter, dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
 import ts from 'typescript';
-import {until, withDeadline} from './programs.js';
+import {until, withDeadline} from './deadlines.js';
 import {readText, root} from './repository.js';
 
 export interface Block {
@@ -145,7 +145,7 @@ function makeProject(folder: string, directory: string): NodeJS.ProcessEnv {
 	const bin = join(directory, 'node_modules/.bin');
 	mkdirSync(bin);
 	const node = `exec "${process.execPath}"`;
-	makeScript(join(bin, 'bindlock'), `${node} "${join(build, 'src/cli/main.js')}" "$@"`);
+	makeScript(join(bin, 'bindlock'), `${node} "${join(build, 'cli.cjs')}" "$@"`);
 	makeScript(join(bin, 'npx'), 'exec "$@"');
 	makeScript(join(bin, 'node'), `${node} "$@"`);
 	return {...process.env, PATH: `${bin}${delimiter}${process.env['PATH']}`, NO_COLOR: '1', FORCE_COLOR: '0'};

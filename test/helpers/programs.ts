@@ -11,9 +11,7 @@ import {join} from 'node:path';
 import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
-
-/** Generous, for a loaded machine: a test that works never comes near it. */
-export const deadlineMs = 20_000;
+import {isLate, withDeadline} from './deadlines.js';
 
 export interface Event {
 	readonly event: string;
@@ -84,14 +82,16 @@ export class Program {
 
 	/** The next event, whatever it is; it stays the next. */
 	async peek(): Promise<Event> {
-		const deadline = Date.now() + deadlineMs;
+		const began = performance.now();
 		for (;;) {
 			const [first] = this.#events;
 			if (first !== undefined) return first;
 			if (this.#ended) throw new Error(`process ${this.pid} ended without a word; stderr: ${this.stderr}`);
-			const left = deadline - Date.now();
-			if (left <= 0) throw new Error(`process ${this.pid} said nothing for ${deadlineMs} ms; stderr: ${this.stderr}`);
-			await withDeadline(this.#arrival(), left).catch(() => {});
+			if (isLate(began)) {
+				const elapsedMs = Math.round(performance.now() - began);
+				throw new Error(`process ${this.pid} said nothing for ${elapsedMs} ms; stderr: ${this.stderr}`);
+			}
+			await withDeadline(this.#arrival()).catch(() => {});
 		}
 	}
 
@@ -163,30 +163,6 @@ export function temporaryDirectory(t: ExecutionContext, parent: string = tmpdir(
 	const directory = mkdtempSync(join(parent, 'bl-'));
 	t.teardown(() => rmSync(directory, {recursive: true, force: true}));
 	return directory;
-}
-
-export async function withDeadline<Result>(
-	promise: Promise<Result>,
-	milliseconds: number = deadlineMs,
-): Promise<Result> {
-	let timer: NodeJS.Timeout | undefined;
-	const late = new Promise<never>((_, reject) => {
-		timer = setTimeout(() => reject(new Error(`not done after ${milliseconds} ms`)), milliseconds);
-	});
-	try {
-		return await Promise.race([promise, late]);
-	} finally {
-		clearTimeout(timer);
-	}
-}
-
-/** Waits until something holds that nobody announces, looking often. */
-export async function until(what: () => boolean | Promise<boolean>, description: string): Promise<void> {
-	const deadline = Date.now() + deadlineMs;
-	while (!(await what())) {
-		if (Date.now() > deadline) throw new Error(`never came: ${description}`);
-		await new Promise(resolve => setTimeout(resolve, 2));
-	}
 }
 
 /** The reason to skip a test that needs root, or `undefined`. */

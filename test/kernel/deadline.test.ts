@@ -3,7 +3,7 @@
  */
 import test from 'ava';
 import {backoffMs, wakeable} from '../../src/kernel/deadline.js';
-import {withDeadline} from '../helpers/programs.js';
+import {withDeadline} from '../helpers/deadlines.js';
 
 const nothing = (): void => {};
 

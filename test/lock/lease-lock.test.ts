@@ -6,8 +6,9 @@ import {createServer} from 'node:net';
 import {join} from 'node:path';
 import test from 'ava';
 import {acquire, listen} from '../../src/index.js';
+import {withDeadline} from '../helpers/deadlines.js';
 import {makeStale, reach} from '../helpers/detectors.js';
-import {start, temporaryDirectory, withDeadline} from '../helpers/programs.js';
+import {start, temporaryDirectory} from '../helpers/programs.js';
 
 test('taken, refused to others, given back; a stale socket is reclaimed', async t => {
 	const path = join(temporaryDirectory(t), 's');

@@ -9,6 +9,7 @@ import {dirname, join, resolve} from 'node:path';
 import test from 'ava';
 import {noAddon, noFlockCommand, testUnless} from '../helpers/abilities.js';
 import {type Outcome, runToEnd} from '../helpers/command.js';
+import {atLoad} from '../helpers/deadlines.js';
 import {nodeOf, noNode, versions} from '../helpers/node-versions.js';
 import {root} from '../helpers/repository.js';
 
@@ -17,7 +18,7 @@ const [allowed, blocked] = [join(directory, 'allowed'), join(directory, 'blocked
 let packed: {readonly files: readonly {readonly path: string}[]} | undefined;
 
 test.serial.before('pack, and install', async t => {
-	t.timeout(120_000);
+	t.timeout(atLoad(120_000));
 	const {stdout} = await npm(root, 'pack', '--json', '--pack-destination', directory);
 	const [report] = JSON.parse(stdout.slice(stdout.indexOf('[\n'))) as {filename: string; files: {path: string}[]}[];
 	packed = report;
@@ -175,7 +176,7 @@ for (const [module, moduleResolution] of [
 	['esnext', 'bundler'],
 ] as const) {
 	test(`a strict consumer compiles with moduleResolution ${moduleResolution}, its libraries checked too`, async t => {
-		t.timeout(60_000);
+		t.timeout(atLoad(60_000));
 		const project = join(allowed, moduleResolution);
 		mkdirSync(project);
 		writeFileSync(join(project, 'package.json'), '{"type": "module"}');

@@ -9,8 +9,9 @@ import test, {type ExecutionContext} from 'ava';
 import {acquire, inspect, listen} from '../../src/index.js';
 import {parseAddress} from '../../src/kernel/address-parser.js';
 import {noNetworkNamespaces, noPython, python, testUnless} from '../helpers/abilities.js';
+import {until} from '../helpers/deadlines.js';
 import {listeners, reach} from '../helpers/detectors.js';
-import {type Program, start, startCommand, temporaryDirectory, until} from '../helpers/programs.js';
+import {type Program, start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 
 /** A name that nobody else uses: of a directory that is ours. */
 function freshName(t: ExecutionContext): string {

@@ -9,9 +9,10 @@ import {acquire} from '../../src/index.js';
 import type {System} from '../../src/model/system.js';
 import {runSync} from '../../src/model/system.js';
 import {releaseLock} from '../../src/protocol/lock-file.js';
+import {until} from '../helpers/deadlines.js';
 import {makeStale} from '../helpers/detectors.js';
 import {checkLeaks, countDescriptors} from '../helpers/leaks.js';
-import {start, temporaryDirectory, until} from '../helpers/programs.js';
+import {start, temporaryDirectory} from '../helpers/programs.js';
 import {giveBack, takeWith, wrap} from '../helpers/protocol.js';
 import {contentOf, type Entry} from '../helpers/tree.js';
 

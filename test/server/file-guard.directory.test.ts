@@ -23,9 +23,10 @@ import {basename, join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, type BindLock, type BindLockError, listen} from '../../src/index.js';
 import {noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
+import {until, withDeadline} from '../helpers/deadlines.js';
 import {flockHolders, reach} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
-import {start, temporaryDirectory, until, withDeadline} from '../helpers/programs.js';
+import {start, temporaryDirectory} from '../helpers/programs.js';
 import {makeStaleSync} from '../helpers/sockets.js';
 
 checkLeaks();

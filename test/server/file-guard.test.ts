@@ -23,8 +23,9 @@ import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, type BindLock, inspect, listen} from '../../src/index.js';
 import {NodeSystem} from '../../src/kernel/node-system.js';
+import {atLoad, until, withDeadline} from '../helpers/deadlines.js';
 import {flockHolders, listeners, reach} from '../helpers/detectors.js';
-import {start, startCommand, temporaryDirectory, until, withDeadline} from '../helpers/programs.js';
+import {start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 import {makeStaleSync} from '../helpers/sockets.js';
 
 function pathOf(t: ExecutionContext): string {
@@ -67,7 +68,7 @@ for (const how of ['removed', 'replaced', 'renamed away'] as const) {
 		const {elapsedMs, reason} = await abortOf(lock);
 		t.like(reason, {code: 'ERR_LOCK_LOST', name: 'BindLockError'});
 		t.log(`${elapsedMs.toFixed(1)} ms`);
-		t.true(elapsedMs < 1000);
+		t.true(elapsedMs < atLoad(1000));
 		t.false(lock.held);
 		await lock.release();
 		t.is(existsSync(`${path}.lock`), how === 'replaced');
@@ -324,7 +325,7 @@ test.serial('heal: false only reports', async t => {
 	const {elapsedMs, reason} = await abortOf(lock);
 	t.like(reason, {code: 'ERR_ADDRESS_LOST'});
 	t.log(`${elapsedMs.toFixed(1)} ms`);
-	t.true(elapsedMs < 1000);
+	t.true(elapsedMs < atLoad(1000));
 	t.false(existsSync(path));
 	t.is(lock.healed, 0);
 });

@@ -4,7 +4,7 @@
  */
 import {inspectRest} from './invariants.js';
 import {Violation} from './kernel.js';
-import {keyOf} from './key.js';
+import {kernelKeyOf, keyOf} from './key.js';
 import {begin, type Scenario, type State, type Step, steps, take} from './state.js';
 
 export interface Exploration {
@@ -15,6 +15,8 @@ export interface Exploration {
 	readonly milliseconds: number;
 	/** The first schedule into each window. */
 	readonly windows: ReadonlyMap<string, readonly Step[]>;
+	/** What the kernel can be left with when no process goes on. */
+	readonly ends: ReadonlySet<string>;
 	readonly violation?: {readonly message: string; readonly schedule: readonly Step[]};
 }
 
@@ -28,6 +30,7 @@ class Explorer {
 	readonly #seen: readonly Map<string, number>[] = Array.from({length: 64}, () => new Map());
 	readonly #schedule: Step[] = [];
 	readonly #windows = new Map<string, readonly Step[]>();
+	readonly #ends = new Set<string>();
 	#states = 0;
 	#steps = 0;
 
@@ -37,6 +40,8 @@ class Explorer {
 
 	explore(scenario: Scenario): Exploration {
 		const from = performance.now();
+		const {stackTraceLimit} = Error;
+		Error.stackTraceLimit = 0;
 		let schedules = 0;
 		let violation: {message: string; schedule: readonly Step[]} | undefined;
 		try {
@@ -44,6 +49,8 @@ class Explorer {
 		} catch (error) {
 			if (!(error instanceof Violation)) throw error;
 			violation = {message: error.message, schedule: [...this.#schedule]};
+		} finally {
+			Error.stackTraceLimit = stackTraceLimit;
 		}
 		return {
 			states: this.#states,
@@ -51,6 +58,7 @@ class Explorer {
 			schedules,
 			milliseconds: performance.now() - from,
 			windows: this.#windows,
+			ends: this.#ends,
 			...(violation === undefined ? {} : {violation}),
 		};
 	}
@@ -75,6 +83,7 @@ class Explorer {
 		}
 		if (all.length === 0) {
 			inspectRest(state);
+			this.#ends.add(kernelKeyOf(state));
 			schedules = 1;
 		}
 		seen.set(key, schedules);

@@ -237,4 +237,4 @@ export class Kernel {
 }
 
 /** The protocol passes it on and never looks inside; one for all keeps equal states equal. */
-const someHolder = {pid: 7, uid: 0, command: 'server', since: undefined, verified: true} as const;
+export const someHolder = {pid: 7, uid: 0, command: 'server', since: undefined, verified: true} as const;

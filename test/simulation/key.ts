@@ -8,21 +8,25 @@ import type {Scenario, State} from './state.js';
 /** Equal keys, equal futures. Processes with the same program are interchangeable. */
 export function keyOf({scenario, kernel, locals, budget}: State): string {
 	const shared = chars(kernel.names) + kernel.inodes.map(inodeKey).join('');
+	const mayBeExcused = scenario.promise !== 'all';
 	const own = locals.map(({place, looked, changed, misbound, refused, closing}, pid) => {
 		const {descriptors, dying} = kernel.process(pid);
-		const flags =
-			(changed ? 1 : 0) +
-			(misbound ? 2 : 0) +
-			(closing ? 4 : 0) +
-			(dying ? 8 : 0) +
-			(refused ? 16 : 0) +
-			lookedAt(looked) * 32;
-		return `${chars([place.id >> 15, place.id & 0x7fff, flags])}${descriptors.map(descriptorKey).join('')}~`;
+		const excuses = (changed ? 1 : 0) + (misbound ? 2 : 0) + (refused ? 16 : 0);
+		const flags = (mayBeExcused ? excuses : 0) + (closing ? 4 : 0) + (dying ? 8 : 0) + lookedAt(looked) * 32;
+		// The kernel closes those of a dead process in any order: their numbers tell nothing.
+		const open = dying ? descriptors.filter(Boolean).map(descriptorKey).sort() : descriptors.map(descriptorKey);
+		return `${chars([place.id >> 15, place.id & 0x7fff, flags])}${open.join('')}~`;
 	});
 	for (const [first, last] of alike(scenario)) {
 		if (own[first] !== undefined) own.splice(first, last - first, ...own.slice(first, last).sort());
 	}
 	return `${budget.crashes}${budget.errors}${shared}~${own.join('')}`;
+}
+
+/** The part of it that is the kernel's, whatever the processes know. */
+export function kernelKeyOf({kernel}: State): string {
+	const open = kernel.processes.map(({descriptors}) => descriptors.map(descriptorKey).join('')).sort();
+	return `${chars(kernel.names)}${kernel.inodes.map(inodeKey).join('')}~${open.join('~')}`;
 }
 
 function lookedAt(looked: string): number {

@@ -11,6 +11,7 @@ import {closeSocket, closeSocketByLibuv} from '../../src/protocol/close.js';
 import {type Claim, close, type HeldLock, releaseLock} from '../../src/protocol/lock-file.js';
 import {retakePathname, takePathname} from '../../src/protocol/pathname.js';
 import type {Patience} from '../../src/protocol/wait.js';
+import {rememberedByTake} from './memory.js';
 import type {Phase, Program} from './process.js';
 import type {AnySystem, SimulatedCall, SimulatedListener} from './system.js';
 
@@ -85,6 +86,8 @@ export interface OwnOptions extends WaitOptions {
 	/** Never stops serving. */
 	readonly stays?: boolean;
 	readonly network?: number;
+	/** Remembers everything that it was ever answered: many more states, and the same behaviour. */
+	readonly exact?: boolean;
 }
 
 /** A program that has the library. */
@@ -106,13 +109,21 @@ class OwnProgram {
 		this.name = ['own', ...words, ...(mutant === '' ? [] : [mutant])].join(' ');
 	}
 
-	#phase(name: string, passed: unknown, holds: boolean, body: () => Body<Phase | undefined>): Phase {
+	#phase(
+		name: string,
+		passed: unknown,
+		holds: boolean,
+		body: () => Body<Phase | undefined>,
+		remembered?: Phase['remembered'],
+	): Phase {
 		const {intercept} = this.#parts;
 		const whole = (): Body<Phase | undefined> => splitClose(body());
 		return {
 			name: `${this.name}: ${name} ${JSON.stringify(passed)}`,
 			holds,
 			body: () => (intercept === undefined ? whole() : intercept(whole())),
+			isExact: this.#options.exact ?? false,
+			...(remembered === undefined ? {} : {remembered}),
 		};
 	}
 
@@ -134,6 +145,7 @@ class OwnProgram {
 				}
 				return idle ? this.#givingBack(rounds, lock) : this.#serving(rounds, lock);
 			}.bind(this),
+			rememberedByTake,
 		);
 	}
 

@@ -10,13 +10,16 @@ import type {Scenario} from './state.js';
 export const quickScenarios: readonly string[] = Object.keys(quick);
 export const longScenarios: readonly string[] = Object.keys(long);
 
-/** @param mutant the name of a broken variant for ours to run instead of what is shipped */
-export function scenario(name: string, mutant = ''): Scenario {
+/**
+ * @param mutant the name of a broken variant for ours to run instead of what is shipped
+ * @param exact whether processes are told apart by everything that they were ever answered
+ */
+export function scenario(name: string, mutant = '', exact = false): Scenario {
 	const cast: Cast | undefined = quick[name] ?? long[name];
 	if (cast === undefined) throw new Error(`there is no scenario "${name}"`);
 	const {parts, abstractParts} = mutants[mutant] ?? {};
 	const programs = [
-		...(cast.own ?? []).map(options => own(options, mutant, parts)),
+		...(cast.own ?? []).map(options => own(exact ? {...options, exact} : options, mutant, parts)),
 		...(cast.ownAbstract ?? []).map(options => ownAbstract(options, mutant, abstractParts)),
 		...(cast.others ?? []),
 	];

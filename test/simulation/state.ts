@@ -67,13 +67,14 @@ export interface Outcome {
 	readonly window?: string;
 }
 
+const nothingSeen = {looked: '', changed: false, misbound: false, refused: false, closing: false} as const;
+
 export function begin(scenario: Scenario): State {
 	// One process more than there are programs: the newcomer, in the end.
 	const networks = [...scenario.programs.map(program => program.network ?? 0), 0];
 	const kernel = new Kernel(paths, networks, !scenario.noatime);
 	scenario.prepare?.(kernel);
-	const local = {looked: '', changed: false, misbound: false, refused: false, closing: false};
-	const locals = scenario.programs.map(({start}) => ({...local, place: Place.start(start)}));
+	const locals = scenario.programs.map(({start}) => ({...nothingSeen, place: Place.start(start)}));
 	return {scenario, kernel, locals, budget: scenario.budget};
 }
 
@@ -209,7 +210,7 @@ function isElsewhere(kernel: Kernel, pid: number): boolean {
 /** Who has been killed by this step does nothing any more. */
 function bury(locals: readonly Local[], before: Kernel, after: Kernel): readonly Local[] {
 	return locals.map((local, pid) =>
-		after.process(pid).dying && !before.process(pid).dying ? {...local, place: Place.ended, closing: false} : local,
+		after.process(pid).dying && !before.process(pid).dying ? {...nothingSeen, place: Place.ended} : local,
 	);
 }
 

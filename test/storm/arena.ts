@@ -4,8 +4,9 @@
  */
 import {setTimeout as sleep} from 'node:timers/promises';
 import {fileURLToPath} from 'node:url';
+import {withDeadline} from '../helpers/deadlines.js';
 import {listeners, reach} from '../helpers/detectors.js';
-import {type Event, Program, withDeadline} from '../helpers/programs.js';
+import {type Event, Program} from '../helpers/programs.js';
 import {lockHolders, Persistent, type Tenure, Tenures} from './evidence.js';
 import {type Command, choose, type Plan} from './plan.js';
 import {Random} from './random.js';

@@ -4,8 +4,8 @@
  */
 import {lstatSync, unlinkSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
+import {withDeadline} from '../helpers/deadlines.js';
 import {reach} from '../helpers/detectors.js';
-import {withDeadline} from '../helpers/programs.js';
 import {type Arena, now, start} from './arena.js';
 import {Random} from './random.js';
 

@@ -2,12 +2,13 @@
  * A short storm; `npm run storm` makes long ones.
  */
 import test from 'ava';
+import {atLoad} from '../helpers/deadlines.js';
 import {Persistent, Tenures} from './evidence.js';
 import {Random} from './random.js';
 import {storm} from './run.js';
 
 test('eight processes for twelve seconds: nobody overlaps, nobody is masked, nothing is left', async t => {
-	t.timeout(60_000);
+	t.timeout(atLoad(60_000));
 	const {tally, violations} = await storm({milliseconds: 12_000, processes: 8, seed: 1});
 	t.log(JSON.stringify(tally));
 	t.deepEqual(violations, []);

@@ -5,7 +5,7 @@
 import {describeProcess} from '../../kernel/proc/processes.js';
 import {identifyLockSocketHolder, recordIn} from '../../kernel/sockets/abstract-owners.js';
 import {askLockSockets, type LockSocketAnswer} from '../../kernel/sockets/lock-socket-client.js';
-import {paddedName} from '../../kernel/sockets/padded-name.js';
+import {nameInTable, paddedName} from '../../kernel/sockets/padded-name.js';
 import {ownerOf} from '../../kernel/sockets/socket-owners.js';
 import type {AbstractAddress} from '../../model/address.js';
 import type {Holder} from '../../model/holder.js';
@@ -99,7 +99,7 @@ function locksOf(names: readonly ListedSocket[]): Map<ListedSocket, NameLock> {
 	const locks = new Map<ListedSocket, NameLock>();
 	for (const socket of names) {
 		const address = addressOf(socket);
-		const lock = address && streamAt.get(keyOf(socket, paddedName(address.lockName)));
+		const lock = address && streamAt.get(keyOf(socket, nameInTable(paddedName(address.lockName))));
 		if (address !== undefined && lock !== undefined) locks.set(socket, {address, socket: lock});
 	}
 	return locks;

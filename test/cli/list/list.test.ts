@@ -6,7 +6,8 @@ import {join} from 'node:path';
 import test from 'ava';
 import {lacking, noOtherUser, noPython, otherUid, python, testUnless} from '../../helpers/abilities.js';
 import {bindlock, jsonLines, kill, startBindlock, startLasting, statusOf} from '../../helpers/command.js';
-import {startCommand, temporaryDirectory, until, withDeadline} from '../../helpers/programs.js';
+import {until, withDeadline} from '../../helpers/deadlines.js';
+import {startCommand, temporaryDirectory} from '../../helpers/programs.js';
 import {makeStaleSync, serveNaively} from '../../helpers/sockets.js';
 
 type Row = Record<string, unknown> & {readonly address: string; readonly state: string};

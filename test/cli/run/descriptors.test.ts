@@ -6,7 +6,8 @@ import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {noMounts, noPython, python, testUnless} from '../../helpers/abilities.js';
 import {bindlock, cli, kill, runToEnd} from '../../helpers/command.js';
-import {startCommand, temporaryDirectory, until} from '../../helpers/programs.js';
+import {until} from '../../helpers/deadlines.js';
+import {startCommand, temporaryDirectory} from '../../helpers/programs.js';
 
 test('descriptors that the shell gave are passed on', async t => {
 	const directory = temporaryDirectory(t);

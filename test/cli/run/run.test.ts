@@ -17,7 +17,8 @@ import {
 	startLasting,
 	statusOf,
 } from '../../helpers/command.js';
-import {temporaryDirectory, until, withDeadline} from '../../helpers/programs.js';
+import {until, withDeadline} from '../../helpers/deadlines.js';
+import {temporaryDirectory} from '../../helpers/programs.js';
 import {makeStaleSync} from '../../helpers/sockets.js';
 
 test('the command has the lock, and the record names it', async t => {

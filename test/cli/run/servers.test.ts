@@ -8,7 +8,8 @@ import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
 import {lacking, noPython, python, testUnless} from '../../helpers/abilities.js';
 import {bindlock, gone, kill, startBindlock, statusOf} from '../../helpers/command.js';
-import {temporaryDirectory, until, withDeadline} from '../../helpers/programs.js';
+import {until, withDeadline} from '../../helpers/deadlines.js';
+import {temporaryDirectory} from '../../helpers/programs.js';
 
 interface Server {
 	readonly command: (directory: string, address: string) => readonly string[];

@@ -7,8 +7,9 @@ import {fileURLToPath} from 'node:url';
 import test from 'ava';
 import {noPython, python, testUnless} from '../../helpers/abilities.js';
 import {cli, startBindlock} from '../../helpers/command.js';
+import {until, withDeadline} from '../../helpers/deadlines.js';
 import {descendants, isAlive} from '../../helpers/processes.js';
-import {type Program, startCommand, temporaryDirectory, until, withDeadline} from '../../helpers/programs.js';
+import {type Program, startCommand, temporaryDirectory} from '../../helpers/programs.js';
 
 const signalled = fileURLToPath(new URL('../../fixtures/signalled.js', import.meta.url));
 

@@ -9,8 +9,9 @@ import {acquire, listen} from '../../../src/index.js';
 import {createLockFile} from '../../../src/kernel/files/lock-file-descriptor.js';
 import {noMounts, noOtherUser, otherUid, testUnless} from '../../helpers/abilities.js';
 import {bindlock} from '../../helpers/command.js';
+import {until} from '../../helpers/deadlines.js';
 import {checkLeaks} from '../../helpers/leaks.js';
-import {notRoot, start, startCommand, temporaryDirectory, until} from '../../helpers/programs.js';
+import {notRoot, start, startCommand, temporaryDirectory} from '../../helpers/programs.js';
 import {makeStaleSync} from '../../helpers/sockets.js';
 
 checkLeaks();

@@ -7,7 +7,8 @@ import {join} from 'node:path';
 import test from 'ava';
 import {acquire} from '../../../src/index.js';
 import {paddedName} from '../../../src/kernel/sockets/padded-name.js';
-import {start, temporaryDirectory, until, withDeadline} from '../../helpers/programs.js';
+import {until, withDeadline} from '../../helpers/deadlines.js';
+import {start, temporaryDirectory} from '../../helpers/programs.js';
 
 test.serial('a wait for a stopped holder with a full backlog ends at its deadline', async t => {
 	const name = join(temporaryDirectory(t), 's');

@@ -8,8 +8,9 @@ import test, {type ExecutionContext} from 'ava';
 import {acquire} from '../../../src/index.js';
 import {detachListener} from '../../../src/kernel/node/net-server.js';
 import {adoptLockSocket, bindLockSocket, closeLockSocket} from '../../../src/kernel/sockets/lock-socket.js';
+import {until, withDeadline} from '../../helpers/deadlines.js';
 import {listeners, reach} from '../../helpers/detectors.js';
-import {start, startCommand, temporaryDirectory, until, withDeadline} from '../../helpers/programs.js';
+import {start, startCommand, temporaryDirectory} from '../../helpers/programs.js';
 
 function lockName(name: string): string {
 	return `\0${name}.lock`.padEnd(108, '\0');

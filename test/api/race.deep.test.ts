@@ -1,0 +1,19 @@
+/**
+ * Races of many rounds, with many processes.
+ */
+import test from 'ava';
+import {killHolders, raceWell} from '../helpers/races.js';
+
+for (const kind of ['pathname', 'abstract'] as const) {
+	test.serial(`${kind}: four processes start together on a stale socket, 300 rounds: one serves, and is reached`, t =>
+		raceWell(t, kind, 4, 300),
+	);
+
+	test.serial(`${kind}: sixteen processes start together, 40 rounds`, t => raceWell(t, kind, 16, 40));
+
+	for (const way of ['persist', 'wait'] as const) {
+		test.serial(`${kind}: holders killed 40 times while others ${way}: one successor each, none masked`, t =>
+			killHolders(t, kind, way, 40),
+		);
+	}
+}

@@ -1,0 +1,8 @@
+/**
+ * The reduction loses nothing, on every quick scenario.
+ */
+import test from 'ava';
+import {sameWhenReduced} from './reduction.js';
+import {quickScenarios} from './scenarios.js';
+
+for (const name of quickScenarios) test.serial(name, sameWhenReduced, name);
