@@ -69,7 +69,7 @@ function lockAndListen(
 		listen();
 		return;
 	}
-	const failExplained = (error: unknown): void => fail(explain(path, error));
+	const failExplained = (error: unknown): void => fail(explainForNode(path, error));
 	try {
 		const address = addressBoundByNode(path);
 		// The program has acquired the address for this server.
@@ -177,7 +177,7 @@ function asNodeReads(path: string): string {
 }
 
 /** Gives an error the code and number that Node's own has. */
-function explain(path: string, error: unknown): unknown {
+function explainForNode(path: string, error: unknown): unknown {
 	if (error instanceof BindLockError && error.code === 'ERR_HOLDER_SELF') {
 		return addressInUse(path, {holder: error.holder, why: 'held by', cause: error});
 	}

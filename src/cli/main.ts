@@ -30,7 +30,7 @@ async function main(args: readonly string[]): Promise<void> {
 	try {
 		status = await execute(name, words);
 	} catch (error) {
-		const json = optionsIn(words).includes('--json');
+		const json = optionWords(words).includes('--json');
 		status = report(error, json);
 		if (error instanceof UsageError && !json) writeMessage(hint(name));
 	}
@@ -51,7 +51,7 @@ async function execute(name: string | undefined, words: readonly string[]): Prom
 	return subcommand(invocation.operands, invocation.options as never);
 }
 
-function optionsIn(words: readonly string[]): readonly string[] {
+function optionWords(words: readonly string[]): readonly string[] {
 	const end = words.indexOf('--');
 	return end === -1 ? words : words.slice(0, end);
 }

@@ -28,11 +28,11 @@ export function manualPage(version: string): string {
 		'.SH SYNOPSIS',
 		...commands.flatMap(synopsis),
 		'.SH DESCRIPTION',
-		text(programSummary),
+		roffText(programSummary),
 		'.PP',
-		text(addressText),
+		roffText(addressText),
 		'.PP',
-		text(durationText),
+		roffText(durationText),
 		'.PP',
 		'bindlock prints data to standard output and messages to standard error.',
 		'.SH COMMANDS',
@@ -60,7 +60,7 @@ const environment: Readonly<Record<string, string>> = {
 };
 
 function synopsis({name, synopsis: rest}: CommandDefinition): string[] {
-	return [`.B bindlock ${name}`, text(rest), '.br'];
+	return [`.B bindlock ${name}`, roffText(rest), '.br'];
 }
 
 function section({
@@ -74,37 +74,38 @@ function section({
 	examples,
 }: CommandDefinition): string[] {
 	const lines = [
-		`.SS ${quoted(`bindlock ${name} ${rest}`.trim())}`,
-		text(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`),
+		`.SS ${roffQuoted(`bindlock ${name} ${rest}`.trim())}`,
+		roffText(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`),
 	];
-	for (const paragraph of description) lines.push('.PP', text(paragraph));
+	for (const paragraph of description) lines.push('.PP', roffText(paragraph));
 	lines.push(...options.flatMap(option));
 	if (Object.keys(fields).length > 0) lines.push('.PP', 'With \\fB\\-\\-json\\fR, the fields of each line:');
 	lines.push(...Object.entries(fields).flatMap(pair));
 	if (Object.keys(exits).length > 0) lines.push('.PP', 'Exit status:');
 	lines.push(...Object.entries(exits).flatMap(pair));
 	if (examples.length > 0) lines.push('.PP', 'Examples:');
-	for (const {line, what} of examples) lines.push('.PP', text(`${what}:`), '.RS', '.nf', text(line), '.fi', '.RE');
+	for (const {line, what} of examples)
+		lines.push('.PP', roffText(`${what}:`), '.RS', '.nf', roffText(line), '.fi', '.RE');
 	return lines;
 }
 
 function option({name, value, description}: OptionDefinition): string[] {
 	const shown = value === undefined ? '' : value.bare ? `[=\\fI${value.name}\\fR]` : ` \\fI${value.name}\\fR`;
-	return ['.TP', `\\fB\\-\\-${text(name)}\\fR${shown}`, text(description)];
+	return ['.TP', `\\fB\\-\\-${roffText(name)}\\fR${shown}`, roffText(description)];
 }
 
 function pair([name, meaning]: readonly [string, string]): string[] {
-	return ['.TP', `\\fB${text(name)}\\fR`, text(meaning)];
+	return ['.TP', `\\fB${roffText(name)}\\fR`, roffText(meaning)];
 }
 
 /** Escapes a text: a dot or apostrophe at the start of a line is a request, and a plain dash is a hyphen. */
-function text(plain: string): string {
+function roffText(plain: string): string {
 	return plain
 		.replaceAll('\\', '\\e')
 		.replaceAll('-', '\\-')
 		.replace(/^(?=[.'])/, '\\&');
 }
 
-function quoted(plain: string): string {
-	return `"${text(plain).replaceAll('"', '""')}"`;
+function roffQuoted(plain: string): string {
+	return `"${roffText(plain).replaceAll('"', '""')}"`;
 }

@@ -9,7 +9,7 @@ import {addressArgument} from './arguments.js';
 import {exit} from './exit-status.js';
 import {holderJson, printJson, reasonJson} from './json.js';
 import {colored, writeData} from './output.js';
-import {answeredConnection, connectionPollMs} from './polling.js';
+import {answeredConnection, connectionPollMs} from './poll-interval.js';
 
 interface StatusOptions {
 	readonly json?: boolean;
@@ -22,7 +22,7 @@ export default async function status(addresses: readonly string[], options: Stat
 	let result: number = exit.done;
 	for (const address of addresses) {
 		const inspection = await inspect(addressArgument(address));
-		if (options.json) printJson(toJson(address, inspection));
+		if (options.json) printJson(inspectionToJson(address, inspection));
 		else writeData(`${toText(address, inspection, widest(addresses))}\n`);
 		if (inspection.state !== 'free' && inspection.state !== 'stale') result = exit.taken;
 	}
@@ -41,7 +41,9 @@ async function watch(addresses: readonly string[], {json = false}: StatusOptions
 		for (const address of addresses) {
 			const inspection = await inspect(addressArgument(address));
 			if (await answeredConnection(address, inspection)) pauseMs = connectionPollMs;
-			const line = json ? quoted(toJson(address, inspection)) : toText(address, inspection, widest(addresses));
+			const line = json
+				? quoted(inspectionToJson(address, inspection))
+				: toText(address, inspection, widest(addresses));
 			if (shown.get(address) !== line) changed.push(line);
 			shown.set(address, line);
 		}
@@ -75,7 +77,7 @@ function toText(address: string, {state, holder, reason}: Inspection, addressWid
 	return `${colored(state, 7)}  ${printable(address).padEnd(addressWidth)}  ${escaped(details)}`.trimEnd();
 }
 
-function toJson(address: string, inspection: Inspection): object {
+function inspectionToJson(address: string, inspection: Inspection): object {
 	return {
 		address,
 		state: inspection.state,

@@ -14,7 +14,7 @@ import {addressArgument, parseAddressArgument, parseDuration} from './arguments.
 import {exit} from './exit-status.js';
 import {holderJson, printJson} from './json.js';
 import {writeMessage} from './output.js';
-import {answeredConnection, connectionPollMs} from './polling.js';
+import {answeredConnection, connectionPollMs} from './poll-interval.js';
 
 interface WaitOptions {
 	readonly for?: 'listening' | 'free';

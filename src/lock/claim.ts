@@ -7,8 +7,8 @@ import {bootId, namespaceOf} from '../kernel/proc/namespaces.js';
 import {programAndScript} from '../model/command-line.js';
 import type {AcquireOptions} from '../model/options.js';
 import {formatRecord, type LockRecord} from '../model/record.js';
+import {noPatience, type Patience} from '../protocol/holder-wait.js';
 import type {Claim, Remover} from '../protocol/lock-file.js';
-import {noPatience, type Patience} from '../protocol/wait.js';
 
 /** Returns the claim of this process. */
 export function claimOf(options: AcquireOptions): Claim {

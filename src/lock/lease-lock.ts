@@ -11,9 +11,9 @@ import {addressInUse, BindLockError, type BindLockErrorCode, codeOf, systemCodeO
 import type {AcquireOptions} from '../model/options.js';
 import {run} from '../model/system.js';
 import {printable} from '../model/text.js';
+import type {Patience} from '../protocol/holder-wait.js';
 import {openRemedies} from '../protocol/refusals.js';
 import {lockInHand, reclaim} from '../protocol/stale.js';
-import type {Patience} from '../protocol/wait.js';
 import type {AddressLock} from './address-lock.js';
 import {patienceOf, removerOf} from './claim.js';
 import type {Loss} from './loss.js';
@@ -44,7 +44,7 @@ export async function takeLeaseLock(
 	} catch (error) {
 		// The signal may abort when the lease has just been taken.
 		lock.release();
-		throw explain(address, patience, error);
+		throw explainLeaseError(address, patience, error);
 	}
 	try {
 		signal?.throwIfAborted();
@@ -160,7 +160,7 @@ async function waitForLease(
 	});
 }
 
-function explain(address: PathnameAddress, patience: Patience, cause: unknown): unknown {
+function explainLeaseError(address: PathnameAddress, patience: Patience, cause: unknown): unknown {
 	const code = codeOf(cause);
 	if (cause instanceof BindLockError || code === 'UNKNOWN') return cause;
 	if (code === 'ELOCKED') {

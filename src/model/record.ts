@@ -55,24 +55,24 @@ function parseFields(pid: number, json: string): LockRecord {
 		const {fd, uid, since, command, label, host, boot, pidNamespace} = JSON.parse(json) as Record<string, unknown>;
 		return {
 			pid,
-			fd: integer(fd),
-			uid: integer(uid),
-			since: text(since),
-			command: text(command),
-			label: text(label),
-			host: text(host),
-			boot: text(boot),
-			pidNamespace: text(pidNamespace),
+			fd: integerOrNone(fd),
+			uid: integerOrNone(uid),
+			since: textOrNone(since),
+			command: textOrNone(command),
+			label: textOrNone(label),
+			host: textOrNone(host),
+			boot: textOrNone(boot),
+			pidNamespace: textOrNone(pidNamespace),
 		};
 	} catch {
 		return {pid};
 	}
 }
 
-function integer(value: unknown): number | undefined {
+function integerOrNone(value: unknown): number | undefined {
 	return Number.isInteger(value) ? (value as number) : undefined;
 }
 
-function text(value: unknown): string | undefined {
+function textOrNone(value: unknown): string | undefined {
 	return typeof value === 'string' ? value : undefined;
 }

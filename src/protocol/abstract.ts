@@ -7,9 +7,9 @@ import type {AbstractAddress} from '../model/address.js';
 import {addressInUse, type BindLockError} from '../model/errors.js';
 import {describeHolder} from '../model/holder.js';
 import {call, type LockSocket, type LockSocketHolder, type Protocol} from '../model/system.js';
+import {Backoff, type Contended, cannotReplace, Waiting} from './holder-wait.js';
 import {exitingProcessMs, refuseIfBound} from './liveness.js';
 import type {Claim} from './lock-file.js';
-import {Backoff, type Contended, cannotReplace, Waiting} from './wait.js';
 
 /** Takes the lock of a name, and checks that no server is bound to either spelling of the name. */
 export function* takeAbstract(address: AbstractAddress, claim: Claim): Protocol<LockSocket> {

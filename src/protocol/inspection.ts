@@ -8,6 +8,7 @@ import type {Holder} from '../model/holder.js';
 import {type LockRecord, maxRecordBytes} from '../model/record.js';
 import {call, type FileStatus, type Protocol} from '../model/system.js';
 import {nameInUse} from './abstract.js';
+import {Backoff} from './holder-wait.js';
 import {isDead} from './liveness.js';
 import {type Remover, sharedLockMs} from './lock-file.js';
 import {
@@ -20,7 +21,6 @@ import {
 	refuseUnlessLockFile,
 } from './refusals.js';
 import {constant, mayRemove, refuseUnlessRemovable, refuseUnprovable, whilePinned} from './stale.js';
-import {Backoff} from './wait.js';
 
 /** The state of an address, as `Inspection` of the API has it. */
 export interface AddressState {

@@ -5,7 +5,7 @@ import type {PathnameAddress} from '../model/address.js';
 import {addressInUse, BindLockError, type BindLockErrorCode} from '../model/errors.js';
 import {type Bound, call, type FileStatus, type Protocol} from '../model/system.js';
 import {printable} from '../model/text.js';
-import {Backoff} from './wait.js';
+import {Backoff} from './holder-wait.js';
 
 /**
  * How long an exiting process may keep its sockets after its lock, in milliseconds. The kernel closes its descriptors

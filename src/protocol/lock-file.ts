@@ -9,6 +9,7 @@ import {isSameFile} from '../model/file-identity.js';
 import {type LockRecord, maxRecordBytes} from '../model/record.js';
 import {type Contention, call, type FileStatus, type Protocol} from '../model/system.js';
 import {printable} from '../model/text.js';
+import {Backoff, type Contended, type Patience, type Waiting} from './holder-wait.js';
 import {
 	addressLocked,
 	cannotOpen,
@@ -18,7 +19,6 @@ import {
 	refuseForeignContent,
 	refuseUnlessLockFile,
 } from './refusals.js';
-import {Backoff, type Contended, type Patience, type Waiting} from './wait.js';
 
 /** The process that removes dead sockets. */
 export interface Remover {

@@ -4,6 +4,7 @@
 import type {PathnameAddress} from '../model/address.js';
 import {codeOf} from '../model/errors.js';
 import type {Protocol} from '../model/system.js';
+import {Waiting} from './holder-wait.js';
 import {
 	abandonLockFile,
 	type Claim,
@@ -16,7 +17,6 @@ import {
 } from './lock-file.js';
 import {cannotFlock, isFlockUnsupported, lockFileUnstable, maxReplacements} from './refusals.js';
 import {reclaim} from './stale.js';
-import {Waiting} from './wait.js';
 
 /** A lock that was taken, and what that changed. */
 export interface TakenLock extends HeldLock {

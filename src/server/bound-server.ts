@@ -57,7 +57,7 @@ const servers: WeakMap<OwnedLock, BoundServer> = new WeakMap();
  * `'inherited'`: the predecessor serves, too. `'serving'`: this process serves alone. `'offered'`: it serves, and its
  * files are not healed until the successor has decided. `'left'`: the successor serves. `'released'`: the lock is gone.
  */
-type State = 'inherited' | 'serving' | 'offered' | 'left' | 'released';
+type ServerState = 'inherited' | 'serving' | 'offered' | 'left' | 'released';
 
 export class BoundServer {
 	readonly #address: Address;
@@ -66,7 +66,7 @@ export class BoundServer {
 	readonly #loss: Loss;
 	readonly #owned: OwnedLock;
 	readonly #socket: ListeningSocket;
-	#state: State = 'serving';
+	#state: ServerState = 'serving';
 	#guard: FileGuard | undefined;
 	#onRelease: (() => void) | undefined;
 

@@ -35,7 +35,7 @@ import {lockInHand, reclaim} from '../protocol/stale.js';
  * `'libuv'`: bound by the listening handle itself, whose close unlinks the path. `'shared'`: another process listens on
  * it too, so that a close leaves the socket file.
  */
-type State = 'closed' | 'apart' | 'libuv' | 'shared';
+type SocketState = 'closed' | 'apart' | 'libuv' | 'shared';
 
 export class ListeningSocket {
 	readonly #server: Server;
@@ -43,7 +43,7 @@ export class ListeningSocket {
 	readonly #options: ListenOptions;
 	readonly #onStopped: () => void;
 	readonly #system: NodeSystem;
-	#state: State = 'closed';
+	#state: SocketState = 'closed';
 	#file: FileStatus | undefined;
 	#rebinding: AbortController | undefined;
 
@@ -218,7 +218,7 @@ export class ListeningSocket {
 		await this.bind();
 	}
 
-	#begin(state: State): void {
+	#begin(state: SocketState): void {
 		this.#state = state;
 		interceptClose(this.#server, listener => this.#stopped(listener));
 	}
@@ -235,7 +235,7 @@ export class ListeningSocket {
 		}
 	}
 
-	#close(state: State, listener: Listener): void {
+	#close(state: SocketState, listener: Listener): void {
 		if (this.#address.kind === 'abstract' || state === 'shared') {
 			this.#system.closeListener(listener);
 			return;

@@ -43,7 +43,7 @@ export function patchListen(before: BeforeListen): void {
 		}
 		before(
 			this,
-			{path, ...optionsIn(args)},
+			{path, ...listenOptions(args)},
 			bound => {
 				original.apply(this, bound === undefined ? args : argumentsFor(args, path, bound.descriptor));
 				if (bound?.descriptor !== undefined) nameServer(this, path);
@@ -72,7 +72,7 @@ function unixPathOf(args: readonly unknown[]): string | undefined {
 }
 
 /** For `listen(path, backlog)` and `listen(options, backlog)`. The options take precedence. */
-function optionsIn([first, ...rest]: readonly unknown[]): Omit<ListenCall, 'path'> {
+function listenOptions([first, ...rest]: readonly unknown[]): Omit<ListenCall, 'path'> {
 	const options = (typeof first === 'object' ? first : {}) as ListenOptions;
 	const backlog = options.backlog || rest.slice(0, 2).map(Number).find(Boolean);
 	const {readableAll, writableAll, signal} = options;
@@ -91,7 +91,7 @@ function optionsIn([first, ...rest]: readonly unknown[]): Omit<ListenCall, 'path
 function argumentsFor(args: readonly unknown[], path: string, descriptor: number | undefined): unknown[] {
 	const [first] = args;
 	const callback = args.filter((each, index) => index === args.length - 1 && typeof each === 'function');
-	const {backlog = 511} = optionsIn(args).binding;
+	const {backlog = 511} = listenOptions(args).binding;
 	const options = typeof first === 'object' ? first : {path};
 	const changes = {readableAll: false, writableAll: false};
 	const on = descriptor === undefined ? changes : {...changes, path: undefined, fd: descriptor};

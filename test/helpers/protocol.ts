@@ -8,9 +8,9 @@ import type {PathnameAddress} from '../../src/model/address.js';
 import {formatRecord} from '../../src/model/record.js';
 import type {System} from '../../src/model/system.js';
 import {run, runSync} from '../../src/model/system.js';
+import {noPatience} from '../../src/protocol/holder-wait.js';
 import {type Claim, releaseLock} from '../../src/protocol/lock-file.js';
 import {type TakenLock, takePathname} from '../../src/protocol/pathname.js';
-import {noPatience} from '../../src/protocol/wait.js';
 
 export function pathname(given: string): PathnameAddress {
 	const address = parseAddress(given);

@@ -69,15 +69,15 @@ function pathEntry(socket: ListedSocket, devices: readonly string[], describe: D
 	return {...common, state: lock === undefined ? 'foreign' : 'held', holder: lock?.holder, lockPath};
 }
 
-type State = Pick<Entry, 'state' | 'holder' | 'reason'>;
+type EntryState = Pick<Entry, 'state' | 'holder' | 'reason'>;
 
-const foreign: State = {state: 'foreign'};
+const foreign: EntryState = {state: 'foreign'};
 
 function lockState(
 	{address, socket}: NameLock,
 	answers: ReadonlyMap<string, LockSocketAnswer>,
 	stillBound: ReadonlySet<string>,
-): State {
+): EntryState {
 	const {pids, inode, networkNamespace} = socket;
 	// If no process is visible, skip `ownerOf`, which would search all processes again.
 	const holderAmong = (claimed: number | undefined): Holder | undefined =>
@@ -95,11 +95,11 @@ function lockState(
 function locksOf(names: readonly ListedSocket[]): Map<ListedSocket, NameLock> {
 	// A lock is a stream socket. The kernel has a separate set of names for each type.
 	const streams = names.filter(({type}) => type === 'stream');
-	const streamAt = new Map(streams.map(socket => [keyOf(socket, socket.path), socket]));
+	const streamAt = new Map(streams.map(socket => [rowKey(socket, socket.path), socket]));
 	const locks = new Map<ListedSocket, NameLock>();
 	for (const socket of names) {
 		const address = addressOf(socket);
-		const lock = address && streamAt.get(keyOf(socket, nameInTable(paddedName(address.lockName))));
+		const lock = address && streamAt.get(rowKey(socket, nameInTable(paddedName(address.lockName))));
 		if (address !== undefined && lock !== undefined) locks.set(socket, {address, socket: lock});
 	}
 	return locks;
@@ -120,7 +120,7 @@ function addressOf(socket: ListedSocket): AbstractAddress | undefined {
 }
 
 /** Abstract names are per network namespace. */
-function keyOf({networkNamespace = ''}: ListedSocket, path: string): string {
+function rowKey({networkNamespace = ''}: ListedSocket, path: string): string {
 	return `${networkNamespace} ${path}`;
 }
 

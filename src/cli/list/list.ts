@@ -24,7 +24,7 @@ export default async function list(directories: readonly string[], {json}: {json
 		writeMessage(`bindlock: some subdirectories could not be read: ${errors[0]}${more}`);
 	}
 	const entries = [...(await boundEntries(sockets, devices)), ...unbound].sort(byAddress);
-	if (json) for (const entry of entries) printJson(toJson(entry));
+	if (json) for (const entry of entries) printJson(entryToJson(entry));
 	else if (entries.length > 0) writeData(table([heading, ...entries.map(toRow)], commandColumn));
 	return exit.done;
 }
@@ -62,7 +62,7 @@ function age(since: Date | undefined): string {
 	return `${seconds}s`;
 }
 
-function toJson({address, state, socket, processes, holder, lockPath, reason, since}: Entry): object {
+function entryToJson({address, state, socket, processes, holder, lockPath, reason, since}: Entry): object {
 	return {
 		address,
 		state,

@@ -7,7 +7,7 @@ import type {ChildProcess} from 'node:child_process';
 import {pause, timeLeft, wakeable} from '../deadline.js';
 import {queueingCommand} from './choice.js';
 import type {Flock} from './flock.js';
-import {pollFlock} from './polling.js';
+import {pollFlock} from './flock-polling.js';
 
 /**
  * Waits until it is worth calling `flock` again, which then says whether this process has the lock.
