@@ -13,7 +13,8 @@ const rest = [
 	'build/test/api/{crash,users,versions}.test.js',
 	'build/test/cli/escaping.test.js',
 	'build/test/cli/list/hanging-mount.test.js',
-	'build/test/kernel/flock/proc-locks.test.js',
+	'build/test/kernel/files/lock-file-descriptor.test.js',
+	'build/test/kernel/flock/{choice,command,proc-locks}.test.js',
 	'build/test/kernel/sockets/other-views.test.js',
 	'build/test/protocol/filesystems.test.js',
 ];

@@ -12,7 +12,7 @@ import {descendants, readOrNothing} from '../helpers/processes.js';
 import {start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 import {pathOf, startHolder, testWaiting, ways} from '../helpers/ways.js';
 
-for (const way of ways.filter(({title}) => title === 'queued by flock(1)' || title === 'abstract')) {
+for (const way of ways.filter(({title}) => title === 'queued by flock(1)')) {
 	testWaiting(way, 6);
 }
 
