@@ -212,6 +212,8 @@ export class BoundServer {
 
 	/** Stops the server. Its stopped socket then calls {@link #finish}, as after the program's own `server.close()`. */
 	#release(): void {
+		// First: the close() of a subclass may call release() itself.
+		this.#owned.markReleased();
 		this.#socket.stop();
 		// A server that does not listen has no socket to stop.
 		this.#finish();

@@ -149,6 +149,28 @@ test.serial('server.close() gives the lock back at once, although a connection i
 	await until(() => closed, 'the callback of close()');
 });
 
+test.serial('a server whose own close() releases the lock closes once, by release() and by close()', async t => {
+	for (const way of ['release', 'close'] as const) {
+		const directory = temporaryDirectory(t);
+		let closes = 0;
+		const server = new (class extends Server {
+			override close(callback?: (error?: Error) => void): this {
+				closes++;
+				t.true(way === 'close' || !lock.held);
+				void lock.release();
+				return super.close(callback);
+			}
+		})();
+		const lock = await listen(server, join(directory, 's'));
+		if (way === 'release') await lock.release();
+		else await new Promise(resolve => server.close(resolve));
+		t.is(closes, way === 'release' ? 1 : 2);
+		t.false(lock.held);
+		t.deepEqual(namesIn(directory), ['s.lock']);
+		await (await listen(new Server(), join(directory, 's'))).release();
+	}
+});
+
 test.serial('close() behaves as ever: callback, event, error the second time', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const server = createServer();

@@ -169,7 +169,7 @@ function perform(kernel: Kernel, pid: number, {call}: Place, fails: string | und
 		if (name === 'write' && fails === 'short') return {value: make(parameters[0], parameters[1].slice(0, -1))};
 		// Linux has freed the descriptor even where it reports an error.
 		if (name === 'close') make(...parameters);
-		// These report no errors: as in src/system/, the answer says that nothing was found out.
+		// These report no errors: as in src/kernel/, the answer says that nothing was found out.
 		if (name === 'connect' && fails !== 'ABORT') return {value: fails};
 		if (fails === 'timeout') return {value: false};
 		if (name === 'contention') return {value: {kind: 'unseen'}};

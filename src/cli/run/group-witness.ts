@@ -7,7 +7,8 @@
  * lines until a signal ends it. The kernel signals the newest process of a group first
  * (`attach_pid` and `__kill_pgrp_info`). Hence, when bindlock receives a signal of the group, it is
  * pending for the shell already, and ends the shell before it can echo another line, however long
- * either takes to be scheduled.
+ * either takes to be scheduled. A second signal that follows within milliseconds, before a new shell runs, has no witness
+ * and is forwarded.
  *
  * To leave SIGINT and SIGQUIT to the terminal instead is not enough. `docker stop` may send them to
  * a bindlock on a terminal alone (STOPSIGNAL), and `kill %1` sends SIGTERM to the whole group.
