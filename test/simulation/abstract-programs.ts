@@ -1,6 +1,6 @@
 /**
- * Programs that run the shipped protocol for an abstract name, in the order in which `src/api/listen.ts`
- * makes the calls; and servers that bind such a name without it.
+ * Simulated servers for an abstract name: with the shipped protocol, in the call order of `src/api/listen.ts`, and
+ * without a lock.
  */
 import {codeOf} from '../../src/model/errors.js';
 import type {LockSocket} from '../../src/model/system.js';
@@ -11,7 +11,7 @@ import {exact, padded} from './system.js';
 
 export interface AbstractOptions extends WaitOptions {
 	readonly rounds?: number;
-	/** Whether its Node pads the name to 108 bytes, as Node 20 does. */
+	/** Whether Node pads the name to 108 bytes, as Node 20 does. */
 	readonly padded?: boolean;
 }
 
@@ -70,14 +70,14 @@ export function ownAbstract(
 	return {name, ours: true, start: taking(options.rounds ?? 1)};
 }
 
-/** libuv closes, and tells nobody of an error. */
+/** Closes as libuv does: ignores errors. */
 function* closeQuietly(name: 'close' | 'closeLockSocket', what: number | LockSocket): Body<void> {
 	try {
 		yield* ask(name, what as never);
 	} catch {}
 }
 
-/** A server without the library, by its Node's spelling. */
+/** A server that takes no lock and binds one of the two spellings of the name. */
 export function plainAbstract(isPadded: boolean): Program {
 	const name = `server on the ${isPadded ? 'padded' : 'exact'} name`;
 	const body = function* (): Body<undefined> {

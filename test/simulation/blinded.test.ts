@@ -1,5 +1,5 @@
 /**
- * Where the simulation assumes something of `src/kernel/` that generated scripts cannot reach.
+ * Tests assumptions of the simulation about `src/kernel/` that generated scripts cannot reach.
  */
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';

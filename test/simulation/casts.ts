@@ -1,6 +1,6 @@
 /**
- * Who meets whom, over what, and with how much trouble. The quick ones are run by the tests, the
- * long ones by `npm run simulate -- --long`.
+ * The casts of the scenarios: programs, kind of address, and the number of crashes and errors. The tests run the
+ * quick casts, `npm run simulate -- --long` also runs the long ones.
  */
 import {type AbstractOptions, plainAbstract} from './abstract-programs.js';
 import type {Kernel} from './kernel.js';
@@ -19,7 +19,7 @@ export interface Cast extends Partial<Pick<Scenario, 'promise' | 'prepare' | 're
 
 const {libwayland, lockCleaner, naiveServer, patientElsewhere, socketCleaner} = outsiders;
 
-/** One round; two of them; taking without serving; removing the lock file; waiting. */
+/** Variants of one program: one round, two rounds, no server, lock file removed on release, waiting. */
 const once = {};
 const twice = {rounds: 2};
 const idle = {idle: true};

@@ -1,6 +1,6 @@
 /**
- * `npm run simulate -- [--long] [--only TEXT] [--mutants] [--replay 'SCENARIO: SCHEDULE']`: all
- * interleavings of all scenarios. Exit code 1 if a promise is broken, with the schedule.
+ * `npm run simulate -- [--long] [--only TEXT] [--mutants] [--replay 'SCENARIO: SCHEDULE']`: explores all
+ * interleavings of all scenarios. On a violation it prints the schedule and exits with 1.
  */
 import {parseArgs} from 'node:util';
 import {type Exploration, explore} from './explorer.js';
@@ -23,7 +23,7 @@ function say(line: string): void {
 	process.stdout.write(`${line}\n`);
 }
 
-/** The scenario and the schedule, as `--replay` reads them. */
+/** Formats the scenario and the schedule for `--replay`. */
 function printCase(name: string, schedule: readonly Step[]): string {
 	return `${name}: ${printSchedule(schedule)}`;
 }

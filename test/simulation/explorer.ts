@@ -1,6 +1,6 @@
 /**
- * Goes through every order of the steps of a scenario, each state once, and stops at the first
- * violation with the schedule that leads there.
+ * Explores every interleaving of a scenario, visits each state once, and stops at the first violation with its
+ * schedule.
  */
 import {inspectRest} from './invariants.js';
 import {Violation} from './kernel.js';
@@ -10,12 +10,12 @@ import {begin, type Scenario, type State, type Step, steps, take} from './state.
 export interface Exploration {
 	readonly states: number;
 	readonly steps: number;
-	/** How many different schedules these states stand for: the paths from the beginning to an end. */
+	/** The number of distinct schedules: paths from the initial state to a final state. */
 	readonly schedules: number;
 	readonly milliseconds: number;
-	/** The first schedule into each window. */
+	/** The first schedule that reaches each window. */
 	readonly windows: ReadonlyMap<string, readonly Step[]>;
-	/** What the kernel can be left with when no process goes on. */
+	/** The kernel states in which no process has a next step. */
 	readonly ends: ReadonlySet<string>;
 	readonly violation?: {readonly message: string; readonly schedule: readonly Step[]};
 }
@@ -26,7 +26,7 @@ export function explore(scenario: Scenario, progress?: (states: number) => void)
 
 class Explorer {
 	readonly #progress: ((states: number) => void) | undefined;
-	/** Key of a state to the number of schedules from there on. A Map has room for 16 million: so there are several. */
+	/** The number of schedules from each state, by the state's key. Several maps, because a Map holds at most 16 million entries. */
 	readonly #seen: readonly Map<string, number>[] = Array.from({length: 64}, () => new Map());
 	readonly #schedule: Step[] = [];
 	readonly #windows = new Map<string, readonly Step[]>();

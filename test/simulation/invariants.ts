@@ -1,5 +1,5 @@
 /**
- * What must never happen: checked before each call of ours, and in each state that a step leads to.
+ * The invariants, checked before each call of a bindlock process and in each new state.
  */
 
 import {codeOf} from '../../src/model/errors.js';
@@ -12,18 +12,18 @@ import {abstractAddress, address, claim, lockPath, path} from './programs.js';
 import type {Local, State} from './state.js';
 import {exact, padded, SimulatedSystem} from './system.js';
 
-/** The windows that remain, where the kernel has no call that would close them. */
+/** The known races, which no system call can close. */
 export const windows = {
 	lookToUnlink: 'between our look at the path and our unlink of it, somebody who takes no lock put a socket there',
 	bindToLook: 'between our bind and our look at what it made, somebody who takes no lock put a socket there',
 	elsewhere: 'on a mount without access times, a server in another network namespace was bound and did not listen yet',
 } as const;
 
-/** @returns the window in which something of somebody else is about to be removed, if so */
+/** @returns the window in which the next call removes an entry of another process, if it does */
 export function inspectStep({scenario, kernel, locals}: State, pid: number): string | undefined {
 	const local = locals[pid] as Local;
 	const {call} = local.place;
-	// Among those who cooperate there are no windows.
+	// The windows need a process that ignores the lock.
 	const excused = scenario.promise !== 'all';
 	switch (call?.name) {
 		case 'unlink':
@@ -58,7 +58,7 @@ function inspectUnlink(
 	}
 	const server = kernel.boundSocket(ino);
 	if (server === undefined || server.pid === pid || kernel.process(server.pid).dying) return undefined;
-	// It has another name, set aside to come back; or was put back just now, and its owner has removed it since.
+	// The socket has a second name and will be restored; or it was restored just now, and its owner has unlinked it since.
 	if (kernel.inode(ino).nlink > 1 || (victim !== path && local.looked === victim)) return undefined;
 	if (excused) return windows.lookToUnlink;
 	if (mayBeExcused && local.misbound) return windows.bindToLook;
@@ -78,7 +78,7 @@ function hasLock(kernel: Kernel, pid: number, ino: number): boolean {
 		.descriptors.some(each => each?.kind === 'file' && each.ino === ino && each.lock === 'exclusive');
 }
 
-/** @param from where the process was that made the step */
+/** @param from the place of the process before the step */
 export function inspectState(state: State, pid: number, from: Place): void {
 	const {scenario, kernel, locals} = state;
 	const own = [...locals.keys()].filter(each => scenario.programs[each]?.ours && !kernel.process(each).dying);
@@ -97,7 +97,7 @@ export function inspectState(state: State, pid: number, from: Place): void {
 	}
 }
 
-/** Its server's socket, not that of an abstract lock. */
+/** Returns the socket of the server. The socket of an abstract lock does not count. */
 function serverOf(kernel: Kernel, pid: number): Socket | undefined {
 	const found = kernel
 		.process(pid)
@@ -105,7 +105,7 @@ function serverOf(kernel: Kernel, pid: number): Socket | undefined {
 	return found as Socket | undefined;
 }
 
-/** Nobody is bound to an abstract name, in either spelling, at the moment that it is taken. */
+/** Checks that no process is bound to either spelling of an abstract name when it is taken. */
 function inspectTaken({scenario, kernel}: State, pid: number): void {
 	if (scenario.kind !== 'abstract') return;
 	const {name: taken} = abstractAddress;
@@ -113,7 +113,7 @@ function inspectTaken({scenario, kernel}: State, pid: number): void {
 	throw new Violation(`${name(pid)} takes a name that somebody is bound to`);
 }
 
-/** A process that has finished, or has failed to take the address, owns nothing. */
+/** Checks that a process owns nothing after it has finished or failed to take the address. */
 function inspectEnd(kernel: Kernel, pid: number, {place}: Local, from: Place): void {
 	if (place.crashed !== undefined) throw new Violation(`${name(pid)} ended by ${String(place.crashed)}`);
 	if (place.phase === from.phase || (place.phase !== undefined && !place.phase.name.includes(': take'))) return;
@@ -121,7 +121,7 @@ function inspectEnd(kernel: Kernel, pid: number, {place}: Local, from: Place): v
 	if (descriptors.length > 0) throw new Violation(`${name(pid)} has finished, and owns ${JSON.stringify(descriptors)}`);
 }
 
-/** When nobody does anything any more, the next one gets the address, unless somebody really has it. */
+/** Checks that a newcomer gets the address in a final state, unless a live process has it. */
 export function inspectRest({scenario, kernel: rest, locals, budget}: State): void {
 	const kernel = rest.copy();
 	const system = new SimulatedSystem(kernel, locals.length);
@@ -148,7 +148,7 @@ function isTaken(kernel: Kernel, newcomer: number): boolean {
 	return kernel.contention(kernel.entry(lockPath)).kind === 'exclusive' || (there !== 0 && isBound);
 }
 
-/** Who still waits, waits for the file that is at the path, not for one that was removed. */
+/** Checks that each waiter waits for the current lock file, not for an orphaned inode. */
 function inspectWaiters(kernel: Kernel, locals: readonly Local[]): void {
 	for (const [pid, {place}] of locals.entries()) {
 		if (place.call?.name !== 'awaitFlock') continue;
@@ -157,7 +157,7 @@ function inspectWaiters(kernel: Kernel, locals: readonly Local[]): void {
 	}
 }
 
-/** Nothing went wrong: then nothing is left but an empty lock file. */
+/** Checks that a run without crashes and errors leaves nothing but an empty lock file. */
 function inspectDebris(kernel: Kernel): void {
 	for (const place of kernel.paths) {
 		const ino = kernel.entry(place);

@@ -1,5 +1,5 @@
 /**
- * The simulated kernel does as Linux does: the same scripts of calls have the same results on both.
+ * Compares the simulated kernel with Linux: the same scripts of calls must have the same results.
  */
 import {mkdirSync, mkdtempSync, readdirSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -12,7 +12,7 @@ import {type Line, names, runScript, script} from './scripts.js';
 import {type SimulatedListener, SimulatedSystem} from './system.js';
 
 const runs = Number(process.env['SCRIPTS'] ?? 400);
-/** The same scripts each time, so that what they reach does not depend on luck; another SEED tries others. */
+/** A fixed seed makes the scripts reproducible. The environment variable SEED replaces it. */
 const seed = Number(process.env['SEED'] ?? 4);
 
 function simulated(lines: readonly Line[]): Promise<unknown[]> {
@@ -66,7 +66,7 @@ onLinux(`${runs} generated scripts of calls have the same results on the simulat
 	});
 	await t.notThrowsAsync(fc.assert(same, {numRuns: runs, seed}));
 	t.log(`${outcomes.size} different outcomes of a call`);
-	// The scripts reach what the protocol is about.
+	// The scripts reach the outcomes that the protocol depends on.
 	for (const outcome of [
 		'connect: "CONNECTED"',
 		'connect: "UNPROVED"',

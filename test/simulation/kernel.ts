@@ -1,8 +1,9 @@
 /**
- * A kernel small enough to be copied before every step: directory entries, inodes, descriptors,
- * flocks and sockets, with the answers that Linux gives (kernel.test.ts holds it to them).
+ * A simulated kernel: directory entries, inodes, descriptors, flocks and sockets, with the results of Linux
+ * (verified by kernel.test.ts).
  *
- * What is not `readonly` is replaced, never changed in place, so that a copy costs a few short arrays.
+ * It is copied before every step. Fields that are not `readonly` are replaced, never modified in place, so a copy
+ * costs only a few short arrays.
  */
 import type {Bound, Contention, FileStatus} from '../../src/model/system.js';
 
@@ -10,7 +11,7 @@ export interface Inode {
 	readonly type: 'file' | 'socket' | 'directory';
 	readonly nlink: number;
 	readonly content: string;
-	/** Somebody's file that nobody here may change. */
+	/** A user's file, which no process may change or remove. */
 	readonly precious: boolean;
 }
 
@@ -18,18 +19,18 @@ export interface OpenFile {
 	readonly kind: 'file';
 	readonly ino: number;
 	readonly lock: 'none' | 'shared' | 'exclusive';
-	/** `O_PATH`: a reference that reads and locks nothing. */
+	/** `O_PATH`: the descriptor pins the inode, but cannot read or lock. */
 	readonly pin: boolean;
 }
 
 export interface Socket {
 	readonly kind: 'socket';
-	/** 0 if its name is abstract. */
+	/** 0 for an abstract name. */
 	readonly ino: number;
-	/** As it was given to bind; an abstract name begins with a NUL. */
+	/** The address as passed to bind(2). An abstract name begins with a NUL. */
 	readonly path: string;
 	readonly listening: boolean;
-	/** Connects are answered with EAGAIN. */
+	/** The backlog is full: connect(2) fails with EAGAIN. */
 	readonly full: boolean;
 }
 
@@ -37,29 +38,29 @@ export type Descriptor = OpenFile | Socket;
 
 export interface ProcessTable {
 	readonly descriptors: readonly (Descriptor | undefined)[];
-	/** Killed: nobody sees its descriptors any more, and the kernel closes them one at a time. */
+	/** Killed: other processes no longer see its descriptors, which the kernel closes one at a time. */
 	readonly dying: boolean;
-	/** Network namespace: /proc/net/unix shows only the sockets of one's own. */
+	/** Network namespace: /proc/net/unix shows only the sockets of the reader's namespace. */
 	readonly network: number;
 }
 
-/** An error as `fs` throws it. */
+/** Makes an error like those of `fs`. */
 export function failure(code: string): Error {
 	return Object.assign(new Error(code), {code});
 }
 
-/** What no process may ever be answered: the script of calls is wrong, not the machine. */
+/** A broken invariant, or a call that the simulation must never see. */
 export class Violation extends Error {}
 
 export class Kernel {
 	readonly paths: readonly string[];
-	/** Inode by place in `paths`; 0: nothing there. */
+	/** Inode numbers, by index in `paths`; 0: no entry. */
 	names: readonly number[];
-	/** By number; the lowest free one is given out next, so that numbers come back as soon as they can. */
+	/** By number. The lowest free number is reused first, so reuse occurs as early as possible. */
 	inodes: readonly (Inode | undefined)[] = [undefined];
 	processes: readonly ProcessTable[];
 
-	/** Whether the access times of files are noted, as without `noatime`. */
+	/** Whether the mount records access times (no `noatime`). */
 	readonly notesAccess: boolean;
 
 	constructor(paths: readonly string[], networks: readonly number[], notesAccess = true) {
@@ -97,7 +98,7 @@ export class Kernel {
 		this.inodes = this.inodes.with(ino, {...this.inode(ino), ...change});
 	}
 
-	/** A new file with one name. */
+	/** Creates a file with one name. */
 	create(path: string, inode: Partial<Inode> & Pick<Inode, 'type'>): number {
 		const free = this.inodes.indexOf(undefined, 1);
 		const ino = free === -1 ? this.inodes.length : free;
@@ -108,7 +109,7 @@ export class Kernel {
 		return ino;
 	}
 
-	/** Takes one name away; the inode goes when nothing refers to it. */
+	/** Removes one name. Frees the inode when nothing refers to it. */
 	removeEntry(path: string): void {
 		const ino = this.entry(path);
 		this.setEntry(path, 0);
@@ -131,7 +132,7 @@ export class Kernel {
 		return found;
 	}
 
-	/** Puts it at the lowest free number. */
+	/** Opens at the lowest free number. */
 	open(pid: number, descriptor: Descriptor): number {
 		const {descriptors} = this.process(pid);
 		const free = descriptors.indexOf(undefined);
@@ -163,7 +164,7 @@ export class Kernel {
 		this.processes = this.processes.with(pid, {...this.process(pid), ...change});
 	}
 
-	/** SIGKILL: from now on the kernel closes what it had open, in any order. */
+	/** SIGKILL. The kernel then closes the descriptors in any order. */
 	kill(pid: number): void {
 		this.#setProcess(pid, {dying: true});
 	}
@@ -181,7 +182,7 @@ export class Kernel {
 		return {kind: 'unseen'};
 	}
 
-	/** The process that has such a lock of this file. */
+	/** Returns the process that holds such a lock on the file. */
 	locker(ino: number, lock: OpenFile['lock']): number | undefined {
 		const has = (each: Descriptor | undefined): boolean =>
 			each?.kind === 'file' && each.ino === ino && each.lock === lock;
@@ -189,7 +190,7 @@ export class Kernel {
 		return pid === -1 ? undefined : pid;
 	}
 
-	/** Whether a lock of this kind would be granted. */
+	/** Returns whether a lock of this kind would be granted. */
 	isFree(mine: OpenFile, lock: OpenFile['lock']): boolean {
 		return !this.allDescriptors().some(
 			other =>
@@ -201,21 +202,21 @@ export class Kernel {
 	}
 
 	/**
-	 * As /proc/net/unix and `ss` show it: a socket that was bound to this path and has this file, in one's own network
-	 * namespace.
+	 * Returns the socket bound to this path with this file, as /proc/net/unix and `ss` show it in the network namespace
+	 * of the process.
 	 *
-	 * @param path `undefined`: to any path
+	 * @param path `undefined`: any path
 	 */
 	bound(pid: number, path: string | undefined, ino: number): Bound | undefined {
 		return this.#owner(pid, socket => ino !== 0 && socket.ino === ino && (path === undefined || socket.path === path));
 	}
 
-	/** Who has one of these abstract names, in one's own network namespace. */
+	/** Returns the socket bound to one of these abstract names in the network namespace of the process. */
 	boundAbstract(pid: number, names: readonly string[]): Bound | undefined {
 		return this.#owner(pid, socket => names.includes(socket.path));
 	}
 
-	/** A process that dies has no descriptors that others could see: then nobody is named. */
+	/** A dying process has no visible descriptors, so the result names no owner. */
 	#owner(pid: number, isWanted: (socket: Socket) => boolean): Bound | undefined {
 		const {network} = this.process(pid);
 		for (const each of this.processes) {
@@ -226,7 +227,7 @@ export class Kernel {
 		return undefined;
 	}
 
-	/** Who has this socket file: `undefined` if its socket is gone. */
+	/** Returns the process and the socket of this socket file, or `undefined` if the socket is closed. */
 	boundSocket(ino: number): {readonly pid: number; readonly socket: Socket} | undefined {
 		for (const [pid, {descriptors}] of this.processes.entries()) {
 			const socket = descriptors.find(each => each?.kind === 'socket' && each.ino === ino);
@@ -236,5 +237,5 @@ export class Kernel {
 	}
 }
 
-/** The protocol passes it on and never looks inside; one for all keeps equal states equal. */
+/** One constant holder, which the protocol only passes on. It keeps equal states equal. */
 export const someHolder = {pid: 7, uid: 0, command: 'server', since: undefined, verified: true} as const;

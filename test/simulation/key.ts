@@ -1,11 +1,11 @@
 /**
- * The state as a text, to know it again.
+ * Keys that identify states.
  */
 import type {Descriptor, Inode} from './kernel.js';
 import {lockPath, path, paths} from './programs.js';
 import type {Scenario, State} from './state.js';
 
-/** Equal keys, equal futures. Processes with the same program are interchangeable. */
+/** Returns a text that is equal for states with equal futures. Processes with the same program are interchangeable. */
 export function keyOf({scenario, kernel, locals, budget}: State): string {
 	const shared = chars(kernel.names) + kernel.inodes.map(inodeKey).join('');
 	const mayBeExcused = scenario.promise !== 'all';
@@ -13,7 +13,7 @@ export function keyOf({scenario, kernel, locals, budget}: State): string {
 		const {descriptors, dying} = kernel.process(pid);
 		const excuses = (changed ? 1 : 0) + (misbound ? 2 : 0) + (refused ? 16 : 0);
 		const flags = (mayBeExcused ? excuses : 0) + (closing ? 4 : 0) + (dying ? 8 : 0) + lookedAt(looked) * 32;
-		// The kernel closes those of a dead process in any order: their numbers tell nothing.
+		// The kernel closes the descriptors of a dead process in any order, so their numbers are irrelevant.
 		const open = dying ? descriptors.filter(Boolean).map(descriptorKey).sort() : descriptors.map(descriptorKey);
 		return `${chars([place.id >> 15, place.id & 0x7fff, flags])}${open.join('')}~`;
 	});
@@ -23,7 +23,7 @@ export function keyOf({scenario, kernel, locals, budget}: State): string {
 	return `${budget.crashes}${budget.errors}${shared}~${own.join('')}`;
 }
 
-/** The part of it that is the kernel's, whatever the processes know. */
+/** Returns the kernel's part of the key. */
 export function kernelKeyOf({kernel}: State): string {
 	const open = kernel.processes.map(({descriptors}) => descriptors.map(descriptorKey).join('')).sort();
 	return `${chars(kernel.names)}${kernel.inodes.map(inodeKey).join('')}~${open.join('~')}`;
@@ -33,7 +33,7 @@ function lookedAt(looked: string): number {
 	return looked === '' ? 0 : looked === path ? 1 : looked === lockPath ? 2 : 3 + paths.indexOf(looked);
 }
 
-/** Runs of the same program, as [first, beyond the last]. */
+/** Returns the ranges of processes with the same program, as [first, end). */
 function alike(scenario: Scenario): readonly (readonly [number, number])[] {
 	let runs = alikeOf.get(scenario);
 	if (runs === undefined) {

@@ -1,10 +1,10 @@
 /**
- * What `take` still remembers of its calls, so that processes that came to the same point in different ways count
- * as one. Without this, a process is told apart by everything that it was ever answered, and there are fifty times
- * more states.
+ * What `take` remembers of its calls. Processes that reach the same point with the same memory count as one, however
+ * they got there. Without this reduction, every answer distinguishes two processes, and there are fifty times more
+ * states.
  *
- * At each of these points, few variables of `takeLock` and its callees are read later, and all of them are in the
- * text. `reduction.deep.test.ts` checks that: it explores scenarios with and without, and compares.
+ * At each of these points `takeLock` and its callees read few variables later. The text contains all of them.
+ * `reduction.deep.test.ts` explores scenarios with and without the reduction and compares the results.
  */
 import {maxReplacements} from '../../src/protocol/refusals.js';
 import type {Made} from './process.js';
@@ -14,10 +14,10 @@ import type {SimulatedCall} from './system.js';
 export function rememberedByTake(history: readonly Made[], next: SimulatedCall): string | undefined {
 	const attempts = count(history, ({call}) => isOpening(call, false));
 	const waited = history.some(({call}) => call.name === 'awaitFlock');
-	// The loops in `takeLock` and `openLockFile` share this count, which matters only where one of them gives up.
+	// The loops in `takeLock` and `openLockFile` share this count. It matters only near the limit.
 	if (attempts >= maxReplacements) return undefined;
 	const loops = [attempts, waited];
-	// The head of these loops: the file of the attempt before is closed.
+	// The head of these loops: the file of the previous attempt is closed.
 	if (isOpening(next, false)) return JSON.stringify(['open', loops]);
 	const begin = history.findLastIndex(({call}) => call.name === 'openLockFile');
 	const opening = history[begin];
@@ -32,18 +32,18 @@ export function rememberedByTake(history: readonly Made[], next: SimulatedCall):
 
 /** `lockOpened` and `contend`. */
 function rememberedBeforeLock(file: unknown, attempt: readonly Made[], next: SimulatedCall): string | undefined {
-	// The first call of `reclaim`: only the file that was seen under the lock matters.
+	// The first call of `reclaim`: only the file seen under the lock matters.
 	if (isLook(next, path)) return JSON.stringify(['locked', file, lastLook(attempt, lockPath)]);
 	const last = attempt.at(-1);
 	if (last?.call.name !== 'flock' || !('value' in last.answer)) return undefined;
 	const opened = attempt.find(({call}) => call.name === 'fstat')?.answer;
 	if (last.answer.value === true) return JSON.stringify(['flocked', file, opened]);
-	// The head of the loop in `contend`: the record that was read before the lock, and how long this has lasted.
+	// The head of the loop in `contend`: the record read before the lock, and the elapsed time.
 	const record = attempt.find(({call}) => call.name === 'read')?.answer;
 	return JSON.stringify(['contend', file, opened, record, count(attempt, ({call}) => call.name === 'pause')]);
 }
 
-/** The end of `unlinkIfDead`: the socket is dead, and how that was found out does not matter any more. */
+/** The end of `unlinkIfDead`: the socket is dead, and the evidence no longer matters. */
 function rememberedUnderLock(
 	file: unknown,
 	attempt: readonly Made[],

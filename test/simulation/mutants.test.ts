@@ -1,6 +1,5 @@
 /**
- * The simulation catches every broken variant of the protocol, for the reason that it is broken, and
- * with a schedule that shows it again.
+ * Tests that the simulation catches every mutant, by the expected violation and with a schedule that reproduces it.
  */
 import test from 'ava';
 import {explore} from './explorer.js';

@@ -1,6 +1,6 @@
 /**
- * Deliberately broken variants of the protocol. Each runs the shipped code with one thing changed on
- * its way to the kernel; the simulation has to catch every one, or it checks nothing.
+ * Mutants: the shipped protocol with one deliberate defect between the code and the kernel. The simulation must
+ * catch every mutant.
  */
 
 import type {FileStatus} from '../../src/model/system.js';
@@ -10,9 +10,9 @@ import {address, answering, ask, type Body, lockPath, type Parts, path, shipped}
 import type {SimulatedCall} from './system.js';
 
 export interface Mutant {
-	/** The scenario that catches it. */
+	/** The scenario that catches the mutant. */
 	readonly caughtBy: string;
-	/** The promise that it breaks there. */
+	/** The expected violation. */
 	readonly breaks: RegExp;
 	readonly parts?: Parts;
 	readonly abstractParts?: AbstractParts;
@@ -20,12 +20,12 @@ export interface Mutant {
 
 type Answering = (call: SimulatedCall) => Body<unknown>;
 
-/** The shipped parts, with every call of a phase on its way through `answer`. */
+/** The shipped parts, with every call of a phase passed through `answer`. */
 function changed(make: () => Answering): Parts {
 	return {...shipped, intercept: calls => answering(calls, make())};
 }
 
-/** One kind of call, answered with something made of the true answer. */
+/** The shipped parts, with the answers to one kind of call altered. */
 function altered(name: SimulatedCall['name'], alter: (answer: unknown, call: SimulatedCall) => unknown): Parts {
 	return changed(
 		() =>

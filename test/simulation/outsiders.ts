@@ -1,6 +1,6 @@
 /**
- * Programs that are not ours and keep to no protocol, or to another one. Whatever they do, we never
- * remove what somebody is bound to, as far as the kernel's calls allow.
+ * Programs that take no lock or follow another protocol. bindlock must not remove a socket that one of them is bound
+ * to, except in the known windows.
  */
 
 import type {Program} from './process.js';
@@ -13,13 +13,13 @@ function outsider(name: string, body: () => Body, network = 0): Program {
 	return {name, ours: false, network, start: {name: `${name} ${network}`, holds: false, body}};
 }
 
-/** As most of the web says: unlink, then bind. */
+/** The common recipe: unlink, then bind. */
 export const naiveServer: Program = outsider('naive server', function* () {
 	yield* ask('unlink', path);
 	return yield* serve();
 });
 
-/** The same from another network namespace, where /proc/net/unix does not show it. */
+/** The same in another network namespace, which /proc/net/unix does not show. */
 export const naiveElsewhere: Program = outsider(
 	'naive server in another network namespace',
 	function* () {
@@ -29,13 +29,13 @@ export const naiveElsewhere: Program = outsider(
 	1,
 );
 
-/** Binds if nothing is there, and never stops. */
+/** Binds if the path is free, and never stops. */
 export const patientServer: Program = outsider('server that binds and stays', () => stay(false));
 
-/** The same from another network namespace, where connecting is the only way to know it. */
+/** The same in another network namespace: only connect(2) detects it. */
 export const patientElsewhere: Program = outsider('server elsewhere that stays', () => stay(false), 1);
 
-/** One that has no room for another connection. */
+/** A server with a full backlog. */
 export const fullElsewhere: Program = outsider('full server elsewhere that stays', () => stay(true), 1);
 
 function* stay(full: boolean): Body {
@@ -59,7 +59,7 @@ function* serve(): Body {
 	return undefined;
 }
 
-/** HAProxy: binds another name, listens, and renames it over whatever is there (R7). */
+/** HAProxy: binds a temporary name, listens, and renames it over the address (R7). */
 export const renamer: Program = outsider('server that renames over', function* () {
 	const descriptor = yield* ask('bind', '/s.new');
 	yield* ask('listen', descriptor);
@@ -79,7 +79,7 @@ export const socketCleaner: Program = outsider('cleaner of sockets', function* (
 	return undefined;
 });
 
-/** `pgrep -L` and the like: a shared lock for a moment. */
+/** `pgrep -L` and similar: holds a shared lock for a moment. */
 export const reader: Program = outsider('reader of locks', function* () {
 	let descriptor: number;
 	try {
@@ -93,8 +93,8 @@ export const reader: Program = outsider('reader of locks', function* () {
 });
 
 /**
- * libwayland's `wl_display_add_socket` and `wl_socket_destroy`, call by call: it compares no inodes
- * after the lock, does not ask who is bound, and unlinks its lock file on leaving.
+ * libwayland's `wl_display_add_socket` and `wl_socket_destroy`, call by call. libwayland does not compare inodes after
+ * locking, does not probe, and unlinks its lock file on exit.
  */
 export const libwayland: Program = outsider('libwayland', function* () {
 	const lock = yield* ask('openOrCreate', lockPath);
@@ -119,7 +119,7 @@ export const libwayland: Program = outsider('libwayland', function* () {
 	return undefined;
 });
 
-/** A program with the same lock file and a pid as its record, which leaves it where it is (`flock(1)`, s6). */
+/** A program that uses the same lock file, writes a pid as its record and keeps the file (`flock(1)`, s6). */
 export const plainLocker: Program = outsider('plain locker', function* () {
 	const lock = yield* ask('openOrCreate', lockPath);
 	if (yield* ask('flock', lock)) yield* ask('write', lock, record);

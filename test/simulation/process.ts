@@ -1,29 +1,29 @@
 /**
- * A process of the simulation: a program in phases, run as a function of the answers it was given.
+ * A simulated process: a program in phases, as a function of the answers to its calls.
  *
- * Generators cannot be copied, so the explorer keeps, for each program, a tree of all answers so
- * far: a place in the tree stands for everything that the process knows, is made once by running the
- * program anew with those answers, and can be compared by its number. A new phase forgets the answers
- * of the one before, but for what it passes on; that is where histories meet again.
+ * Generators cannot be copied. So the explorer keeps a tree of answers for each program. A place in the tree stands
+ * for everything that the process knows. It is computed once, by running the program again with the same answers,
+ * and compared by its number. A new phase forgets the answers of the phase before it, except for what it receives
+ * from it. There, different histories merge.
  */
 import {someHolder} from './kernel.js';
 import type {SimulatedCall} from './system.js';
 
-/** What one call came to. */
+/** The result of one call. */
 export type Answer = {readonly value: unknown} | {readonly code: string};
 
-/** A piece of program that yields calls, and returns how the program goes on, if it does. */
+/** A part of a program. It yields calls and returns the next phase, if there is one. */
 export interface Phase {
-	/** Tells apart all phases of all programs: equal names, equal behaviour. */
+	/** Identifies the phase among all programs: equal names, equal behaviour. */
 	readonly name: string;
-	/** Whether the process has the address meanwhile. */
+	/** Whether the process has the address during the phase. */
 	readonly holds: boolean;
-	/** Two processes in it are alike only if they were answered the same: many more states, and the same behaviour. */
+	/** Distinguishes processes by all of their answers: many more states, the same behaviour. */
 	readonly isExact?: boolean;
 	body(): Generator<SimulatedCall, Phase | undefined, unknown>;
 	/**
-	 * What the program still remembers of these calls when it makes the next one: equal texts, equal behaviour from
-	 * there on. `undefined`: perhaps everything.
+	 * Returns what the program still remembers of these calls when it makes the next one. Equal texts, equal behaviour
+	 * from there on. `undefined`: it may remember everything.
 	 */
 	remembered?(history: readonly Made[], next: SimulatedCall): string | undefined;
 }
@@ -36,21 +36,21 @@ export interface Made {
 
 export interface Program {
 	readonly name: string;
-	/** Runs the protocol, and is held to all of its promises. */
+	/** Whether the program runs the bindlock protocol. All invariants apply to it. */
 	readonly ours: boolean;
 	/** Network namespace; default 0. */
 	readonly network?: number;
 	readonly start: Phase;
 }
 
-/** A longer look ahead finds hardly more, and would go through the loops of the protocol in every way. */
+/** The depth of the lookahead. A greater depth merges hardly more places, and explores the loops of the protocol. */
 const maxAhead = 3;
 
 const done: Answer = {value: undefined};
 const yes: Answer = {value: true};
 const no: Answer = {value: false};
 
-/** All answers that a call can have in the simulation, where these are few. */
+/** All possible answers to calls that have few. */
 const answersTo: Readonly<Partial<Record<SimulatedCall['name'], readonly Answer[]>>> = {
 	close: [done, {code: 'EINTR'}],
 	pause: [done, {code: 'ABORT'}],
@@ -71,7 +71,7 @@ const answersTo: Readonly<Partial<Record<SimulatedCall['name'], readonly Answer[
 	placeOf: [{value: {isMountPoint: false}}],
 };
 
-/** What a process knows, and what it does next. */
+/** What a process knows, and its next call. */
 export class Place {
 	static #count = 0;
 
@@ -79,7 +79,7 @@ export class Place {
 	readonly phase: Phase | undefined;
 	/** `undefined`: the program has ended. */
 	readonly call: SimulatedCall | undefined;
-	/** The program ended by an error of its own. */
+	/** The error that ended the program. */
 	readonly crashed: unknown;
 	readonly #answers: readonly Answer[];
 	#possible: ReadonlySet<string> | undefined;
@@ -93,7 +93,7 @@ export class Place {
 	}
 
 	static readonly ended: Place = new Place(undefined, []);
-	/** How many calls the tree is being looked through ahead of a place. */
+	/** The current depth of the lookahead. */
 	static #ahead = 0;
 	static readonly #starts = new Map<string, Place>();
 
@@ -106,7 +106,7 @@ export class Place {
 		return start;
 	}
 
-	/** Where this answer leads. */
+	/** Returns the place after this answer. */
 	answered(answer: Answer): Place {
 		const key = JSON.stringify(answer);
 		let next = this.#next.get(key);
@@ -118,7 +118,7 @@ export class Place {
 		return next;
 	}
 
-	/** Where each answer leads, if this call can have only few: places that lead to the same places are one. */
+	/** Identifies the places after every answer, if the call has few. Places with the same successors are merged. */
 	#future(call: SimulatedCall): string | undefined {
 		const possible = answersTo[call.name];
 		if (possible === undefined || Place.#ahead === maxAhead) return undefined;
@@ -146,7 +146,7 @@ export class Place {
 		}
 	}
 
-	/** The first place that is like this one from here on. */
+	/** Returns the first place with the same behaviour from here on. */
 	static #merged(phase: Phase, history: readonly Made[], place: Place): Place {
 		if (phase.isExact) return place;
 		const call = place.call as SimulatedCall;

@@ -1,11 +1,11 @@
 /**
- * The calls of the simulation on the real kernel: the shipped NodeSystem, and what servers and
- * strangers do, with the libuv handles that `net.Server` uses.
+ * The calls of the simulation on the real kernel: the shipped NodeSystem, and the calls of servers and outsiders
+ * with the libuv handles of `net.Server`.
  */
 import {createRequire} from 'node:module';
 import {NodeSystem} from '../../src/kernel/node-system.js';
 
-/** What `net.Server` calls to bind and to listen; not public, and as old as Node. */
+/** The internal handle with which `net.Server` binds and listens. It is not public. */
 export interface Pipe {
 	bind(path: string): number;
 	listen(backlog: number): number;
@@ -19,13 +19,13 @@ const {Pipe: NewPipe, constants} = (
 	}
 ).binding('pipe_wrap');
 
-/** Loaded when first needed: only scripts with locks need it. */
+/** Loads fs-ext on the first call, because only scripts with locks need it. */
 function flockSync(descriptor: number, flags: 'shnb' | 'un'): void {
 	const addon = createRequire(import.meta.url)('fs-ext') as {flockSync: typeof flockSync};
 	addon.flockSync(descriptor, flags);
 }
 
-/** One real process plays all of the simulation's: a flock belongs to the open file, not to the process. */
+/** One real process plays all simulated processes, because a flock belongs to the open file description. */
 export class RealSystem extends NodeSystem {
 	flockShared(descriptor: number): boolean {
 		try {

@@ -1,5 +1,5 @@
 /**
- * The reduction loses nothing, on every quick scenario.
+ * Tests the reduction of memory.ts on every quick scenario.
  */
 import test from 'ava';
 import {sameWhenReduced} from './reduction.js';

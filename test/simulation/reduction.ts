@@ -1,19 +1,18 @@
 /**
- * Whether fewer states show the same: a scenario is explored with processes that are told apart by all of their
- * answers, and with those that only remember what they use (memory.ts).
+ * Explores a scenario with and without the reduction of memory.ts, and compares the results.
  */
 import type {ExecutionContext} from 'ava';
 import {explore} from './explorer.js';
 import {scenario} from './scenarios.js';
 
-/** Two states that count as one wrongly would have different futures, and then the number of schedules changes. */
+/** The number of schedules reveals a wrong merge: states with different futures would count as one. */
 export function sameWhenReduced(t: ExecutionContext, name: string, mutant = ''): void {
 	const exact = explore(scenario(name, mutant, true));
 	const reduced = explore(scenario(name, mutant));
 	t.log(`${exact.states} states, and ${reduced.states}`);
 	t.true(reduced.states <= exact.states);
 	t.is(reduced.violation?.message, exact.violation?.message);
-	// Sums of doubles, in different orders.
+	// The sums of doubles are computed in different orders.
 	t.true(Math.abs(reduced.schedules / exact.schedules - 1) < 1e-9 || exact.violation !== undefined);
 	t.deepEqual([...reduced.windows.keys()].sort(), [...exact.windows.keys()].sort());
 	t.deepEqual([...reduced.ends].sort(), [...exact.ends].sort());

@@ -1,5 +1,5 @@
 /**
- * From a cast to a scenario, with the shipped protocol or with a broken variant of it.
+ * Makes scenarios from casts, with the shipped protocol or a mutant.
  */
 import {ownAbstract} from './abstract-programs.js';
 import {type Cast, long, quick} from './casts.js';
@@ -11,8 +11,8 @@ export const quickScenarios: readonly string[] = Object.keys(quick);
 export const longScenarios: readonly string[] = Object.keys(long);
 
 /**
- * @param mutant the name of a broken variant for ours to run instead of what is shipped
- * @param exact whether processes are told apart by everything that they were ever answered
+ * @param mutant the name of the mutant that bindlock processes run; empty: the shipped protocol
+ * @param exact whether all answers distinguish two processes
  */
 export function scenario(name: string, mutant = '', exact = false): Scenario {
 	const cast: Cast | undefined = quick[name] ?? long[name];

@@ -1,6 +1,6 @@
 /**
- * A schedule as text: one word a step, to be read, kept, and run again. `A` is the next call of the
- * first process, `A!EIO` that call failing, `A*` its death, `A-2` the kernel closing its descriptor 2.
+ * Schedules as text, to print and replay, with one word for each step. `A` is the next call of the first process,
+ * `A!EIO` a failure of that call, `A*` its death, `A-2` the kernel closing its descriptor 2.
  */
 import {name} from './invariants.js';
 import {Violation} from './kernel.js';
@@ -30,14 +30,14 @@ function parseStep(word: string): Step {
 }
 
 export interface Replay {
-	/** One line a step: who, which call, which answer. */
+	/** One line for each step: process, call, answer. */
 	readonly lines: readonly string[];
 	readonly state: State;
 	readonly violation?: Violation;
 	readonly windows: readonly string[];
 }
 
-/** Runs a scenario by a schedule, up to its end or to the first violation. */
+/** Runs a scenario by a schedule, to its end or to the first violation. */
 export function replay(scenario: Scenario, schedule: readonly Step[]): Replay {
 	const lines: string[] = [];
 	const windows: string[] = [];

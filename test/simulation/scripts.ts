@@ -1,15 +1,15 @@
 /**
- * Scripts of calls that run on the simulated and on the real kernel alike.
+ * Generates scripts of calls, and runs them on the simulated and on the real kernel.
  */
 import fc from 'fast-check';
 import {codeOf} from '../../src/model/errors.js';
 import type {FileStatus, System} from '../../src/model/system.js';
 
-/** In the directory of a script: two names that nothing has at first, and a directory. */
+/** Names in the directory of a script: two that do not exist at first, and a directory. */
 export const names = ['a', 'b', 'd'] as const;
 type Name = (typeof names)[number];
 
-/** `slot`: which of the descriptors, or of the servers, that are open. */
+/** `slot`: the index of an open descriptor or server. */
 export interface Line {
 	readonly call: string;
 	readonly at: Name;
@@ -26,7 +26,7 @@ const onServers = ['listen', 'listen', 'listen', 'stop', 'connectPinned'];
 export const script: fc.Arbitrary<Line[]> = fc.array(
 	fc.record({
 		call: fc.constantFrom(...onPaths, ...looks, ...onDescriptors, ...onServers),
-		// Mostly the same ones, so that the calls meet.
+		// A frequent name makes the calls affect each other.
 		at: fc.constantFrom('a', 'a', 'a', ...names),
 		to: fc.constantFrom(...names),
 		slot: fc.constantFrom(0, 0, 1, 2),
@@ -64,7 +64,7 @@ export interface Machine<Server> {
 	stop(server: Server): void;
 }
 
-/** Runs a script to its end and closes everything. @returns what each line came to, comparable */
+/** Runs a script and closes everything. @returns the comparable result of each line */
 export async function runScript<Server>(machine: Machine<Server>, lines: readonly Line[]): Promise<unknown[]> {
 	const run = new Run(machine);
 	const results: unknown[] = [];
@@ -174,7 +174,7 @@ class Run<Server> {
 		}
 	}
 
-	/** Inode numbers differ between machines; which names lead to the same file does not. */
+	/** Replaces inode numbers, which differ between machines, by an index. Equal files stay equal. */
 	#plain(status: FileStatus | undefined): unknown {
 		if (status === undefined) return undefined;
 		const {type, nlink, size, ino} = status;

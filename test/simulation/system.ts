@@ -1,6 +1,6 @@
 /**
- * The System of one simulated process: what `src/kernel/node-system.ts` is to the real kernel. Servers and
- * programs that are not ours make a few calls more.
+ * The System of one simulated process, the counterpart of `src/kernel/node-system.ts`, with additional calls for
+ * servers and outsiders.
  */
 import type {
 	Bound,
@@ -15,26 +15,26 @@ import type {
 } from '../../src/model/system.js';
 import {type Descriptor, failure, type Kernel, type OpenFile} from './kernel.js';
 
-/** A server's listening socket, as the protocol passes it to `closeListener`. */
+/** The listening socket of a server, as the protocol passes it to `closeListener`. */
 export interface SimulatedListener {
 	readonly descriptor: number;
-	/** What libuv unlinks on closing it; absent if it was bound apart. */
+	/** The path that libuv unlinks on close; absent if the socket was bound separately. */
 	readonly path?: string;
 }
 
-/** Calls that servers make, and programs that are not ours. */
+/** Additional calls of servers and outsiders. */
 export interface MoreCalls {
-	/** `socket()` and `bind()`: the file is there, and refuses connections. */
+	/** `socket()` and `bind()`: creates the file, which refuses connections. */
 	bind(path: string, full?: boolean): number;
 	listen(descriptor: number): void;
-	/** The first half of libuv's close: whatever lies there. */
+	/** The first half of libuv's close: unlinks the path, whatever its current file is. */
 	unlinkAsLibuv(path: string): void;
-	/** `open(O_RDWR|O_CREAT)` in one, as libwayland does. */
+	/** `open(O_RDWR|O_CREAT)` in one call, as libwayland does. */
 	openOrCreate(path: string): number;
 	/** `flock(LOCK_SH|LOCK_NB)` */
 	flockShared(descriptor: number): boolean;
 	flockUnlock(descriptor: number): void;
-	/** Goes on for ever. */
+	/** Blocks for ever. */
 	stay(): void;
 }
 
@@ -47,7 +47,7 @@ export type SimulatedCall = {
 	};
 }[keyof AnySystem];
 
-/** The two addresses that one abstract name is: Node 22 and later bind the first, Node 20 the second. */
+/** An abstract name has two addresses: Node 22 and later bind the first, Node 20 the second (padded). */
 export function exact(name: string): string {
 	return `\0${name}`;
 }
@@ -132,7 +132,7 @@ export class SimulatedSystem implements System, MoreCalls {
 		this.kernel.setDescriptor(this.pid, descriptor, {...this.#file(descriptor), lock: 'none'});
 	}
 
-	/** A lock of another kind that we have goes first, even if the new one is then refused (`flock(2)`). */
+	/** Converts a lock. The existing lock is released first, even if the new one is then refused (flock(2)). */
 	#lock(descriptor: number, lock: OpenFile['lock']): boolean {
 		const mine = this.#file(descriptor);
 		if (mine.lock === lock) return true;
@@ -162,7 +162,7 @@ export class SimulatedSystem implements System, MoreCalls {
 		const moved = this.kernel.entry(from);
 		const there = this.kernel.entry(to);
 		if (moved === 0) throw failure('ENOENT');
-		// Two names of one file: rename(2) does nothing, and says that it worked.
+		// Two names of one file: rename(2) does nothing and succeeds.
 		if (moved === there) return;
 		const isDirectory = this.kernel.inode(moved).type === 'directory';
 		if (there !== 0) {
@@ -229,14 +229,14 @@ export class SimulatedSystem implements System, MoreCalls {
 		} catch {}
 	}
 
-	/** In one step, for scripts; the explorer takes its two system calls one by one. */
+	/** Makes both system calls in one step, for scripts. The explorer splits them. */
 	closeListener(listener: Listener): void {
 		const {descriptor, path} = listener as SimulatedListener;
 		if (path !== undefined) this.unlinkAsLibuv(path);
 		this.close(descriptor);
 	}
 
-	/** In one step, like that of the real one: nobody can tell its bind from its listen. */
+	/** Binds and listens in one step, as the real System does for other processes. */
 	bindLockSocket(name: string, _record: string): SimulatedListener | undefined {
 		const path = padded(name);
 		if (this.kernel.boundAbstract(this.pid, [path]) !== undefined) return undefined;
@@ -258,7 +258,7 @@ export class SimulatedSystem implements System, MoreCalls {
 		return this.kernel.boundAbstract(this.pid, [exact(name), padded(name)]);
 	}
 
-	/** The explorer lets it happen only when it would not block. */
+	/** The explorer schedules the call only when it would not block. */
 	awaitFlock(descriptor: number): boolean {
 		return this.flock(descriptor);
 	}
@@ -267,14 +267,14 @@ export class SimulatedSystem implements System, MoreCalls {
 		return true;
 	}
 
-	/** Whether a call that blocks would go on now. */
+	/** Returns whether the call would not block now. */
 	isReady({name, parameters}: SimulatedCall): boolean {
 		if (name === 'stay') return false;
 		if (name === 'awaitFlock') return this.kernel.isFree(this.#file(parameters[0]), 'exclusive');
 		return name !== 'awaitLockSocket' || this.kernel.boundAbstract(this.pid, [padded(parameters[0])]) === undefined;
 	}
 
-	/** Only SIGKILL, which nobody can refuse. */
+	/** Sends SIGKILL, which no process can refuse. */
 	signalHolder(file: FileStatus): boolean {
 		const holder = this.kernel.locker(Number(file.ino), 'exclusive');
 		if (holder === undefined || this.kernel.process(holder).dying) return false;
