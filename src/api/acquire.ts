@@ -32,10 +32,5 @@ export async function acquire(address: string, options: AcquireOptions = noOptio
 	const lock = taking instanceof Promise ? await taking : taking;
 	const {file, reclaimed} = lock;
 	if (file !== undefined) loss.watchOnUse(() => watchLockFile(parsed, file, loss));
-	const release = (): void => {
-		owned.markReleased();
-		lock.release();
-	};
-	const owned = new OwnedLock(parsed, reclaimed, loss, {release, exit: () => lock.exit()}, false);
-	return owned;
+	return new OwnedLock(parsed, reclaimed, loss, lock, false);
 }

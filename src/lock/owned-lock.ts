@@ -31,7 +31,7 @@ export interface BindLock extends AsyncDisposable {
 
 /** What a release does. */
 interface Owner {
-	/** Ends with a call of {@link OwnedLock.markReleased}. */
+	/** Is called once, by {@link OwnedLock.release}. */
 	release(): void;
 	/** Is called instead when this process exits. */
 	exit(): void;
@@ -72,10 +72,17 @@ export class OwnedLock implements BindLock {
 	}
 
 	async release(): Promise<void> {
-		if (!this.#released) this.#owner.release();
+		this.releaseNow();
 	}
 
-	/** Is called by the owner when the lock is released. */
+	releaseNow(): void {
+		if (this.#released) return;
+		// First: the owner may close a server whose own close() releases the lock.
+		this.markReleased();
+		this.#owner.release();
+	}
+
+	/** Is called by an owner that releases the lock by itself, as when its server was closed. */
 	markReleased(): void {
 		this.#released = true;
 		locks.delete(this);

@@ -75,8 +75,8 @@ export class BoundServer {
 		this.#options = options;
 		this.#lock = lock;
 		this.#loss = loss;
-		const release = (): void => this.#release();
-		this.#owned = new OwnedLock(address, lock.reclaimed, loss, {release, exit: release}, true);
+		const owner = {release: () => this.#release(), exit: () => this.#owned.releaseNow()};
+		this.#owned = new OwnedLock(address, lock.reclaimed, loss, owner, true);
 		this.#socket = new ListeningSocket(server, address, options, () => this.#finish());
 		servers.set(this.#owned, this);
 	}
@@ -212,8 +212,6 @@ export class BoundServer {
 
 	/** Stops the server. Its stopped socket then calls {@link #finish}, as after the program's own `server.close()`. */
 	#release(): void {
-		// First: the close() of a subclass may call release() itself.
-		this.#owned.markReleased();
 		this.#socket.stop();
 		// A server that does not listen has no socket to stop.
 		this.#finish();
