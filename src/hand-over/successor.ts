@@ -39,7 +39,7 @@ export async function receiveInheritance(address: Address, options: AcquireOptio
 	}
 	if (lock !== undefined && listener !== undefined) return handOver.toInheritance(lock, listener);
 	// The predecessor has exited, and its server with it.
-	lock?.leave();
+	lock?.shareable?.leave();
 	return undefined;
 }
 
@@ -99,7 +99,7 @@ class IncomingHandOver {
 		await this.#until(() => this.#state !== 'open');
 		this.#channel.unref();
 		if (this.#state === 'failed') return false;
-		lock.announce();
+		lock.shareable?.announce();
 		return true;
 	}
 

@@ -1,7 +1,8 @@
 /**
  * The lock of an abstract address: a socket that is bound to `\0<name>.lock`. The kernel frees it with the process.
  */
-import {adoptLockSocket, closeLockSocket, listenerOfLock, lockDescriptorOf} from '../kernel/sockets/lock-socket.js';
+import {descriptorOf} from '../kernel/node/net-server.js';
+import {adoptLockSocket, closeLockSocket, listenerOfLock} from '../kernel/sockets/lock-socket.js';
 import type {AbstractAddress} from '../model/address.js';
 import {BindLockError} from '../model/errors.js';
 import type {AcquireOptions} from '../model/options.js';
@@ -30,7 +31,7 @@ export function inheritAbstractLock(options: AcquireOptions, listener: Listener)
 	return new AbstractLock(adoptLockSocket(listener, claimOf(options).record()));
 }
 
-class AbstractLock implements AddressLock {
+class AbstractLock implements AddressLock, ShareableLock {
 	readonly reclaimed = false;
 	readonly file = undefined;
 	readonly #socket: LockSocket;
@@ -40,7 +41,15 @@ class AbstractLock implements AddressLock {
 	}
 
 	get shareable(): ShareableLock {
-		return {descriptor: lockDescriptorOf(this.#socket), socket: listenerOfLock(this.#socket)};
+		return this;
+	}
+
+	get descriptor(): number | undefined {
+		return descriptorOf(this.socket);
+	}
+
+	get socket(): Listener | undefined {
+		return listenerOfLock(this.#socket);
 	}
 
 	release(): void {
@@ -49,7 +58,7 @@ class AbstractLock implements AddressLock {
 
 	/** Closes only the handle of this process. */
 	leave(): void {
-		closeLockSocket(this.#socket);
+		this.release();
 	}
 
 	exit(): void {}

@@ -9,7 +9,7 @@ export interface AddressLock {
 	readonly reclaimed: boolean;
 	/** The lock file; `undefined` if the lock has none, or, like a lease, notices its loss itself. */
 	readonly file: LockFile | undefined;
-	/** What another process inherits to hold the lock too; `undefined` for a lease, which belongs to one process. */
+	/** The lock as another process can hold it, too; `undefined` for a lease, which belongs to one process. */
 	readonly shareable: ShareableLock | undefined;
 	/**
 	 * Releases the lock. To be called once, after the socket is closed.
@@ -17,16 +17,8 @@ export interface AddressLock {
 	 * @param unused nothing was bound: a lock file that was created for the lock is removed
 	 */
 	release(unused?: boolean): void;
-	/**
-	 * Instead of {@link release}: leaves the lock to the process that inherited it.
-	 *
-	 * @param heir for a record in the heir's name; `undefined` if the heir writes its own
-	 */
-	leave(heir?: Heir): void;
 	/** Instead of {@link release}: prepares for the end of this process, whose server may stay bound until then. */
 	exit(): void;
-	/** Writes the record of this process into an inherited lock. */
-	announce(): void;
 }
 
 /** A lock file, which other programs can remove or replace. */
@@ -42,12 +34,20 @@ export interface LockFile {
 	relock(): Promise<void>;
 }
 
-/** What a process has to inherit to hold a lock. */
+/** A lock that a process can inherit. */
 export interface ShareableLock {
 	/** The descriptor of the lock file or of the abstract lock socket. */
-	readonly descriptor: number;
+	readonly descriptor: number | undefined;
 	/** The abstract lock socket. */
 	readonly socket: Listener | undefined;
+	/**
+	 * Instead of {@link AddressLock.release}: leaves the lock to the process that inherited it.
+	 *
+	 * @param heir for a record in the heir's name; `undefined` if the heir writes its own
+	 */
+	leave(heir?: Heir): void;
+	/** Writes the record of this process into an inherited lock. */
+	announce(): void;
 }
 
 /** A process that inherited a lock. */

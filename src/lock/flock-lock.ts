@@ -42,9 +42,10 @@ export function inheritFlockLock(address: PathnameAddress, options: AcquireOptio
 	return new FlockLock(address, options, {...lock, created: false, reclaimed: false});
 }
 
-class FlockLock implements AddressLock, LockFile {
+class FlockLock implements AddressLock, LockFile, ShareableLock {
 	readonly path: string;
 	readonly reclaimed: boolean;
+	readonly socket = undefined;
 	readonly #address: PathnameAddress;
 	readonly #options: AcquireOptions;
 	/** Not the system that took the lock: that one stops when the caller's signal aborts. */
@@ -68,7 +69,11 @@ class FlockLock implements AddressLock, LockFile {
 	}
 
 	get shareable(): ShareableLock {
-		return {descriptor: this.#lock.descriptor, socket: undefined};
+		return this;
+	}
+
+	get descriptor(): number {
+		return this.#lock.descriptor;
 	}
 
 	release(unused = false): void {

@@ -112,17 +112,10 @@ class LeaseLock implements AddressLock {
 		}
 	}
 
-	/** Never called: a lease is not {@link AddressLock.shareable}. */
-	leave(): void {
-		this.release();
-	}
-
 	/** The kernel does not release a lease with the process. */
 	exit(): void {
 		this.release();
 	}
-
-	announce(): void {}
 }
 
 /** Refuses the lock file of the flock backend. It stays when it is not locked, and its state is unknown here. */

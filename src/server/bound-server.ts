@@ -224,7 +224,7 @@ export class BoundServer {
 		this.#state = 'released';
 		this.#guard?.stop();
 		this.#owned.markReleased();
-		if (isShared) this.#lock.leave();
+		if (isShared) this.#lock.shareable?.leave();
 		else this.#lock.release(this.#socket.file === undefined);
 		this.#onRelease?.();
 	}

@@ -43,7 +43,9 @@ export default async function run([address = '', ...command]: readonly string[],
 	}
 	// The lock of an abstract name stays here as well: its socket reports the label and the time as long as bindlock lives.
 	const inherited = started.lock !== undefined && parsed.kind === 'pathname' ? parsed : undefined;
-	if (started.lock !== undefined && inherited !== undefined) taken.leave({pid: started.pid, fd: started.lock});
+	if (started.lock !== undefined && inherited !== undefined) {
+		taken.shareable?.leave({pid: started.pid, fd: started.lock});
+	}
 	forwarding.start(started);
 	if (inherited !== undefined) warnIfClosed(inherited, started);
 	const status = await started.exited;

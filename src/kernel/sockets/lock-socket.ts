@@ -7,7 +7,7 @@
 import type {Server, Socket} from 'node:net';
 import {codeOf} from '../../model/errors.js';
 import type {Listener, LockSocket} from '../../model/system.js';
-import {adoptListener, bypassing, descriptorOf, listenerOf} from '../node/net-server.js';
+import {adoptListener, bypassing, listenerOf} from '../node/net-server.js';
 import {quarterOfDescriptors} from '../proc/process-descriptors.js';
 import {paddedName} from './padded-name.js';
 
@@ -42,11 +42,6 @@ export function adoptLockSocket(listener: Listener, record: string): LockSocket 
 /** Returns the listening socket, to be shared with another process. */
 export function listenerOfLock(lockSocket: LockSocket): Listener | undefined {
 	return listenerOf((lockSocket as NodeLockSocket).server);
-}
-
-/** Returns the descriptor of the listening socket. */
-export function lockDescriptorOf(lockSocket: LockSocket): number {
-	return descriptorOf(listenerOfLock(lockSocket)) ?? -1;
 }
 
 /** Frees the name, and ends the connections of all clients. */
