@@ -51,9 +51,9 @@ export function startSuccessor(
 	locks: ReadonlyMap<string, number | undefined>,
 ): Successor {
 	const inherited: number[] = [];
-	const numbers: Record<string, number> = {};
+	const numbers: Numbers = {};
 	for (const [key, descriptor] of locks) {
-		numbers[key] = descriptor === undefined ? -1 : firstDescriptor + inherited.push(descriptor) - 1;
+		numbers[key] = descriptor === undefined ? null : firstDescriptor + inherited.push(descriptor) - 1;
 	}
 	const {args = [], execArgv = process.execArgv, env = process.env, cwd = process.cwd()} = options;
 	return process.getBuiltinModule('node:child_process').fork(modulePath, args, {
@@ -63,6 +63,9 @@ export function startSuccessor(
 		stdio: ['inherit', 'inherit', 'inherit', 'ipc', ...inherited],
 	});
 }
+
+/** The number of each lock's descriptor in the successor, by key; `null` for a lock that is a socket. */
+type Numbers = Record<string, number | null>;
 
 /** Sends a socket. This process keeps its own descriptor of it. */
 export function sendSocket(successor: Successor, message: Message, socket: object): void {
@@ -79,29 +82,32 @@ export function unrefSuccessor(successor: Successor): void {
 }
 
 /**
- * Returns the descriptor that this process inherited as the successor at an address. Each is returned once.
+ * Returns the lock that this process inherited as the successor at an address. Each is returned once.
  *
- * @returns -1 for a lock that is a socket; `undefined` if this process is not a successor at this address
+ * @returns its descriptor, which a lock that is a socket does not have; `undefined` if this process is not a successor
+ * at this address
  */
-export function inheritedDescriptor(key: string): number | undefined {
+export function inheritedLock(key: string): {readonly descriptor: number | undefined} | undefined {
 	inherited ??= readInherited();
 	const descriptor = inherited[key];
 	delete inherited[key];
-	return descriptor;
+	return descriptor === undefined ? undefined : {descriptor: descriptor ?? undefined};
 }
 
-let inherited: Record<string, number> | undefined;
+let inherited: Numbers | undefined;
 
-function readInherited(): Record<string, number> {
+function readInherited(): Numbers {
 	const text = process.env[variable];
 	// The children of this process are not successors.
 	delete process.env[variable];
 	if (text === undefined || process.send === undefined) return {};
 	try {
-		const {parent, numbers} = JSON.parse(text) as {parent: number; numbers: Record<string, number>};
+		const {parent, numbers} = JSON.parse(text) as {parent: number; numbers: Numbers};
 		if (parent === process.ppid) return numbers;
 		// The predecessor has exited. Its lock would exclude every server, this one included.
-		for (const [key, descriptor] of Object.entries(numbers)) closeIfFileIs(`${key}.lock`, descriptor);
+		for (const [key, descriptor] of Object.entries(numbers)) {
+			if (descriptor !== null) closeIfFileIs(`${key}.lock`, descriptor);
+		}
 		return {};
 	} catch {
 		return {};

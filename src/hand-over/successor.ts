@@ -7,11 +7,12 @@ import type {AddressLock} from '../lock/address-lock.js';
 import {inheritFlockLock} from '../lock/flock-lock.js';
 import {type Address, keyOf} from '../model/address.js';
 import {BindLockError} from '../model/errors.js';
+import {isSameFile} from '../model/file-identity.js';
 import type {AcquireOptions} from '../model/options.js';
 import type {FileStatus, Listener} from '../model/system.js';
 import {printable} from '../model/text.js';
 import type {InheritedSocket} from '../server/bound-server.js';
-import {inheritedDescriptor, type Message, PredecessorChannel} from './channel.js';
+import {inheritedLock, type Message, PredecessorChannel} from './channel.js';
 
 /** A lock and a listening socket that the predecessor hands over. */
 export interface Inheritance extends InheritedSocket {
@@ -26,13 +27,13 @@ export interface Inheritance extends InheritedSocket {
  * @throws BindLockError `ERR_LOCK_LOST`
  */
 export async function receiveInheritance(address: Address, options: AcquireOptions): Promise<Inheritance | undefined> {
-	const descriptor = inheritedDescriptor(keyOf(address));
-	if (descriptor === undefined) return undefined;
+	const inherited = inheritedLock(keyOf(address));
+	if (inherited === undefined) return undefined;
 	const handOver = new IncomingHandOver(address);
 	const listener = await handOver.receive();
 	let lock: AddressLock | undefined;
 	try {
-		lock = handOver.inheritLock(options, descriptor);
+		lock = handOver.inheritLock(options, inherited.descriptor);
 	} catch (error) {
 		handOver.fail(error);
 		throw error;
@@ -69,9 +70,11 @@ class IncomingHandOver {
 	}
 
 	/** @returns `undefined` if the predecessor has exited before it sent the socket of an abstract lock */
-	inheritLock(options: AcquireOptions, descriptor: number): AddressLock | undefined {
-		if (this.#address.kind === 'pathname') return inheritFlockLock(this.#address, options, descriptor);
-		return this.#lockSocket && inheritAbstractLock(options, this.#lockSocket);
+	inheritLock(options: AcquireOptions, descriptor: number | undefined): AddressLock | undefined {
+		if (this.#address.kind === 'abstract') {
+			return this.#lockSocket && inheritAbstractLock(options, this.#lockSocket);
+		}
+		return descriptor === undefined ? undefined : inheritFlockLock(this.#address, options, descriptor);
 	}
 
 	toInheritance(lock: AddressLock, listener: Listener): Inheritance {
@@ -86,7 +89,8 @@ class IncomingHandOver {
 
 	#checkFile(found: FileStatus | undefined): void {
 		if (this.#address.kind === 'abstract') return;
-		if (found !== undefined && String(found.dev) === this.#file?.dev && String(found.ino) === this.#file.ino) return;
+		const bound = this.#file && {dev: BigInt(this.#file.dev), ino: BigInt(this.#file.ino)};
+		if (bound !== undefined && isSameFile(found, bound)) return;
 		throw new BindLockError(
 			`Cannot take over ${printable(this.#address.given)} from the previous server: the socket file is not the one that it bound`,
 			{code: 'ERR_HAND_OVER_FAILED', address: this.#address.given},

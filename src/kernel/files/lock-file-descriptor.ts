@@ -82,7 +82,7 @@ function ifPossible(change: () => void): void {
 	} catch {}
 }
 
-/** Closes an inherited descriptor if it refers to the file at this path. An abstract lock has no descriptor (-1). */
+/** Closes an inherited descriptor if it refers to the file at this path. */
 export function closeIfFileIs(path: string, descriptor: number): void {
 	try {
 		if (isSameFile(statSync(path, {bigint: true}), fstatSync(descriptor, {bigint: true}))) closeSync(descriptor);
