@@ -9,7 +9,7 @@ import {BindLockError} from '../model/errors.js';
 import {checkHandOverOptions} from '../model/option-checks.js';
 import type {HandOverOptions} from '../model/options.js';
 import {printable} from '../model/text.js';
-import type {Offer} from '../server/bound-server.js';
+import type {Offer} from '../server/socket-transfer.js';
 import {ignoreError, type Message, type Successor, sendSocket, startSuccessor, unrefSuccessor} from './channel.js';
 import {offerAll} from './offer.js';
 

@@ -4,7 +4,8 @@
 import {type BindLock, OwnedLock} from '../lock/owned-lock.js';
 import {BindLockError} from '../model/errors.js';
 import {printable} from '../model/text.js';
-import {boundServerOf, type Offer} from '../server/bound-server.js';
+import {boundServerOf} from '../server/bound-server.js';
+import type {Offer} from '../server/socket-transfer.js';
 
 /**
  * Offers the servers of these locks. They serve on, and do not heal until the offers are accepted or withdrawn.

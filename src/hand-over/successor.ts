@@ -11,7 +11,7 @@ import {isSameFile} from '../model/file-identity.js';
 import type {AcquireOptions} from '../model/options.js';
 import type {FileStatus, Listener} from '../model/system.js';
 import {printable} from '../model/text.js';
-import type {InheritedSocket} from '../server/bound-server.js';
+import type {InheritedSocket} from '../server/socket-transfer.js';
 import {inheritedLock, type Message, PredecessorChannel} from './channel.js';
 
 /** A lock and a listening socket that the predecessor hands over. */

@@ -3,48 +3,16 @@
  */
 import type {Server} from 'node:net';
 import type {BoundDescriptor} from '../kernel/sockets/bound-descriptor.js';
-import type {AddressLock, ShareableLock} from '../lock/address-lock.js';
+import type {AddressLock} from '../lock/address-lock.js';
 import type {Loss} from '../lock/loss.js';
 import {type BindLock, OwnedLock} from '../lock/owned-lock.js';
 import {type Address, keyOf} from '../model/address.js';
 import {addressInUse, BindLockError, codeOf, systemCodeOf} from '../model/errors.js';
 import type {ListenOptions} from '../model/options.js';
-import type {FileStatus, Listener} from '../model/system.js';
 import {printable} from '../model/text.js';
 import {FileGuard} from './file-guard.js';
 import {ListeningSocket} from './listening-socket.js';
-
-/** A listening socket of another process, which this one takes over. */
-export interface InheritedSocket {
-	readonly listener: Listener;
-	/**
-	 * @param found the file at the path
-	 * @throws BindLockError if it is not the file that the other process bound
-	 */
-	checkFile(found: FileStatus | undefined): void;
-	/** Tells the other process that this one serves, and waits until it has stopped. `false`: this process failed. */
-	complete(): Promise<boolean>;
-	/** Tells the other process to continue. */
-	fail(error: unknown): void;
-}
-
-/** What a successor needs to serve in place of a server. */
-export interface Offer {
-	/** The address as it was given. */
-	readonly address: string;
-	/** See {@link keyOf}. */
-	readonly key: string;
-	readonly lock: ShareableLock;
-	readonly listener: Listener;
-	/** The socket file; an abstract address has none. */
-	readonly file: FileStatus | undefined;
-	/** Sets the callback for a release before the offer is accepted or withdrawn. */
-	onRelease(callback: () => void): void;
-	/** The successor serves: this server stops. */
-	accept(): void;
-	/** This server continues alone. */
-	withdraw(): void;
-}
+import type {InheritedSocket, Offer} from './socket-transfer.js';
 
 /** Returns the server of a lock of {@link listen}. */
 export function boundServerOf(lock: OwnedLock): BoundServer | undefined {
