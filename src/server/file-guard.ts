@@ -2,6 +2,7 @@
  * Guards the files of a lock and of its server: notices that another program removes or replaces them, creates them
  * again where that is allowed, and reports a loss.
  */
+import {pause} from '../kernel/deadline.js';
 import {DirectoryIdentity} from '../kernel/files/directory-identity.js';
 import {watchFiles} from '../kernel/files/inotify.js';
 import type {LockFile} from '../lock/address-lock.js';
@@ -103,7 +104,7 @@ export class FileGuard {
 		if (this.#isHealing || this.#stopped || !this.#missing().any) return;
 		this.#isHealing = true;
 		try {
-			await new Promise(resolve => setTimeout(resolve, asideMs));
+			await pause(asideMs);
 			await directoryReturns(this.#directory, () => this.#stopped);
 			const missing = this.#missing();
 			if (missing.any && !this.#stopped && !this.#server.loss.happened) await this.#heal(missing);

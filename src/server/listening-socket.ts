@@ -72,14 +72,14 @@ export class ListeningSocket {
 
 	/** Binds, and lets the server listen. */
 	async bind(): Promise<void> {
-		const {backlog = 511, exclusive = false} = this.#options;
 		const bound = this.bindApart();
 		if (bound !== undefined) {
 			await this.#listenOn(bound);
 			return;
 		}
 		const began = Date.now();
-		await bindServer(this.#server, {path: this.#address.bindPath, exclusive, backlog}, () => this.attach(began));
+		const {exclusive = false} = this.#options;
+		await bindServer(this.#server, {...this.#pathAndBacklog, exclusive}, () => this.attach(began));
 	}
 
 	/**
@@ -132,8 +132,7 @@ export class ListeningSocket {
 	/** Lets the server listen on a socket that another process has bound. */
 	async adopt(listener: Listener): Promise<void> {
 		if (this.#address.kind === 'pathname') this.#file = this.#system.lstat(this.#address.bindPath);
-		const {backlog = 511} = this.#options;
-		await adoptListener(this.#server, listener, {path: this.#address.bindPath, backlog}, () => this.#begin('shared'));
+		await adoptListener(this.#server, listener, this.#pathAndBacklog, () => this.#begin('shared'));
 	}
 
 	/** The other process has stopped listening. */
@@ -141,9 +140,12 @@ export class ListeningSocket {
 		if (this.#state === 'shared') this.#state = 'apart';
 	}
 
+	get #pathAndBacklog(): {readonly path: string; readonly backlog: number} {
+		return {path: this.#address.bindPath, backlog: this.#options.backlog ?? 511};
+	}
+
 	async #listenOn(bound: BoundDescriptor): Promise<void> {
-		const {backlog = 511} = this.#options;
-		const options = {path: this.#address.bindPath, backlog};
+		const options = this.#pathAndBacklog;
 		const onListening = (): void => this.#begin('apart');
 		try {
 			// A worker of a cluster would ask the primary to listen on the descriptor.
