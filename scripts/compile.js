@@ -1,7 +1,7 @@
 /**
- * `npm run compile`: bundles the command into build/cli.cjs, and removes the types from src/, test/, bench/, examples/ and scripts/ and writes JavaScript
- * to build/, in less than a second. ava.config.js calls it, so a test never runs on stale output. The compiler
- * (`tsc`) only checks types.
+ * `npm run compile`: writes the JavaScript of src/, test/, bench/, examples/ and scripts/ to build/, and bundles the
+ * command into build/cli.cjs, in less than a second. ava.config.js calls it, so a test never runs on stale output. The
+ * compiler (`tsc`) only checks types.
  */
 import {mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';

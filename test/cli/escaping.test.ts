@@ -87,6 +87,18 @@ testUnless(noOtherUser())("the system's words about a directory of somebody else
 	t.regex(stderr, /^bindlock: some subdirectories could not be read: EACCES.*x\\nforged\\u001b.*\n$/);
 });
 
+/** Every command that shows the holder of an address. */
+function commandsAt(address: string): string[][] {
+	return [
+		['status', address],
+		['list'],
+		['wait', address, '--for', 'free', '--timeout', '10ms'],
+		['reclaim', address],
+		['doctor', address],
+		['run', address, '--', 'true'],
+	];
+}
+
 test('label and program of a holder', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
@@ -94,15 +106,7 @@ test('label and program of a holder', async t => {
 	symlinkSync(process.execPath, executable);
 	const holder = start(t, 'holder', ['listen', address, JSON.stringify({label: hostile})], {executable});
 	await holder.expect('held');
-	for (const args of [
-		['status', address],
-		['list'],
-		['wait', address, '--for', 'free', '--timeout', '10ms'],
-		['reclaim', address],
-		['doctor', address],
-		['run', address, '--', 'true'],
-		['run', address, '--wait=10ms', '--', 'true'],
-	]) {
+	for (const args of [...commandsAt(address), ['run', address, '--wait=10ms', '--', 'true']]) {
 		const {stdout, stderr} = await printsNothingRaw(t, args);
 		t.true((stdout + stderr).includes('x\\nforged\\u001b[31m'), args.join(' '));
 	}
@@ -141,14 +145,7 @@ test('no command prints an argument of a holder, which may be secret', async t =
 	const address = join(temporaryDirectory(t), 's');
 	const holder = start(t, 'holder', ['listen', address, '{}', '--db-password=hunter2', 'hunter2.js']);
 	await holder.expect('held');
-	for (const args of [
-		['status', address],
-		['list'],
-		['wait', address, '--for', 'free', '--timeout', '10ms'],
-		['reclaim', address],
-		['doctor', address],
-		['run', address, '--', 'true'],
-	]) {
+	for (const args of commandsAt(address)) {
 		for (const more of [[], ['--json']]) {
 			const {stdout, stderr} = await bindlock([...args.slice(0, 1), ...more, ...args.slice(1)]);
 			t.true((stdout + stderr).includes('holder.js'), args.join(' '));

@@ -49,6 +49,12 @@ async function heard(program: Program, event: string): Promise<Event> {
 	}
 }
 
+/** Lets this generation hand over. @returns the pid of its successor */
+async function handOverFrom(pid: number, program: Program): Promise<number> {
+	process.kill(pid, 'SIGUSR2');
+	return Number((await heard(program, 'handed over'))['to']);
+}
+
 interface Answer {
 	readonly pid: number;
 	readonly error?: string;
@@ -226,8 +232,7 @@ test.serial(
 		const program = await relay(t, [address]);
 		const slow = ask(address, `/slow=${atLoad(3000)}`);
 		await ask(address);
-		process.kill(program.pid, 'SIGUSR2');
-		const to = Number((await heard(program, 'handed over'))['to']);
+		const to = await handOverFrom(program.pid, program);
 		const waiter = start(t, 'waiter', [address]);
 		await waiter.expect('waiting');
 		process.kill(to, 'SIGKILL');
@@ -242,8 +247,7 @@ test.serial('an old server accepts nothing after its hand-over, and has the list
 	const program = await relay(t, [address]);
 	const slow = ask(address, `/slow=${atLoad(3000)}`);
 	await ask(address);
-	process.kill(program.pid, 'SIGUSR2');
-	const to = Number((await heard(program, 'handed over'))['to']);
+	const to = await handOverFrom(program.pid, program);
 	process.kill(to, 'SIGSTOP');
 	const asked = Array.from({length: 8}, () => ask(address));
 	t.deepEqual(ownersOf(address), [to], 'only the successor has the listening socket');
@@ -276,8 +280,7 @@ test.serial('what an old server throws after its hand-over is printed, and its s
 	const program = await relay(t, [address]);
 	const slow = ask(address, `/slow=${atLoad(3000)}`);
 	await ask(address);
-	process.kill(program.pid, 'SIGUSR2');
-	const to = Number((await heard(program, 'handed over'))['to']);
+	const to = await handOverFrom(program.pid, program);
 	await until(async () => (await ask(address)).pid === to, 'the successor answers');
 	process.kill(program.pid, 'SIGHUP');
 	await heard(program, 'ended');
@@ -341,8 +344,7 @@ for (const end of ['ends', 'closes, and answers its last client'] as const) {
 			const program = await relay(t, [address]);
 			const slow = ask(address, `/slow=${atLoad(3000)}`);
 			await ask(address);
-			process.kill(program.pid, 'SIGUSR2');
-			const to = Number((await heard(program, 'handed over'))['to']);
+			const to = await handOverFrom(program.pid, program);
 			await until(async () => (await ask(address)).pid === to, 'the successor answers');
 			const last = end === 'ends' ? undefined : ask(address, `/slow=${atLoad(3000)}`);
 			await ask(address);
@@ -367,14 +369,12 @@ test.serial('the third one is killed while the first two drain: the address is f
 	const program = await relay(t, [address]);
 	const slow = [ask(address, `/slow=${atLoad(3000)}`)];
 	await ask(address);
-	process.kill(program.pid, 'SIGUSR2');
-	const between = Number((await heard(program, 'handed over'))['to']);
+	const between = await handOverFrom(program.pid, program);
 	await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${between}\n`), 'it holds alone');
 	await until(async () => (await ask(address)).pid === between, 'it answers');
 	slow.push(ask(address, `/slow=${atLoad(3000)}`));
 	await ask(address);
-	process.kill(between, 'SIGUSR2');
-	const third = Number((await heard(program, 'handed over'))['to']);
+	const third = await handOverFrom(between, program);
 	process.kill(third, 'SIGKILL');
 	await (await acquire(address, {waitMs: 2000})).release();
 	t.is((await Promise.race([...slow, 'draining'])) as unknown, 'draining');
@@ -390,11 +390,9 @@ for (const end of ['goes on', 'is killed']) {
 		const program = await relay(t, [address]);
 		const slow = ask(address, `/slow=${atLoad(3000)}`);
 		await ask(address);
-		process.kill(program.pid, 'SIGUSR2');
-		const between = Number((await heard(program, 'handed over'))['to']);
+		const between = await handOverFrom(program.pid, program);
 		await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${between}\n`), 'it holds alone');
-		process.kill(between, 'SIGUSR2');
-		const third = Number((await heard(program, 'handed over'))['to']);
+		const third = await handOverFrom(between, program);
 		if (end === 'is killed') {
 			process.kill(between, 'SIGKILL');
 			await gone(between);

@@ -13,13 +13,14 @@ import {createServer, Server} from 'node:net';
 import {join} from 'node:path';
 import {Worker} from 'node:worker_threads';
 import test, {type ExecutionContext} from 'ava';
-import {type BindLock, listen} from '../../src/index.js';
+import {listen} from '../../src/index.js';
 import {NodeSystem} from '../../src/kernel/node-system.js';
 import type {System} from '../../src/model/system.js';
 import {runSync} from '../../src/model/system.js';
 import {closeSocketByLibuv} from '../../src/protocol/close.js';
 import {noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
-import {until, withDeadline} from '../helpers/deadlines.js';
+import {ends, entryOf, listening} from '../helpers/closing.js';
+import {withDeadline} from '../helpers/deadlines.js';
 import {flockHolders, reach} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
 import {start, temporaryDirectory} from '../helpers/programs.js';
@@ -28,27 +29,6 @@ import {serveNaively} from '../helpers/sockets.js';
 import {contentOf, type Entry, namesIn} from '../helpers/tree.js';
 
 checkLeaks();
-
-type End = (server: Server, lock: BindLock) => Promise<unknown>;
-
-const ends: Readonly<Record<string, End>> = {
-	'server.close()': (server, lock) => {
-		server.close();
-		return until(() => !lock.held, 'the lock given back');
-	},
-	'release()': (_, lock) => lock.release(),
-};
-
-async function listening(t: ExecutionContext, address: string): Promise<{server: Server; lock: BindLock}> {
-	const server = createServer();
-	const lock = await listen(server, address, {heal: false});
-	t.teardown(() => lock.release());
-	return {server, lock};
-}
-
-function entryOf(directory: string, name: string): Entry | undefined {
-	return contentOf(directory).find(entry => entry.name === name);
-}
 
 test.serial('the first free aside name is used, and those of others stay', async t => {
 	const directory = temporaryDirectory(t);

@@ -3,43 +3,22 @@
  */
 import {spawnSync} from 'node:child_process';
 import {existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync} from 'node:fs';
-import {createServer, type Server} from 'node:net';
+import {createServer} from 'node:net';
 import {join} from 'node:path';
-import test, {type ExecutionContext} from 'ava';
-import {type BindLock, listen} from '../../src/index.js';
+import test from 'ava';
+import {listen} from '../../src/index.js';
 import {NodeSystem} from '../../src/kernel/node-system.js';
 import {runSync} from '../../src/model/system.js';
 import {closeSocketByLibuv} from '../../src/protocol/close.js';
-import {until} from '../helpers/deadlines.js';
+import {ends, entryOf, listening} from '../helpers/closing.js';
 import {makeStale, reach} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
 import {start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 import {pathname} from '../helpers/protocol.js';
 import {serveNaively} from '../helpers/sockets.js';
-import {contentOf, type Entry, namesIn} from '../helpers/tree.js';
+import {contentOf, namesIn} from '../helpers/tree.js';
 
 checkLeaks();
-
-type End = (server: Server, lock: BindLock) => Promise<unknown>;
-
-const ends: Readonly<Record<string, End>> = {
-	'server.close()': (server, lock) => {
-		server.close();
-		return until(() => !lock.held, 'the lock given back');
-	},
-	'release()': (_, lock) => lock.release(),
-};
-
-async function listening(t: ExecutionContext, address: string): Promise<{server: Server; lock: BindLock}> {
-	const server = createServer();
-	const lock = await listen(server, address, {heal: false});
-	t.teardown(() => lock.release());
-	return {server, lock};
-}
-
-function entryOf(directory: string, name: string): Entry | undefined {
-	return contentOf(directory).find(entry => entry.name === name);
-}
 
 const successors: Readonly<Record<string, (path: string) => unknown>> = {
 	'a file': path => writeFileSync(path, 'precious'),
