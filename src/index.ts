@@ -7,3 +7,4 @@ export type {BindLock} from './lock/owned-lock.js';
 export {BindLockError, type BindLockErrorCode, type BindLockErrorFields} from './model/errors.js';
 export type {Holder} from './model/holder.js';
 export type {AcquireOptions, HandOverOptions, ListenOptions, ReplaceOptions} from './model/options.js';
+export type {ServerLock} from './server/server-lock.js';

@@ -6,13 +6,13 @@ import {receiveInheritance} from '../hand-over/successor.js';
 import {parseAddress} from '../kernel/address-parser.js';
 import {openInotify} from '../kernel/files/inotify.js';
 import {Loss} from '../lock/loss.js';
-import type {BindLock} from '../lock/owned-lock.js';
 import {takeAddress} from '../lock/take.js';
 import {BindLockError} from '../model/errors.js';
 import {checkListenOptions} from '../model/option-checks.js';
 import type {ListenOptions} from '../model/options.js';
 import {BoundServer} from '../server/bound-server.js';
 import {isPending, PendingListen} from '../server/pending-listen.js';
+import type {ServerLock} from '../server/server-lock.js';
 
 /**
  * Locks an address, lets a server listen on it, and releases it when the server stops listening. Open connections
@@ -28,7 +28,7 @@ import {isPending, PendingListen} from '../server/pending-listen.js';
  * await listen(server, '/run/app.sock');
  * ```
  */
-export async function listen(server: Server, address: string, options: ListenOptions = {}): Promise<BindLock> {
+export async function listen(server: Server, address: string, options: ListenOptions = {}): Promise<ServerLock> {
 	const parsed = parseAddress(address);
 	const checked = checkListenOptions(address, options);
 	refuseUnlessIdle(server, address);

@@ -10,7 +10,8 @@ import {octalMode} from '../model/value-checks.js';
 type Reader = (text: string) => Partial<Record<keyof RegisterOptions, unknown>>;
 
 const readers: Readonly<Record<string, Reader>> = {
-	BINDLOCK_WAIT_MS: text => ({waitMs: text.trim() === '' ? Number.NaN : Number(text)}),
+	BINDLOCK_WAIT_MS: text => ({waitMs: milliseconds(text)}),
+	BINDLOCK_DRAIN_MS: text => ({drainMs: milliseconds(text)}),
 	BINDLOCK_REPLACE: text => ({replace: text === '1' ? {} : {killSignal: text}}),
 	BINDLOCK_LABEL: label => ({label}),
 	BINDLOCK_BACKEND: backend => ({backend}),
@@ -19,6 +20,10 @@ const readers: Readonly<Record<string, Reader>> = {
 	BINDLOCK_RECLAIM_FOREIGN: text => ({reclaimForeign: flag(text)}),
 	BINDLOCK_EXCLUDE: text => ({exclude: new RegExp(text)}),
 };
+
+function milliseconds(text: string): number {
+	return text.trim() === '' ? Number.NaN : Number(text);
+}
 
 /** Returns other values unchanged, for the check to refuse. */
 function flag(text: string): boolean | string {

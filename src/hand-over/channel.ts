@@ -3,6 +3,7 @@
  * inherits carry the locks.
  */
 import type {ChildProcess, SendHandle} from 'node:child_process';
+import {pause} from '../kernel/deadline.js';
 import {closeIfFileIs} from '../kernel/files/lock-file-descriptor.js';
 
 /** The process of a successor, as `child_process.fork` returns it. */
@@ -18,8 +19,8 @@ const firstDescriptor = 4;
 export interface Message {
 	readonly bindlock: 'handOver';
 	/**
-	 * The successor sends `ready` to ask for the sockets, `serving` when it serves, and `failed`. The predecessor sends
-	 * each `socket`, and `yours` when it has stopped.
+	 * The successor sends `ready` to ask for the sockets, `serving` when its server has them, and `failed`. The predecessor
+	 * sends each `socket`, and `yours` when it has stopped listening. Then the successor accepts connections.
 	 */
 	readonly step: 'ready' | 'socket' | 'serving' | 'failed' | 'yours';
 	/** The address, see `keyOf`. */
@@ -96,6 +97,9 @@ export function inheritedLock(key: string): {readonly descriptor: number | undef
 
 let inherited: Numbers | undefined;
 
+/** The keys of addresses that the predecessor still serves. */
+const unserved: Set<string> = new Set();
+
 function readInherited(): Numbers {
 	const text = process.env[variable];
 	// The children of this process are not successors.
@@ -103,7 +107,11 @@ function readInherited(): Numbers {
 	if (text === undefined || process.send === undefined) return {};
 	try {
 		const {parent, numbers} = JSON.parse(text) as {parent: number; numbers: Numbers};
-		if (parent === process.ppid) return numbers;
+		if (parent === process.ppid) {
+			predecessor = parent;
+			for (const key of Object.keys(numbers)) unserved.add(key);
+			return numbers;
+		}
 		// The predecessor has exited. Its lock would exclude every server, this one included.
 		for (const [key, descriptor] of Object.entries(numbers)) {
 			if (descriptor !== null) closeIfFileIs(`${key}.lock`, descriptor);
@@ -114,18 +122,22 @@ function readInherited(): Numbers {
 	}
 }
 
+let predecessor: number | undefined;
+
 /** The successor's end of the channel, for one address. */
 export class PredecessorChannel {
 	readonly #key: string;
 	readonly #onMessage: (message: Message, socket?: object) => void;
 	readonly #onClose: () => void;
 
-	/** @param onClose the predecessor has exited, or closed the channel */
+	/** @param onClose the predecessor has exited, or one of the two processes has closed the channel */
 	constructor(key: string, onMessage: (message: Message, socket?: object) => void, onClose: () => void) {
 		this.#key = key;
 		this.#onMessage = onMessage;
 		this.#onClose = onClose;
-		process.on('message', this.#hear).once('disconnect', this.#disconnected);
+		// One listener for all addresses: Node warns of a leak from eleven on.
+		if (channels.size === 0) process.on('message', dispatch).once('disconnect', closeAll);
+		channels.set(key, this);
 	}
 
 	get connected(): boolean {
@@ -133,22 +145,44 @@ export class PredecessorChannel {
 	}
 
 	send(step: Message['step'], reason?: string): void {
+		if (step === 'serving') unserved.delete(this.#key);
 		const message: Message = {bindlock: 'handOver', step, key: this.#key, ...(reason === undefined ? {} : {reason})};
 		if (process.connected) process.send?.(message, undefined, {}, ignoreError);
+	}
+
+	hear(message: Message, socket: object | undefined): void {
+		this.#onMessage(message, socket);
+	}
+
+	close(): void {
+		this.#onClose();
+	}
+
+	/**
+	 * Waits, after the channel was closed, until the predecessor does not serve. If this program has called
+	 * `process.disconnect()`, the predecessor lives: it stops if all addresses are served here, and else kills this
+	 * process.
+	 */
+	async predecessorStopped(): Promise<void> {
+		while (unserved.size > 0 && process.ppid === predecessor) await pause(10);
 	}
 
 	/** Lets this process exit while the channel is open. */
 	unref(): void {
 		process.channel?.unref();
 	}
+}
 
-	readonly #hear = (message: unknown, socket: unknown): void => {
-		const {bindlock, key} = (message ?? {}) as Partial<Message>;
-		if (bindlock === 'handOver' && key === this.#key) this.#onMessage(message as Message, socket as object | undefined);
-	};
+/** By key. */
+const channels: Map<string, PredecessorChannel> = new Map();
 
-	readonly #disconnected = (): void => {
-		process.off('message', this.#hear);
-		this.#onClose();
-	};
+function dispatch(message: unknown, socket: unknown): void {
+	const {bindlock, key} = (message ?? {}) as Partial<Message>;
+	if (bindlock !== 'handOver' || key === undefined) return;
+	channels.get(key)?.hear(message as Message, socket as object | undefined);
+}
+
+function closeAll(): void {
+	process.off('message', dispatch);
+	for (const channel of channels.values()) channel.close();
 }

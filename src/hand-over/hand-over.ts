@@ -16,7 +16,8 @@ import {offerAll} from './offer.js';
 /**
  * Starts a successor and hands the addresses over to it. The successor is a Node program (`child_process.fork`) with the
  * standard streams of this process. It calls {@link listen} with the same addresses, as it does without a predecessor.
- * When it serves all of them, the servers of this process stop listening; their open connections continue.
+ * When it is ready to serve all of them, the servers of this process stop listening, and those of the successor accept
+ * connections. Open HTTP connections are drained (`drainMs`).
  *
  * A successor that exits, fails or takes too long is killed, and this process continues to serve.
  *
@@ -40,7 +41,7 @@ export async function handOver(
 	options: HandOverOptions = {},
 ): Promise<Successor> {
 	const list = [locks].flat() as readonly BindLock[];
-	const {timeoutMs = 30_000, ...how} = checkHandOverOptions(list[0]?.address, options);
+	const {timeoutMs = 30_000, drainMs, ...how} = checkHandOverOptions(list[0]?.address, options);
 	refuseInWorkerThread(list);
 	const offers = offerAll(list);
 	let successor: Successor | undefined;
@@ -54,7 +55,7 @@ export async function handOver(
 		throw cannotHandOver(offers[0] as Offer, error as Error);
 	}
 	for (const offer of offers) {
-		offer.accept();
+		offer.accept(drainMs);
 		successor.send({bindlock: 'handOver', step: 'yours', key: offer.key} satisfies Message, ignoreError);
 	}
 	unrefSuccessor(successor);

@@ -97,10 +97,11 @@ class IncomingHandOver {
 		);
 	}
 
-	/** The predecessor stops when it says so, or when it exits. */
+	/** The predecessor has stopped when it says so, or when it has exited. */
 	async #complete(lock: AddressLock): Promise<boolean> {
 		this.#channel.send('serving');
 		await this.#until(() => this.#state !== 'open');
+		if (this.#state === 'open') await this.#channel.predecessorStopped();
 		this.#channel.unref();
 		if (this.#state === 'failed') return false;
 		lock.shareable?.announce();

@@ -52,7 +52,7 @@ export class Loss {
 }
 
 /** Publishes to a diagnostics channel (docs/diagnostics.md). */
-export function publish(channel: 'bindlock:lost' | 'bindlock:healed', message: object): void {
+export function publish(channel: 'bindlock:lost' | 'bindlock:healed' | 'bindlock:drain', message: object): void {
 	const diagnostics = process.getBuiltinModule('node:diagnostics_channel');
 	if (diagnostics.hasSubscribers(channel)) diagnostics.channel(channel).publish(message);
 }

@@ -30,7 +30,7 @@ export interface BindLock extends AsyncDisposable {
 }
 
 /** What a release does. */
-interface Owner {
+export interface Owner {
 	/** Is called once, by {@link OwnedLock.release}. */
 	release(): void;
 	/** Is called instead when this process exits. */

@@ -77,6 +77,7 @@ const listenChecks: Readonly<Record<keyof ListenOptions, Check>> = {
 	writableAll: boolean,
 	socketMode: mode,
 	heal: boolean,
+	drainMs: duration,
 };
 
 const registerChecks: Readonly<Record<keyof RegisterOptions, Check>> = {
@@ -88,6 +89,7 @@ const registerChecks: Readonly<Record<keyof RegisterOptions, Check>> = {
 	lockFileMode: mode,
 	reclaimForeign: boolean,
 	heal: boolean,
+	drainMs: duration,
 	exclude: value => (value instanceof RegExp ? undefined : wrongType('a RegExp')),
 };
 
@@ -97,6 +99,7 @@ const handOverChecks: Readonly<Record<keyof HandOverOptions, Check>> = {
 	env: value => (typeof value === 'object' && value !== null ? undefined : wrongType('an object')),
 	cwd: value => (typeof value === 'string' ? undefined : wrongType('a string')),
 	timeoutMs: duration,
+	drainMs: duration,
 };
 
 function check<Options>(

@@ -125,6 +125,13 @@ export interface ListenOptions extends AcquireOptions {
 	 * @defaultValue `true`
 	 */
 	readonly heal?: boolean | undefined;
+	/**
+	 * How long HTTP requests in progress may take after the server has stopped listening, in milliseconds; then their
+	 * connections are cut. Connections of `node:net` and upgraded ones (WebSocket) are not cut.
+	 *
+	 * @defaultValue 30,000
+	 */
+	readonly drainMs?: number | undefined;
 }
 
 /** Options of {@link handOver}. */
@@ -159,13 +166,27 @@ export interface HandOverOptions {
 	 * @defaultValue 30,000
 	 */
 	readonly timeoutMs?: number | undefined;
+	/**
+	 * As for {@link listen}, for this hand-over.
+	 *
+	 * @defaultValue the option of {@link listen}
+	 */
+	readonly drainMs?: number | undefined;
 }
 
 /** Options of `register`, for every server: the {@link ListenOptions} that do not concern the bind itself. */
 export interface RegisterOptions
 	extends Pick<
 		ListenOptions,
-		'waitMs' | 'replace' | 'label' | 'backend' | 'removeLockFile' | 'lockFileMode' | 'reclaimForeign' | 'heal'
+		| 'waitMs'
+		| 'replace'
+		| 'label'
+		| 'backend'
+		| 'removeLockFile'
+		| 'lockFileMode'
+		| 'reclaimForeign'
+		| 'heal'
+		| 'drainMs'
 	> {
 	/**
 	 * Addresses, as `server.listen()` gets them, that `register` ignores.

@@ -1,17 +1,19 @@
 /**
- * A server and the lock of its address: bound, guarded, offered to a successor, and released together.
+ * A server and the lock of its address: bound, guarded, offered to a successor, drained, and released together.
  */
 import type {Server} from 'node:net';
 import type {BoundDescriptor} from '../kernel/sockets/bound-descriptor.js';
 import type {AddressLock} from '../lock/address-lock.js';
 import type {Loss} from '../lock/loss.js';
-import {type BindLock, OwnedLock} from '../lock/owned-lock.js';
+import type {OwnedLock} from '../lock/owned-lock.js';
 import {type Address, keyOf} from '../model/address.js';
 import {addressInUse, BindLockError, codeOf, systemCodeOf} from '../model/errors.js';
 import type {ListenOptions} from '../model/options.js';
 import {printable} from '../model/text.js';
+import {Drain} from './drain.js';
 import {FileGuard} from './file-guard.js';
 import {ListeningSocket} from './listening-socket.js';
+import {OwnedServerLock, type ServerLock} from './server-lock.js';
 import type {InheritedSocket, Offer} from './socket-transfer.js';
 
 /** Returns the server of a lock of {@link listen}. */
@@ -22,7 +24,7 @@ export function boundServerOf(lock: OwnedLock): BoundServer | undefined {
 const servers: WeakMap<OwnedLock, BoundServer> = new WeakMap();
 
 /**
- * `'inherited'`: the predecessor serves, too. `'serving'`: this process serves alone. `'offered'`: it serves, and its
+ * `'inherited'`: the predecessor serves, and this process will. `'serving'`: this process serves alone. `'offered'`: it serves, and its
  * files are not healed until the successor has decided. `'left'`: the successor serves. `'released'`: the lock is gone.
  */
 type ServerState = 'inherited' | 'serving' | 'offered' | 'left' | 'released';
@@ -32,8 +34,10 @@ export class BoundServer {
 	readonly #options: ListenOptions;
 	readonly #lock: AddressLock;
 	readonly #loss: Loss;
-	readonly #owned: OwnedLock;
+	readonly #owned: OwnedServerLock;
 	readonly #socket: ListeningSocket;
+	readonly #drain: Drain;
+	#drainMs: number | undefined;
 	#state: ServerState = 'serving';
 	#guard: FileGuard | undefined;
 	#onRelease: (() => void) | undefined;
@@ -43,8 +47,10 @@ export class BoundServer {
 		this.#options = options;
 		this.#lock = lock;
 		this.#loss = loss;
-		const owner = {release: () => this.#release(), exit: () => this.#owned.releaseNow()};
-		this.#owned = new OwnedLock(address, lock.reclaimed, loss, owner, true);
+		const owner = {release: () => this.#release(), exit: () => this.#exit()};
+		this.#drain = new Drain(server, address.given);
+		this.#drainMs = options.drainMs;
+		this.#owned = new OwnedServerLock(address, lock.reclaimed, loss, owner, this.#drain);
 		this.#socket = new ListeningSocket(server, address, options, () => this.#finish());
 		servers.set(this.#owned, this);
 	}
@@ -55,7 +61,7 @@ export class BoundServer {
 	 * @param cancelled may have aborted since the lock was taken
 	 * @throws BindLockError; the lock is released then
 	 */
-	async start(inherited: InheritedSocket | undefined, cancelled: AbortSignal): Promise<BindLock> {
+	async start(inherited: InheritedSocket | undefined, cancelled: AbortSignal): Promise<ServerLock> {
 		if (inherited !== undefined) this.#state = 'inherited';
 		try {
 			cancelled.throwIfAborted();
@@ -67,6 +73,7 @@ export class BoundServer {
 			cancelled.throwIfAborted();
 			throw error instanceof BindLockError ? error : cannotBind(this.#address, error);
 		}
+		this.#drain.prepare();
 		this.#startGuard();
 		return this.#owned;
 	}
@@ -108,6 +115,7 @@ export class BoundServer {
 			this.#release();
 			throw error;
 		}
+		this.#drain.prepare();
 		this.#startGuard();
 	}
 
@@ -159,7 +167,7 @@ export class BoundServer {
 			onRelease: callback => {
 				this.#onRelease = callback;
 			},
-			accept: () => this.#leave(),
+			accept: drainMs => this.#leave(drainMs),
 			withdraw: () => this.#stay(),
 		};
 	}
@@ -171,10 +179,11 @@ export class BoundServer {
 		this.#startGuard();
 	}
 
-	#leave(): void {
+	#leave(drainMs = this.#options.drainMs): void {
 		if (this.#state !== 'offered') return;
 		this.#state = 'left';
 		this.#onRelease = undefined;
+		this.#drainMs = drainMs;
 		this.#socket.leave();
 	}
 
@@ -183,6 +192,11 @@ export class BoundServer {
 		this.#socket.stop();
 		// A server that does not listen has no socket to stop.
 		this.#finish();
+	}
+
+	/** This process exits. A successor that is about to take over the socket needs its file, as after a crash. */
+	#exit(): void {
+		if (this.#state !== 'offered') this.#owned.releaseNow();
 	}
 
 	/** The socket is closed: releases the lock. */
@@ -194,6 +208,7 @@ export class BoundServer {
 		this.#owned.markReleased();
 		if (isShared) this.#lock.shareable?.leave();
 		else this.#lock.release(this.#socket.file === undefined);
+		this.#drain.begin(this.#drainMs);
 		this.#onRelease?.();
 	}
 

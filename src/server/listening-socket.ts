@@ -9,8 +9,10 @@ import {isClusterWorker} from '../kernel/node/cluster.js';
 import {
 	adoptListener,
 	bindServer,
+	closeServer,
 	descriptorOf,
 	detachListener,
+	holdConnections,
 	interceptClose,
 	listenerOf,
 	listenOnDescriptor,
@@ -46,6 +48,7 @@ export class ListeningSocket {
 	#state: SocketState = 'closed';
 	#file: FileStatus | undefined;
 	#rebinding: AbortController | undefined;
+	#accept: () => void = () => {};
 
 	/** @param onStopped is called when the server has stopped listening, by whatever means */
 	constructor(server: Server, address: Address, options: ListenOptions, onStopped: () => void) {
@@ -129,15 +132,18 @@ export class ListeningSocket {
 		this.#changeSocketMode(began);
 	}
 
-	/** Lets the server listen on a socket that another process has bound. */
+	/** Gives the server a socket on which another process listens. It accepts connections after {@link own}. */
 	async adopt(listener: Listener): Promise<void> {
+		this.#accept = holdConnections(listener, this.#pathAndBacklog.backlog);
 		if (this.#address.kind === 'pathname') this.#file = this.#system.lstat(this.#address.bindPath);
 		await adoptListener(this.#server, listener, this.#pathAndBacklog, () => this.#begin('shared'));
 	}
 
-	/** The other process has stopped listening. */
+	/** The other process has stopped listening: this one accepts the connections. */
 	own(): void {
-		if (this.#state === 'shared') this.#state = 'apart';
+		if (this.#state !== 'shared') return;
+		this.#state = 'apart';
+		this.#accept();
 	}
 
 	get #pathAndBacklog(): {readonly path: string; readonly backlog: number} {
@@ -173,7 +179,7 @@ export class ListeningSocket {
 	stop(): void {
 		if (!this.isListening) return;
 		try {
-			this.#server.close();
+			closeServer(this.#server);
 		} catch (error) {
 			process.emitWarning(`close() of the server has thrown: ${show(error)}`, 'BindLockWarning');
 		}

@@ -12,7 +12,7 @@ export interface InheritedSocket {
 	 * @throws BindLockError if it is not the file that the other process bound
 	 */
 	checkFile(found: FileStatus | undefined): void;
-	/** Tells the other process that this one serves, and waits until it has stopped. `false`: this process failed. */
+	/** Tells the other process that this one is ready, and waits until it has stopped. `false`: this process failed. */
 	complete(): Promise<boolean>;
 	/** Tells the other process to continue. */
 	fail(error: unknown): void;
@@ -30,8 +30,12 @@ export interface Offer {
 	readonly file: FileStatus | undefined;
 	/** Sets the callback for a release before the offer is accepted or withdrawn. */
 	onRelease(callback: () => void): void;
-	/** The successor serves: this server stops. */
-	accept(): void;
+	/**
+	 * The successor is ready: this server stops listening.
+	 *
+	 * @param drainMs takes precedence over the option of `listen`
+	 */
+	accept(drainMs: number | undefined): void;
 	/** This server continues alone. */
 	withdraw(): void;
 }

@@ -14,6 +14,7 @@ import {testUnless} from '../helpers/abilities.js';
 import {gone} from '../helpers/command.js';
 import {atLoad, until, withDeadline} from '../helpers/deadlines.js';
 import {flockHolders, listeners} from '../helpers/detectors.js';
+import {startLeashed} from '../helpers/leash.js';
 import {nodeOf, noNode, otherVersions} from '../helpers/node-versions.js';
 import {type Event, type Program, type StartOptions, start, temporaryDirectory} from '../helpers/programs.js';
 
@@ -24,19 +25,7 @@ async function relay(
 	manner = '',
 	options: StartOptions = {},
 ): Promise<Program> {
-	const leash = join(temporaryDirectory(t), 'leash');
-	const ends = createServer().listen(leash);
-	const connections = new Set<{destroy(): void}>();
-	ends.on('connection', connection => {
-		connections.add(connection);
-		connection.on('error', () => {});
-	});
-	const program = start(t, 'relay', [leash, ...addresses, ...(manner === '' ? [] : ['--manner', manner])], options);
-	t.teardown(async () => {
-		for (const connection of connections) connection.destroy();
-		ends.close();
-		await program.exited;
-	});
+	const program = startLeashed(t, 'relay', [...addresses, ...(manner === '' ? [] : ['--manner', manner])], options);
 	t.is((await program.next()).event, 'serving', program.stderr);
 	return program;
 }
@@ -76,8 +65,11 @@ function ask(address: string, path = '/'): Promise<Answer> {
 }
 
 /** Clients that come one after the other, each with a connection of its own, until told to stop. */
-function load(address: string): {stop(): Promise<readonly Answer[]>} {
+function load(t: ExecutionContext, address: string): {stop(): Promise<readonly Answer[]>} {
 	let stopped = false;
+	t.teardown(() => {
+		stopped = true;
+	});
 	const answers: Answer[] = [];
 	const clients = Array.from({length: 8}, async (_, number) => {
 		while (!stopped) answers.push(await ask(address, number === 0 ? '/slow' : '/'));
@@ -99,7 +91,7 @@ async function handOverOften(
 	options: StartOptions = {},
 ): Promise<void> {
 	const program = await relay(t, [address], '', options);
-	const clients = load(address);
+	const clients = load(t, address);
 	const pids = [program.pid];
 	for (let round = 0; round < rounds; round++) {
 		process.kill(pids.at(-1) ?? 0, 'SIGUSR2');
@@ -187,6 +179,45 @@ test.serial('two addresses go together', async t => {
 	const {to, held} = await heard(program, 'handed over');
 	t.deepEqual(held, [false, false]);
 	for (const address of addresses) t.is((await ask(address)).pid, Number(to));
+});
+
+test.serial('twelve addresses go together, and Node warns of no leak', async t => {
+	const directory = temporaryDirectory(t);
+	const addresses = Array.from({length: 12}, (_, number) => join(directory, `${number}`));
+	const program = await relay(t, addresses);
+	const to = await handOverFrom(program.pid, program);
+	await handOverFrom(to, program);
+	for (const address of addresses) t.true((await ask(address)).pid > 0);
+	t.is(program.stderr, '');
+});
+
+for (const manner of ['fails at its second address', 'disconnects at its second address']) {
+	test.serial(`a successor that ${manner} has accepted no client of the first`, async t => {
+		const directory = temporaryDirectory(t);
+		const [one = '', two = ''] = ['one', 'two'].map(name => join(directory, name));
+		const program = await relay(t, [one, two], manner);
+		const clients = load(t, one);
+		for (let round = 0; round < 3; round++) {
+			process.kill(program.pid, 'SIGUSR2');
+			const event = await heard(program, 'not handed over');
+			t.like(event, {code: 'ERR_HAND_OVER_FAILED', held: [true, true]});
+		}
+		const answers = await clients.stop();
+		t.true(answers.length > 50);
+		t.deepEqual([...new Set(answers.map(({pid}) => pid))], [program.pid]);
+	});
+}
+
+test.serial('a successor that calls process.disconnect() when it serves: the predecessor serves no more', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await relay(t, [address], 'disconnects');
+	const slow = ask(address, `/slow=${atLoad(2000)}`);
+	await ask(address);
+	const to = await handOverFrom(program.pid, program);
+	for (let request = 0; request < 50; request++) t.is((await ask(address)).pid, to);
+	t.is((await Promise.race([slow, 'draining'])) as unknown, 'draining');
+	t.like(await inspect(address), {state: 'held', holder: {pid: to, verified: true}});
+	t.is((await slow).pid, program.pid);
 });
 
 for (const manner of ['exits', 'dies with the socket', 'dies serving', 'never listens']) {
@@ -301,6 +332,16 @@ test.serial('an old server that dies while its successor starts leaves nothing i
 	t.like(await inspect(address), {state: 'held', holder: {pid}});
 });
 
+test.serial('an old server that exits while its successor starts leaves it the socket', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await relay(t, [address], 'sees its parent exit with the socket');
+	process.kill(program.pid, 'SIGUSR2');
+	t.like(await heard(program, 'ended'), {pid: program.pid});
+	const {pid} = await heard(program, 'serving');
+	t.is((await ask(address)).pid, Number(pid));
+	t.like(await inspect(address), {state: 'held', holder: {pid, verified: true}});
+});
+
 test.serial(
 	'a successor that cannot be started: the server is watched and healed as before, and can be handed over',
 	async t => {
@@ -384,7 +425,7 @@ test.serial('the third one is killed while the first two drain: the address is f
 	);
 });
 
-for (const end of ['goes on', 'is killed']) {
+for (const end of ['goes on', 'is killed', 'is killed, and the third, too']) {
 	test.serial(`a third one serves while the first drains, and the one between them ${end}`, async t => {
 		const address = join(temporaryDirectory(t), 's');
 		const program = await relay(t, [address]);
@@ -393,11 +434,18 @@ for (const end of ['goes on', 'is killed']) {
 		const between = await handOverFrom(program.pid, program);
 		await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${between}\n`), 'it holds alone');
 		const third = await handOverFrom(between, program);
-		if (end === 'is killed') {
+		if (end !== 'goes on') {
 			process.kill(between, 'SIGKILL');
 			await gone(between);
 		}
 		for (let request = 0; request < 50; request++) t.like(await ask(address), {pid: third});
+		if (end === 'is killed, and the third, too') {
+			process.kill(third, 'SIGKILL');
+			await (await acquire(address, {waitMs: atLoad(2000)})).release();
+			t.is((await Promise.race([slow, 'draining'])) as unknown, 'draining');
+			t.is((await slow).pid, program.pid);
+			return;
+		}
 		t.is((await slow).pid, program.pid);
 		await until(async () => (await heard(program, 'ended'))['pid'] === program.pid, 'the end of the first one');
 		t.is((await ask(address)).pid, third);

@@ -99,6 +99,7 @@ const wrongForListen: Readonly<Record<Exclude<keyof ListenOptions, keyof Acquire
 	writableAll: notBooleans,
 	socketMode: notModes,
 	heal: notBooleans,
+	drainMs: notDurations,
 };
 
 type Attempt = (address: string, options: unknown) => Promise<unknown>;

@@ -14,6 +14,7 @@ import {
 	inspect,
 	type ListenOptions,
 	listen,
+	type ServerLock,
 } from '../../src/index.js';
 
 /** Whether a value of the one type can be used for the other. */
@@ -27,7 +28,7 @@ function holds<_ extends true>(): void {}
 
 export function results(): void {
 	holds<Same<ReturnType<typeof acquire>, Promise<BindLock>>>();
-	holds<Same<ReturnType<typeof listen>, Promise<BindLock>>>();
+	holds<Same<ReturnType<typeof listen>, Promise<ServerLock>>>();
 	holds<Same<ReturnType<typeof inspect>, Promise<Inspection>>>();
 	holds<Same<BindLock['lockPath'], string | undefined>>();
 	holds<Same<BindLock['lostSignal'], AbortSignal>>();
@@ -65,6 +66,7 @@ export async function options(server: Server, signal: AbortSignal): Promise<void
 		writableAll: true,
 		socketMode: 0o660,
 		heal: false,
+		drainMs: Number.POSITIVE_INFINITY,
 	};
 	await listen(server, '/run/app.sock', all);
 	// A value that may be undefined is as good as none, also with exactOptionalPropertyTypes.

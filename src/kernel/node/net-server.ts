@@ -55,6 +55,22 @@ export function adoptListener(
 	);
 }
 
+/**
+ * Keeps the server that adopts this socket from accepting connections. They wait in the backlog.
+ *
+ * @returns a function that lets the server accept them
+ */
+export function holdConnections(listener: Listener, backlog: number): () => void {
+	const handle = listener as Pick<NodeHandle, 'listen'>;
+	// libuv accepts connections from its own listen() on.
+	handle.listen = () => 0;
+	return () => {
+		delete (handle as Partial<NodeHandle>).listen;
+		const status = handle.listen(backlog);
+		if (status !== 0) throw new Error(`listen(2) failed with errno ${-status}`);
+	};
+}
+
 /** Sets what `server.address()` returns, where Node does not know the path. */
 export function nameServer(server: Server, path: string): void {
 	internalsOf(server)._pipeName = path;
@@ -144,20 +160,30 @@ export function descriptorOf(listener: Listener | undefined): number | undefined
 	return (listener as NodeHandle | undefined)?.fd;
 }
 
-/** A connection without a request gets this long to send one, before it is closed as idle. */
-const idleMs = 1000;
-
 /**
- * Stops listening. Open connections go on, and `'close'` comes at their end.
+ * Stops listening. Open connections continue, and `'close'` comes at their end.
  *
- * The `close()` of an HTTP server is not used: it cuts off connections that have just been accepted, before their request
- * could be read (measured on Node 26).
+ * The `close()` of an HTTP server is not used: it closes idle connections, also those that have just been accepted and
+ * whose request has not been read (measured on Node 26).
  */
 export function stopListening(server: Server): void {
 	process.getBuiltinModule('node:net').Server.prototype.close.call(server);
-	const {closeIdleConnections} = server as {closeIdleConnections?(): void};
-	if (closeIdleConnections !== undefined) setTimeout(() => closeIdleConnections.call(server), idleMs).unref();
 }
+
+/** Calls the program's own `close()` of the server, without its closing of idle connections: see {@link stopListening}. */
+export function closeServer(server: Server): void {
+	const http = server as {closeIdleConnections?: () => void};
+	const own = Object.getOwnPropertyDescriptor(http, 'closeIdleConnections');
+	if ('closeIdleConnections' in http) Object.defineProperty(http, 'closeIdleConnections', postponed);
+	try {
+		server.close();
+	} finally {
+		delete http.closeIdleConnections;
+		if (own !== undefined) Object.defineProperty(http, 'closeIdleConnections', own);
+	}
+}
+
+const postponed: PropertyDescriptor = {value: () => {}, configurable: true, writable: true};
 
 function handleOf(server: Server): NodeHandle | null {
 	return internalsOf(server)._handle;

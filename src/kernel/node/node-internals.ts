@@ -23,6 +23,8 @@ export interface NetInternals {
 /** Of a listening socket: libuv's `uv_pipe_t`. */
 export interface NodeHandle {
 	readonly fd?: number;
+	/** Returns 0, or the negative errno. */
+	listen(backlog: number): number;
 	close(...parameters: unknown[]): void;
 	unref(): void;
 }

@@ -1,0 +1,144 @@
+/**
+ * Restarts under load: clients with keep-alive, without, with HTTP/2 and with a WebSocket move to each next generation,
+ * and no request fails.
+ */
+import {readFileSync} from 'node:fs';
+import {join} from 'node:path';
+import test, {type ExecutionContext} from 'ava';
+import {type Answer, startClients} from '../helpers/clients.js';
+import {atLoad, until} from '../helpers/deadlines.js';
+import {startLeashed} from '../helpers/leash.js';
+import {isAlive} from '../helpers/processes.js';
+import {type Program, temporaryDirectory} from '../helpers/programs.js';
+
+/** A client that has not read the end of its connection yet may ask the old generation for so long. */
+const movesMs = 2000;
+
+async function firstGeneration(t: ExecutionContext): Promise<{program: Program; base: string}> {
+	const base = join(temporaryDirectory(t), 's');
+	return {program: await generation(t, base), base};
+}
+
+async function generation(t: ExecutionContext, base: string, options: object = {}): Promise<Program> {
+	const program = startLeashed(t, 'generation', [base, JSON.stringify(options)]);
+	await program.expect('serving');
+	return program;
+}
+
+/** Hands over, and waits until all clients are answered by the successor. @returns its pid */
+async function handOverFrom(program: Program, pid: number, answers: readonly Answer[]): Promise<number> {
+	process.kill(pid, 'SIGUSR2');
+	for (;;) {
+		const event = await program.next();
+		if (event.event === 'not handed over') throw new Error(String(event['message']));
+		if (event.event !== 'handed over') continue;
+		const to = Number(event['to']);
+		const seen = (): Set<string> => new Set(answers.filter(answer => answer.pid === to).map(({kind}) => kind));
+		await until(() => seen().size === 4, `all kinds of clients are answered by ${to}`);
+		return to;
+	}
+}
+
+/** Answers that a generation has given too long after it was succeeded. */
+function late(answers: readonly Answer[], left: ReadonlyMap<number, number>): readonly Answer[] {
+	return answers.filter(({pid, at}) => at > (left.get(pid ?? 0) ?? Number.POSITIVE_INFINITY) + atLoad(movesMs));
+}
+
+function summary(answers: readonly Answer[]): string {
+	const counts: Record<string, number> = {};
+	for (const {kind} of answers) counts[kind] = (counts[kind] ?? 0) + 1;
+	return Object.entries(counts)
+		.map(([kind, count]) => `${count} ${kind}`)
+		.join(', ');
+}
+
+test.serial(
+	'20 hand-overs in a row: no request fails, clients move at once, old generations end by themselves',
+	async t => {
+		const {program, base} = await firstGeneration(t);
+		const clients = startClients(t, base);
+		const pids = [program.pid];
+		const left = new Map<number, number>();
+		for (let round = 0; round < 20; round++) {
+			const pid = pids.at(-1) ?? 0;
+			pids.push(await handOverFrom(program, pid, clients.answers));
+			left.set(pid, performance.now());
+		}
+		// The clients still ask.
+		await until(() => pids.slice(0, -1).every(pid => !isAlive(pid)), 'the end of the old generations');
+		await clients.stop();
+		const {answers} = clients;
+		t.log(summary(answers));
+		t.deepEqual(
+			answers.filter(({error}) => error !== undefined),
+			[],
+		);
+		t.deepEqual(late(answers, left), []);
+		t.true(isAlive(pids.at(-1) ?? 0));
+	},
+);
+
+test.serial('old generations that are killed while they drain: only what they were answering fails', async t => {
+	const {program, base} = await firstGeneration(t);
+	const clients = startClients(t, base);
+	let pid = program.pid;
+	const kills: number[] = [];
+	for (let round = 0; round < 5; round++) {
+		process.kill(pid, 'SIGUSR2');
+		let to = 0;
+		while (to === 0) {
+			const event = await program.next();
+			if (event.event === 'handed over') to = Number(event['to']);
+		}
+		if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+		kills.push(performance.now());
+		await until(() => clients.answers.at(-1)?.pid === to, 'the successor answers');
+		pid = to;
+	}
+	await clients.stop();
+	const failures = clients.answers.filter(({error}) => error !== undefined);
+	t.log(`${summary(clients.answers)}; ${failures.length} failed`);
+	// Each of the 13 clients can have one request at the killed generation.
+	for (const killed of kills) {
+		const here = failures.filter(({at}) => Math.abs(at - killed) < atLoad(200));
+		t.true(here.length <= 13, `${here.length} requests failed`);
+		t.deepEqual(
+			here.filter(({at}) => at > killed + 1),
+			[],
+			'a request that began after the kill',
+		);
+	}
+	t.deepEqual(
+		failures.filter(({at}) => kills.every(killed => Math.abs(at - killed) >= atLoad(200))),
+		[],
+	);
+	t.is(Number(readFileSync(`${base}.1.lock`, 'utf8').split('\n')[0]), pid);
+});
+
+test.serial(
+	'replace: no request is cut; only connections that come before the new server listens are refused',
+	async t => {
+		const {program, base} = await firstGeneration(t);
+		const clients = startClients(t, base);
+		let last = program;
+		const left = new Map<number, number>();
+		for (let round = 0; round < 5; round++) {
+			const next = await generation(t, base, {replace: {}});
+			left.set(last.pid, performance.now());
+			await until(
+				() => new Set(clients.answers.filter(({pid}) => pid === next.pid).map(({kind}) => kind)).size === 4,
+				'all clients are answered by the new server',
+			);
+			await last.exited;
+			last = next;
+		}
+		await clients.stop();
+		const {answers} = clients;
+		t.log(summary(answers));
+		t.deepEqual(
+			answers.filter(({error}) => error !== undefined && !['ENOENT', 'ECONNREFUSED'].includes(error)),
+			[],
+		);
+		t.deepEqual(late(answers, left), []);
+	},
+);

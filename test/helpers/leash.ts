@@ -1,0 +1,28 @@
+/**
+ * Programs that start successors of themselves. The standard input of the first process ends with that process, so all
+ * generations connect to a socket of the test, the leash, and end with that connection.
+ */
+import {createServer, type Socket} from 'node:net';
+import {join} from 'node:path';
+import type {ExecutionContext} from 'ava';
+import {type Program, type StartOptions, start, temporaryDirectory} from './programs.js';
+
+/** Starts a program of test/fixtures, whose first argument is the leash. */
+export function startLeashed(
+	t: ExecutionContext,
+	fixture: string,
+	args: readonly string[],
+	options: StartOptions = {},
+): Program {
+	const leash = join(temporaryDirectory(t), 'leash');
+	const connections = new Set<Socket>();
+	const server = createServer(connection => connections.add(connection.on('error', () => {}))).listen(leash);
+	const program = start(t, fixture, [leash, ...args], options);
+	// Teardowns run in reverse order: the kill of `start` would wait for the successors, which have its standard output.
+	t.teardown(async () => {
+		for (const connection of connections) connection.destroy();
+		server.close();
+		await program.exited;
+	});
+	return program;
+}
