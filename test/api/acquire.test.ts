@@ -1,5 +1,5 @@
 /**
- * `acquire`: one owner at a time, across threads and processes; and nothing left behind by an abort.
+ * Tests `acquire`: mutual exclusion between processes and threads, and the cleanup of an abort.
  */
 import {getEventListeners, once} from 'node:events';
 import {readdirSync, readlinkSync, writeFileSync} from 'node:fs';
@@ -15,7 +15,7 @@ import {contentOf, namesIn, treeOf} from '../helpers/tree.js';
 
 checkLeaks();
 
-test.serial('the same process is refused, and told that it is the holder itself', async t => {
+test.serial('a second acquire in the same process is EADDRINUSE, and its holder is this process', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const lock = await acquire(address, {label: 'first'});
 	const error = await t.throwsAsync(acquire(address), {instanceOf: BindLockError, code: 'EADDRINUSE'});
@@ -25,7 +25,7 @@ test.serial('the same process is refused, and told that it is the holder itself'
 	await (await acquire(address)).release();
 });
 
-test.serial('of many takings at once in one process one succeeds', async t => {
+test.serial('of 20 concurrent acquires in one process, one succeeds', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	await makeStale(address);
 	const outcomes = await Promise.allSettled(Array.from({length: 20}, () => acquire(address)));
@@ -37,7 +37,7 @@ test.serial('of many takings at once in one process one succeeds', async t => {
 	await won[0]?.release();
 });
 
-test.serial('the stack of a refusal shows who asked for the address, whether it was waited for or not', async t => {
+test.serial('the stack of EADDRINUSE shows the caller, with and without a wait', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	const lock = await acquire(address);
@@ -68,7 +68,7 @@ test.serial('the stack of a refusal shows who asked for the address, whether it 
 	await lock.release();
 });
 
-test.serial('another process is refused, until the release', async t => {
+test.serial('another process is refused until the lock is released', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const lock = await acquire(address, {label: 'first'});
 	const other = start(t, 'holder', ['acquire', address]);
@@ -89,7 +89,7 @@ test.serial('another process is refused, until the release', async t => {
 	await (await acquire(address)).release();
 });
 
-test.serial('a worker thread is refused, and told that its process is the holder', async t => {
+test.serial('a worker thread is refused, and the holder is its process', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const lock = await acquire(address);
 	const program = start(t, 'worker', [address]);
@@ -102,7 +102,7 @@ test.serial('a worker thread is refused, and told that its process is the holder
 	t.like(await program.next(), {event: 'refused', code: 'EADDRINUSE', holder: {pid: program.pid}});
 });
 
-test.serial('every spelling of an address is the same address', async t => {
+test.serial('all spellings of an address share one lock', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const lock = await acquire(address);
 	const spellings = [`unix:${address}`, `unix://${address}`, relative('.', address), `unix:${relative('.', address)}`];
@@ -113,7 +113,7 @@ test.serial('every spelling of an address is the same address', async t => {
 	await lock.release();
 });
 
-test.serial('the lock file of one address is no address, and a socket is no lock file', async t => {
+test.serial('a lock file is refused as an address, and a socket as a lock file', async t => {
 	const directory = temporaryDirectory(t);
 	const lock = await acquire(join(directory, 's'));
 	const before = contentOf(directory);
@@ -125,7 +125,7 @@ test.serial('the lock file of one address is no address, and a socket is no lock
 	t.deepEqual(namesIn(directory), ['s.lock', 'x.lock']);
 });
 
-test.serial('afterwards any server can bind the address', async t => {
+test.serial('any server can bind an acquired address', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	await makeStale(address);
 	const lock = await acquire(address);
@@ -141,7 +141,7 @@ test.serial('afterwards any server can bind the address', async t => {
 	await lock.release();
 });
 
-test.serial('after SIGKILL the next one takes the address at once, and clients reach it', async t => {
+test.serial('after SIGKILL of the holder, the next process reclaims the address and serves clients', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	let holder = start(t, 'holder', ['listen', address]);
 	t.like(await holder.expect('held'), {reclaimed: false});
@@ -157,7 +157,7 @@ test.serial('after SIGKILL the next one takes the address at once, and clients r
 	}
 });
 
-test.serial('programs started by the holder do not inherit the lock', async t => {
+test.serial('child processes of the holder do not inherit the lock', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const lock = await acquire(address);
 	const child = startCommand(t, 'sh', ['-c', 'echo on; read line']);
@@ -169,8 +169,8 @@ test.serial('programs started by the holder do not inherit the lock', async t =>
 });
 
 /**
- * Aborts when everything that happens at once has happened, which is when the taking waits for
- * something: rejected with the reason, and everything in the directory as before.
+ * Aborts once all synchronous work is done, when `acquire` waits for an event. Checks that it rejects
+ * with the reason and that the directory is unchanged.
  */
 async function abortWaiting(t: ExecutionContext, address: string): Promise<void> {
 	const before = contentOf(join(address, '..'));
@@ -183,7 +183,7 @@ async function abortWaiting(t: ExecutionContext, address: string): Promise<void>
 	t.deepEqual(getEventListeners(controller.signal, 'abort'), []);
 }
 
-test.serial('a signal that is aborted already: rejected with its reason, and nothing is touched', async t => {
+test.serial('a signal that is already aborted: acquire rejects with its reason, and changes no file', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	await makeStale(address);
@@ -196,7 +196,7 @@ test.serial('a signal that is aborted already: rejected with its reason, and not
 	t.deepEqual(treeOf(directory), before);
 });
 
-test.serial('an abort while a socket is asked whether it is alive leaves nothing behind', async t => {
+test.serial('an abort during the probe of a socket leaves no file and no lock', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	await makeStale(address);
 	await abortWaiting(t, address);
@@ -205,22 +205,22 @@ test.serial('an abort while a socket is asked whether it is alive leaves nothing
 	await lock.release();
 });
 
-testUnless(noFlockCommand())('an abort while a shared lock is in the way leaves nothing behind', async t => {
+testUnless(noFlockCommand())('an abort while a shared lock blocks acquire leaves no file and no lock', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const reader = startCommand(t, 'flock', ['-s', `${address}.lock`, 'sh', '-c', 'echo locked; exec cat']);
 	await reader.expect('line');
 	await abortWaiting(t, address);
 	await reader.kill();
-	// The cat under it may be on its way out for a moment longer.
+	// The child `cat` may exit a moment later.
 	await (await acquire(address, {waitMs: 10_000})).release();
 });
 
-test.serial('an abort afterwards changes nothing', async t => {
+test.serial('an abort after acquire has succeeded has no effect', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	await makeStale(address);
 	const controller = new AbortController();
 	const lock = await acquire(address, {signal: controller.signal});
-	t.true(lock.reclaimed, 'it has waited for an answer');
+	t.true(lock.reclaimed, 'acquire waited for an answer');
 	t.deepEqual(getEventListeners(controller.signal, 'abort'), []);
 	controller.abort();
 	t.true(lock.held);

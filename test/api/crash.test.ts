@@ -1,6 +1,6 @@
 /**
- * A process dies by SIGKILL before each of its system calls in turn, while it takes, reclaims and
- * gives back. Afterwards a newcomer gets the address, and nobody else has lost anything.
+ * Tests crashes: SIGKILL before each system call of taking, reclaiming and releasing. Afterwards a
+ * newcomer gets the address, and the files of other programs are unchanged.
  */
 import {once} from 'node:events';
 import {existsSync, readdirSync, readFileSync, unlinkSync, writeFileSync} from 'node:fs';
@@ -14,13 +14,13 @@ import {type Program, start, temporaryDirectory} from '../helpers/programs.js';
 interface Setting {
 	readonly stale?: boolean;
 	readonly options?: object;
-	/** Somebody unlinks its socket and binds there, before it gives back. */
+	/** A foreign server unlinks the socket and binds, before this process releases. */
 	readonly masked?: boolean;
-	/** What it must have been about to do, in one death or another. */
+	/** The calls that must have been next at one of the deaths. */
 	readonly reaches: readonly string[];
 }
 
-/** One life: until it is killed, or has given back. @returns whether it was killed, and before what */
+/** Runs the process until it is killed or has released. @returns whether it was killed, and before which call */
 async function live(t: ExecutionContext, address: string, deadly: number, setting: Setting): Promise<Life> {
 	const crasher = start(t, 'crasher', [address, String(deadly), JSON.stringify(setting.options ?? {})]);
 	let other: Server | undefined;
@@ -62,7 +62,7 @@ async function close(server: Server): Promise<void> {
 	await once(server, 'close');
 }
 
-/** A newcomer serves, alone, and is reached; what belongs to others is as it was. */
+/** Checks that one newcomer serves and is reachable, and that files of other programs are unchanged. */
 async function checkNewcomer(t: ExecutionContext, address: string, what: string): Promise<void> {
 	const server = createServer(socket => void socket.on('error', () => {}).end(`${process.pid}\n`));
 	const lock = await listen(server, address);
@@ -87,34 +87,34 @@ async function dieEverywhere(t: ExecutionContext, setting: Setting): Promise<voi
 		deaths.push(before);
 	}
 	t.log(`${deaths.length} deaths: before ${deaths.join(', ')}`);
-	for (const call of setting.reaches) t.true(deaths.includes(call), `it never was about to ${call}`);
+	for (const call of setting.reaches) t.true(deaths.includes(call), `no death before ${call}`);
 	t.is(await reach(join(directory, 'neighbour')), process.pid);
 	await close(neighbour);
 	t.is(readFileSync(join(directory, 's.precious'), 'utf8'), 'theirs');
 	t.deepEqual(readdirSync(directory), ['s.lock', 's.precious']);
 }
 
-/** The other server is bound and reachable. */
+/** Checks that the foreign server is bound and reachable. */
 async function checkOther(t: ExecutionContext, address: string, other: Server, before: string): Promise<void> {
 	t.is(await reach(address), process.pid, `after a death before ${before}`);
 	await close(other);
 }
 
-test('before each call of taking, serving and giving back', dieEverywhere, {
+test('SIGKILL before each call of taking, serving and releasing', dieEverywhere, {
 	reaches: ['openLockFile', 'flock', 'lstat', 'write', 'closeListener', 'truncate', 'close'],
 });
 
-test('before each call of reclaiming a stale socket', dieEverywhere, {
+test('SIGKILL before each call of reclaiming a stale socket', dieEverywhere, {
 	stale: true,
 	reaches: ['pin', 'bound', 'connect', 'unlink', 'write'],
 });
 
-test('before each call, while removing the lock file', dieEverywhere, {
+test('SIGKILL before each call, with removeLockFile', dieEverywhere, {
 	options: {removeLockFile: true},
 	reaches: ['unlink'],
 });
 
-test("before each call of closing beside somebody else's server", dieEverywhere, {
+test('SIGKILL before each call of closing a masked server', dieEverywhere, {
 	masked: true,
 	reaches: ['lstat', 'closeListener'],
 });

@@ -1,5 +1,5 @@
 /**
- * To inspect disturbs nobody: neither those who take the address at that moment nor those who serve.
+ * Tests that `inspect` disturbs neither a concurrent `acquire` nor a running server.
  */
 import {once} from 'node:events';
 import {writeFileSync} from 'node:fs';
@@ -16,11 +16,11 @@ import {treeOf} from '../helpers/tree.js';
 
 checkLeaks();
 
-/** With flock(1) each takes a process. */
+/** With flock(1) each acquire starts a process. */
 const takings: number = noAddon() === undefined && process.env['BINDLOCK_FLOCK'] !== 'command' ? 3000 : 300;
 
 for (const options of [{}, {removeLockFile: true}]) {
-	const title = `inspecting all the time makes none of ${takings} takings in another process fail: ${JSON.stringify(options)}`;
+	const title = `continuous inspection makes none of ${takings} acquires in another process fail: ${JSON.stringify(options)}`;
 	test.serial(title, async t => {
 		const address = join(temporaryDirectory(t), 's');
 		const cycler = start(t, 'cycler', [address, String(takings), JSON.stringify(options)]);
@@ -36,7 +36,7 @@ for (const options of [{}, {removeLockFile: true}]) {
 			await new Promise(setImmediate);
 		}
 		t.deepEqual((await outcome)['errors'], []);
-		t.true(states.has('held'), `it has met the other at work; seen: ${[...states]}`);
+		t.true(states.has('held'), `inspect saw the other process at work; states: ${[...states]}`);
 		t.deepEqual(
 			[...states].filter(state => state !== 'held' && state !== 'free'),
 			[],
@@ -44,7 +44,7 @@ for (const options of [{}, {removeLockFile: true}]) {
 	});
 }
 
-test.serial('inspecting makes no connection to a server, changes nothing and keeps no descriptor', async t => {
+test.serial('inspect connects to no server, changes no file and keeps no descriptor', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	let connections = 0;
@@ -69,7 +69,7 @@ test.serial('inspecting makes no connection to a server, changes nothing and kee
 	await once(server, 'close');
 });
 
-test.serial('a server with a lock is not connected to either', async t => {
+test.serial('inspect does not connect to a server that has a lock', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const lock = await acquire(address);
 	let connections = 0;
@@ -82,53 +82,47 @@ test.serial('a server with a lock is not connected to either', async t => {
 	await lock.release();
 });
 
-testUnless(noFlockCommand())(
-	'a shared lock that is kept blocks, and one that is there for a moment does not',
-	async t => {
-		const address = join(temporaryDirectory(t), 's');
-		writeFileSync(`${address}.lock`, '');
-		const reader = startCommand(t, 'flock', ['-s', `${address}.lock`, 'sh', '-c', 'echo up; exec cat']);
-		await reader.expect('line');
-		const {state, holder, reason} = await inspect(address);
-		t.is(state, 'blocked');
-		t.true(holder?.verified);
-		t.is(reason?.code, 'EADDRINUSE');
-		t.regex(reason?.message ?? '', /a shared lock on its lock file is kept by pid/);
-		const looking = inspect(address);
-		reader.end();
-		t.like(await looking, {state: 'free', found: 'nothing'});
-	},
-);
+testUnless(noFlockCommand())('a lasting shared lock is blocked, and a short one is not', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	writeFileSync(`${address}.lock`, '');
+	const reader = startCommand(t, 'flock', ['-s', `${address}.lock`, 'sh', '-c', 'echo up; exec cat']);
+	await reader.expect('line');
+	const {state, holder, reason} = await inspect(address);
+	t.is(state, 'blocked');
+	t.true(holder?.verified);
+	t.is(reason?.code, 'EADDRINUSE');
+	t.regex(reason?.message ?? '', /a shared lock on its lock file is kept by pid/);
+	const looking = inspect(address);
+	reader.end();
+	t.like(await looking, {state: 'free', found: 'nothing'});
+});
 
-testUnless(noMounts())(
-	'where /proc is not there, as on macOS, the record of a process that lives is believed',
-	async t => {
-		const directory = temporaryDirectory(t);
-		const command = new URL('../../src/cli/main.js', import.meta.url).pathname;
-		for (const mode of ['acquire', 'listen']) {
-			const address = join(directory, mode);
-			const holder = start(t, 'holder', [mode, address, '{"label":"blue"}']);
-			await holder.expect('held');
-			const look = async () => {
-				const script = 'mount -t tmpfs none /proc && exec "$@"';
-				const args = ['--mount', 'sh', '-c', script, 'sh', process.execPath, command, 'status', '--json', address];
-				const {stdout} = await runToEnd('unshare', args);
-				return JSON.parse(stdout);
-			};
-			t.like(await look(), {state: 'held', holder: {pid: holder.pid, label: 'blue', verified: false}}, mode);
-			await holder.kill();
-			t.is((await look()).state, mode === 'listen' ? 'stale' : 'free', mode);
-		}
-	},
-);
+testUnless(noMounts())('without /proc, as on macOS, the record of a live process counts', async t => {
+	const directory = temporaryDirectory(t);
+	const command = new URL('../../src/cli/main.js', import.meta.url).pathname;
+	for (const mode of ['acquire', 'listen']) {
+		const address = join(directory, mode);
+		const holder = start(t, 'holder', [mode, address, '{"label":"blue"}']);
+		await holder.expect('held');
+		const look = async () => {
+			const script = 'mount -t tmpfs none /proc && exec "$@"';
+			const args = ['--mount', 'sh', '-c', script, 'sh', process.execPath, command, 'status', '--json', address];
+			const {stdout} = await runToEnd('unshare', args);
+			return JSON.parse(stdout);
+		};
+		t.like(await look(), {state: 'held', holder: {pid: holder.pid, label: 'blue', verified: false}}, mode);
+		await holder.kill();
+		t.is((await look()).state, mode === 'listen' ? 'stale' : 'free', mode);
+	}
+});
 
-test.serial('an address that cannot be one is an error, not a state', async t => {
+test.serial('an invalid address is an error, not a state', async t => {
 	await t.throwsAsync(inspect(''), {instanceOf: BindLockError, code: 'ERR_ADDRESS_EMPTY'});
 	await t.throwsAsync(inspect('/p/'), {instanceOf: BindLockError, code: 'ERR_ADDRESS_SPELLING'});
 	await t.throwsAsync(inspect(1 as unknown as string), {instanceOf: BindLockError, code: 'ERR_INVALID_ARG_TYPE'});
 });
 
-test.serial('every spelling is understood, and given back as it was given', async t => {
+test.serial('inspect accepts every spelling, and returns the address as given', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const lock = await acquire(address);
 	for (const given of [address, `unix:${address}`, `unix://${address}`, join(address, '..', '.', 's')]) {

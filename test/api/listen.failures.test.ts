@@ -1,5 +1,5 @@
 /**
- * Where `listen` fails: nothing listens, nothing is left, and the lock is given back.
+ * Tests failures of `listen`: no server listens, no file is left, and the lock is released.
  */
 import {EventEmitter, once} from 'node:events';
 import {
@@ -37,26 +37,29 @@ async function ask(path: string): Promise<string> {
 	return text;
 }
 
-test.serial('not a server, or one that listens already: refused before anything is touched', async t => {
-	const directory = temporaryDirectory(t);
-	const listening = createServer().listen(join(directory, 'other'));
-	await once(listening, 'listening');
-	await makeStale(join(directory, 's'));
-	const before = contentOf(directory);
-	const lookalike = Object.assign(new EventEmitter(), {listen() {}, close() {}});
-	for (const server of [undefined, null, {}, 'server', () => {}, {listen() {}}, lookalike]) {
-		const attempt = listen(server as unknown as Server, join(directory, 's'));
-		await t.throwsAsync(attempt, {instanceOf: BindLockError, code: 'ERR_INVALID_ARG_TYPE'});
-	}
-	const attempt = listen(listening, join(directory, 's'));
-	await t.throwsAsync(attempt, {instanceOf: BindLockError, code: 'ERR_SERVER_ALREADY_LISTEN'});
-	t.true(listening.listening);
-	t.deepEqual(contentOf(directory), before);
-	listening.close();
-	await once(listening, 'close');
-});
+test.serial(
+	'a value that is not a server, or a server that already listens, is refused before any file changes',
+	async t => {
+		const directory = temporaryDirectory(t);
+		const listening = createServer().listen(join(directory, 'other'));
+		await once(listening, 'listening');
+		await makeStale(join(directory, 's'));
+		const before = contentOf(directory);
+		const lookalike = Object.assign(new EventEmitter(), {listen() {}, close() {}});
+		for (const server of [undefined, null, {}, 'server', () => {}, {listen() {}}, lookalike]) {
+			const attempt = listen(server as unknown as Server, join(directory, 's'));
+			await t.throwsAsync(attempt, {instanceOf: BindLockError, code: 'ERR_INVALID_ARG_TYPE'});
+		}
+		const attempt = listen(listening, join(directory, 's'));
+		await t.throwsAsync(attempt, {instanceOf: BindLockError, code: 'ERR_SERVER_ALREADY_LISTEN'});
+		t.true(listening.listening);
+		t.deepEqual(contentOf(directory), before);
+		listening.close();
+		await once(listening, 'close');
+	},
+);
 
-test.serial('one server listened to twice at once: one of the two, and only its address is kept', async t => {
+test.serial('two concurrent listens of one server: one succeeds, and the other address is free', async t => {
 	const directory = temporaryDirectory(t);
 	const server = createServer(socket => socket.end(hello));
 	const [first, second] = await Promise.allSettled([
@@ -71,7 +74,7 @@ test.serial('one server listened to twice at once: one of the two, and only its 
 	t.deepEqual(namesIn(directory), ['a.lock']);
 });
 
-/** A server, and what happens right before it listens. */
+/** A server that calls `interrupt` right before it listens. */
 class Interrupted extends Server {
 	readonly #interrupt: () => void;
 
@@ -86,7 +89,7 @@ class Interrupted extends Server {
 	}
 }
 
-/** Something happens right before the next bind of this process. */
+/** Calls `interrupt` right before the next bind of this process. */
 function beforeNextBind(interrupt: () => void): void {
 	const internals = net as unknown as {_createServerHandle(...parameters: unknown[]): unknown};
 	const original = internals._createServerHandle;
@@ -97,7 +100,7 @@ function beforeNextBind(interrupt: () => void): void {
 	};
 }
 
-test.serial('a server without a lock binds first: EADDRINUSE, it stays, and the lock is given back', async t => {
+test.serial('a foreign server that binds first is EADDRINUSE, and the lock is released', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const naive = createServer(socket => socket.end(hello));
 	beforeNextBind(() => naive.listen(address));
@@ -113,7 +116,7 @@ test.serial('a server without a lock binds first: EADDRINUSE, it stays, and the 
 	await (await acquire(address)).release();
 });
 
-test.serial('listen() of the server throws: the lock is given back, and the error is the cause', async t => {
+test.serial('if server.listen() throws, the lock is released, and the error is the cause', async t => {
 	const directory = temporaryDirectory(t);
 	const cause = new Error('not today');
 	const failing = new Interrupted(() => {
@@ -126,13 +129,13 @@ test.serial('listen() of the server throws: the lock is given back, and the erro
 	t.is(error?.cause, cause);
 	t.regex(error?.message ?? '', /Cannot listen on .*: not today/);
 	t.is((await inspect(join(directory, 's'))).state, 'free');
-	t.deepEqual(namesIn(directory), [], 'the lock file goes that was made for it');
+	t.deepEqual(namesIn(directory), [], 'a new lock file is removed');
 	writeFileSync(join(directory, 's.lock'), '');
 	await t.throwsAsync(listen(failing, join(directory, 's')), {code: 'UNKNOWN'});
-	t.deepEqual(namesIn(directory), ['s.lock'], 'and one that was there stays');
+	t.deepEqual(namesIn(directory), ['s.lock'], 'an existing lock file stays');
 });
 
-testUnless(noOtherUser())('a directory in which we may not bind: EACCES, and the lock is given back', async t => {
+testUnless(noOtherUser())('a directory without write permission is EACCES, and the lock is released', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	chmodSync(directory, 0o755);
@@ -144,7 +147,7 @@ testUnless(noOtherUser())('a directory in which we may not bind: EACCES, and the
 	await (await acquire(address)).release();
 });
 
-test.serial('R17: the mode of what a neighbour has put there after the bind is not changed', async t => {
+test.serial('R17: the mode of a file that replaces the new socket is not changed', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	const precious = join(directory, 'precious');
@@ -159,12 +162,12 @@ test.serial('R17: the mode of what a neighbour has put there after the bind is n
 		'a symbolic link': () => symlinkSync(precious, address),
 		'a file': () => linkSync(precious, address),
 		'another socket of ours': () => renameSync(sockets.fresh, address),
-		'a hard link of one': () => linkSync(sockets.linked, address),
+		'a hard link of our socket': () => linkSync(sockets.linked, address),
 		nothing: () => {},
 	};
 	for (const [what, replace] of Object.entries(replacements)) {
 		for (const options of [{socketMode: 0o666}, {writableAll: true}]) {
-			// The look at what was bound comes between the bind and the change of its mode.
+			// This lstat comes between the bind and the change of the mode.
 			const server = createServer();
 			const {lstat} = NodeSystem.prototype;
 			NodeSystem.prototype.lstat = function (path) {
@@ -195,7 +198,7 @@ test.serial('R17: the mode of what a neighbour has put there after the bind is n
 	await (await acquire(address)).release();
 });
 
-test.serial('the mode is right before anybody can connect', async t => {
+test.serial('the mode is set before a client can connect', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	let then: unknown;
 	const server = new Interrupted(() => {
@@ -206,12 +209,12 @@ test.serial('the mode is right before anybody can connect', async t => {
 	await lock.release();
 });
 
-test.serial('the server is closed while it begins to listen: rejected, and nothing is left', async t => {
+test.serial('a server that is closed before the event listening: listen rejects, and no socket is left', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	const server = createServer();
 	const listening = listen(server, address);
-	// Bound, and 'listening' not emitted yet.
+	// The server is bound; 'listening' is not emitted yet.
 	while (!server.listening) await undefined;
 	t.true(existsSync(address));
 	server.close();
@@ -221,7 +224,7 @@ test.serial('the server is closed while it begins to listen: rejected, and nothi
 	t.is((await inspect(address)).state, 'free');
 });
 
-test.serial('the server is closed while the address is being taken: that is called off', async t => {
+test.serial('a server that is closed while listen takes the lock: listen rejects, and the wait ends', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	const holder = await acquire(address);
@@ -249,7 +252,7 @@ test.serial('the server is closed while the address is being taken: that is call
 	t.deepEqual(namesIn(directory), ['s.lock']);
 });
 
-test.serial('a relative name that leads elsewhere when its turn comes is not bound there', async t => {
+test.serial('a relative address is not bound in another directory after a wait', async t => {
 	const directory = temporaryDirectory(t);
 	const deep = join(directory, 'd'.repeat(60), 'e'.repeat(60));
 	const other = join(directory, 'other');
@@ -264,7 +267,7 @@ test.serial('a relative name that leads elsewhere when its turn comes is not bou
 	program.end();
 });
 
-test.serial('a refused server can be used again', async t => {
+test.serial('a server can listen again after a refusal', async t => {
 	const directory = temporaryDirectory(t);
 	const holder = await acquire(join(directory, 's'));
 	const server = createServer(socket => socket.end(hello));
@@ -275,12 +278,15 @@ test.serial('a refused server can be used again', async t => {
 	await lock.release();
 });
 
-test.serial('a signal that is aborted already: rejected with its reason, and the server is not touched', async t => {
-	const directory = temporaryDirectory(t);
-	const server = createServer();
-	const reason = new Error('changed my mind');
-	const attempt = listen(server, join(directory, 's'), {signal: AbortSignal.abort(reason)});
-	t.is(await t.throwsAsync(attempt), reason);
-	t.false(server.listening);
-	t.deepEqual(namesIn(directory), []);
-});
+test.serial(
+	'a signal that is already aborted: listen rejects with its reason, and the server does not listen',
+	async t => {
+		const directory = temporaryDirectory(t);
+		const server = createServer();
+		const reason = new Error('changed my mind');
+		const attempt = listen(server, join(directory, 's'), {signal: AbortSignal.abort(reason)});
+		t.is(await t.throwsAsync(attempt), reason);
+		t.false(server.listening);
+		t.deepEqual(namesIn(directory), []);
+	},
+);

@@ -1,5 +1,5 @@
 /**
- * `listen`: any kind of server, from the bind to the release.
+ * Tests `listen` with each kind of server, from the bind to the release.
  */
 import {once} from 'node:events';
 import {lstatSync, mkdirSync, symlinkSync} from 'node:fs';
@@ -23,7 +23,7 @@ checkLeaks();
 
 interface Kind {
 	readonly create: (certificate: Certificate) => Server;
-	/** A client's whole conversation. */
+	/** Connects, and returns the whole answer of the server. */
 	readonly ask: (path: string) => Promise<string>;
 	readonly obstacle?: string | undefined;
 }
@@ -80,7 +80,7 @@ const kinds: Readonly<Record<string, Kind>> = {
 };
 
 for (const [name, {create, ask, obstacle}] of Object.entries(kinds)) {
-	testUnless(obstacle)(`a server of ${name}: reclaims, serves, keeps others out, leaves`, async t => {
+	testUnless(obstacle)(`a server of ${name} reclaims, serves, refuses others and releases`, async t => {
 		const directory = temporaryDirectory(t);
 		const address = join(directory, 's');
 		await makeStale(address);
@@ -108,7 +108,7 @@ for (const [name, {create, ask, obstacle}] of Object.entries(kinds)) {
 	});
 }
 
-test.serial('release() stops listening and lets open connections go on', async t => {
+test.serial('release() stops listening and keeps open connections', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const server = createServer(socket => socket.pipe(socket));
 	const lock = await listen(server, address);
@@ -132,7 +132,7 @@ test.serial('release() stops listening and lets open connections go on', async t
 	t.is(await reach(address), next.pid);
 });
 
-test.serial('server.close() gives the lock back at once, although a connection is open', async t => {
+test.serial('server.close() releases the lock at once, even with an open connection', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const server = createServer(socket => socket.pipe(socket));
 	const lock = await listen(server, address);
@@ -171,20 +171,20 @@ test.serial('a server whose own close() releases the lock closes once, by releas
 	}
 });
 
-test.serial('close() behaves as ever: callback, event, error the second time', async t => {
+test.serial('server.close() keeps its callback, its event, and its error on a second call', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const server = createServer();
 	const listeners = () => server.eventNames().map(name => [name, server.listenerCount(name)]);
 	const before = listeners();
 	await listen(server, address);
-	t.deepEqual(listeners(), before, 'listeners of its own are gone');
+	t.deepEqual(listeners(), before, 'listen leaves no event listener');
 	const event = once(server, 'close');
 	t.is(await new Promise(resolve => server.close(resolve)), undefined);
 	await event;
 	t.like(await new Promise(resolve => server.close(resolve)), {code: 'ERR_SERVER_NOT_RUNNING'});
 });
 
-test.serial('a server may serve two addresses one after the other', async t => {
+test.serial('one server can serve two addresses, one after the other', async t => {
 	const directory = temporaryDirectory(t);
 	const server = createServer(socket => socket.end(hello));
 	for (const name of ['a', 'b', 'a']) {
@@ -196,8 +196,8 @@ test.serial('a server may serve two addresses one after the other', async t => {
 });
 
 for (const [name, {create}] of Object.entries(kinds)) {
-	// The event 'close' of the one before comes when the next listens already.
-	test.serial(`a server of ${name} listens again right after it has ended`, async t => {
+	// The event 'close' of the first run comes while the next one already listens.
+	test.serial(`a server of ${name} can listen again right after its release`, async t => {
 		const directory = temporaryDirectory(t);
 		const server = create({key: '', cert: ''});
 		const first = await listen(server, join(directory, 'a'));
@@ -211,7 +211,7 @@ for (const [name, {create}] of Object.entries(kinds)) {
 	});
 }
 
-test.serial('release() stops listening, whatever close() of the server does', async t => {
+test.serial('release() stops listening even if server.close() throws or waits', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const endings: Record<string, (server: Server) => Server> = {
 		throws: () => {
@@ -234,12 +234,12 @@ test.serial('release() stops listening, whatever close() of the server does', as
 	}
 });
 
-test.serial('the socket file has the mode that Node alone would give it, or socketMode', async t => {
+test.serial('the socket file has the mode that Node sets, or socketMode', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const umask = process.umask(0o077);
 	t.teardown(() => process.umask(umask));
 	const modeOf = () => lstatSync(address).mode & 0o7777;
-	// Of the two together, and of each alone, different versions of libuv make different modes.
+	// The modes depend on the version of libuv, for both options together and for each alone.
 	for (const options of [{}, {readableAll: true}, {writableAll: true}, {readableAll: true, writableAll: true}]) {
 		const alone = createServer().listen({path: address, ...options});
 		const expected = modeOf();
@@ -255,7 +255,7 @@ test.serial('the socket file has the mode that Node alone would give it, or sock
 	}
 });
 
-test.serial('backlog bounds the connections that wait to be accepted', async t => {
+test.serial('backlog limits the connections that wait to be accepted', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	for (const [options, refused] of [
 		[{backlog: 2}, true],
@@ -263,7 +263,7 @@ test.serial('backlog bounds the connections that wait to be accepted', async t =
 	] as const) {
 		const server = createServer(socket => socket.destroy());
 		const lock = await listen(server, address, options);
-		// All at once, before the server has a turn to accept.
+		// All clients connect before the server can accept one.
 		const answers = Array.from({length: 20}, () => {
 			const client = connect(address);
 			return new Promise(resolve => {
@@ -277,19 +277,22 @@ test.serial('backlog bounds the connections that wait to be accepted', async t =
 	}
 });
 
-test.serial('.. after a symbolic link: locked, bound and removed where the kernel finds it', async t => {
-	const directory = temporaryDirectory(t);
-	for (const name of ['real/sub', 'other']) mkdirSync(join(directory, name), {recursive: true});
-	symlinkSync(join(directory, 'real', 'sub'), join(directory, 'other', 'link'));
-	const path = `${directory}/other/link/../s`;
-	const plain = createServer().listen(path);
-	await once(plain, 'listening');
-	t.deepEqual(await namesIn(join(directory, 'real')), ['s', 'sub']);
-	await t.throwsAsync(listen(createServer(), path), {code: 'EADDRINUSE'});
-	plain.close();
-	const lock = await listen(createServer(), path);
-	t.is(lock.lockPath, join(directory, 'real', 's.lock'));
-	t.like(await inspect(join(directory, 'real', 's')), {state: 'held'});
-	await lock.release();
-	t.deepEqual(await namesIn(join(directory, 'other')), ['link']);
-});
+test.serial(
+	'.. after a symbolic link: the address is locked, bound and removed where the kernel resolves it',
+	async t => {
+		const directory = temporaryDirectory(t);
+		for (const name of ['real/sub', 'other']) mkdirSync(join(directory, name), {recursive: true});
+		symlinkSync(join(directory, 'real', 'sub'), join(directory, 'other', 'link'));
+		const path = `${directory}/other/link/../s`;
+		const plain = createServer().listen(path);
+		await once(plain, 'listening');
+		t.deepEqual(await namesIn(join(directory, 'real')), ['s', 'sub']);
+		await t.throwsAsync(listen(createServer(), path), {code: 'EADDRINUSE'});
+		plain.close();
+		const lock = await listen(createServer(), path);
+		t.is(lock.lockPath, join(directory, 'real', 's.lock'));
+		t.like(await inspect(join(directory, 'real', 's')), {state: 'held'});
+		await lock.release();
+		t.deepEqual(await namesIn(join(directory, 'other')), ['link']);
+	},
+);

@@ -1,5 +1,5 @@
 /**
- * `bindlock/register`: a program that knows nothing of bindlock is protected, and sees no difference otherwise.
+ * Tests `bindlock/register`: it protects a program that does not use bindlock, and changes nothing else that the program sees.
  */
 import {execFile} from 'node:child_process';
 import {chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
@@ -19,7 +19,7 @@ const run = promisify(execFile);
 const register = new URL('../../src/api/register.js', import.meta.url).href;
 const transcript = fileURLToPath(new URL('../fixtures/transcript.js', import.meta.url));
 
-/** What a program saw, and how it ended. */
+/** Runs a scenario; returns its output, and whether it left its socket. */
 async function transcribe(t: ExecutionContext, scenario: string, ...options: readonly string[]): Promise<string> {
 	const directory = join(temporaryDirectory(t), 'd');
 	mkdirSync(directory);
@@ -50,7 +50,7 @@ const alike = [
 ];
 
 for (const scenario of alike) {
-	test(`the same as without: ${scenario}`, async t => {
+	test(`same transcript with register and without: ${scenario}`, async t => {
 		const [without, with_] = await Promise.all([
 			transcribe(t, scenario),
 			transcribe(t, scenario, '--import', register),
@@ -61,27 +61,27 @@ for (const scenario of alike) {
 }
 
 for (const scenario of ['no directory', 'an error without a handler']) {
-	test(`the same as without, but for the code: ${scenario}`, async t => {
+	test(`same transcript with register and without, except for the code: ${scenario}`, async t => {
 		const [without, with_] = await Promise.all([
 			transcribe(t, scenario),
 			transcribe(t, scenario, '--import', register),
 		]);
-		// libuv says EACCES where the directory does not exist, "for compatibility with Windows".
+		// If the directory does not exist, libuv reports EACCES "for compatibility with Windows".
 		t.is(with_.replace('ENOENT -2 open', 'EACCES -13 listen').replace('uncaught ENOENT', 'uncaught EACCES'), without);
 	});
 }
 
-test('at the end of the process the socket goes; without, it stays', async t => {
+test('with register the socket is removed at process exit; without, it stays', async t => {
 	t.regex(await transcribe(t, 'the end of the process'), /exit 3\nsocket left/);
 	t.regex(await transcribe(t, 'the end of the process', '--import', register), /exit 3\nsocket gone/);
 });
 
-/** A server of `node:net` that knows nothing of bindlock. */
+/** A plain server of `node:net`. */
 function plain(t: ExecutionContext, address: string, options: StartOptions = {}): Program {
 	return start(t, 'holder', ['plain', address], {nodeOptions: ['--import', register], ...options});
 }
 
-test('a second one is refused, and told by whom; killed, the next takes over the stale socket', async t => {
+test('a second server is refused with the holder; after SIGKILL the next one reclaims the stale socket', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const first = plain(t, address);
 	await first.expect('listening');
@@ -99,9 +99,9 @@ test('a second one is refused, and told by whom; killed, the next takes over the
 	t.is(readFileSync(`${address}.lock`, 'utf8'), '');
 });
 
-test('abstract: a second one is refused', async t => {
+test('abstract: a second server is refused', async t => {
 	const address = `\0bindlock-register-${process.pid}`;
-	// An argument cannot have a NUL: the program makes the name itself.
+	// A command-line argument cannot contain NUL, so the program builds the name.
 	const script = `import {createServer} from 'node:net';
 		createServer().on('error', ({code, holder}) => { console.log(JSON.stringify({event: 'refused', code, pid: holder.pid})); })
 			.listen(${JSON.stringify(address)}, () => console.log(JSON.stringify({event: 'listening'})));
@@ -114,7 +114,7 @@ test('abstract: a second one is refused', async t => {
 	t.like(await second.expect('refused'), {code: 'EADDRINUSE', pid: first.pid});
 });
 
-test('BINDLOCK_WAIT_MS alone: a new one waits for the one that goes', async t => {
+test('BINDLOCK_WAIT_MS alone: a new server waits for the old one to exit', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const first = plain(t, address);
 	await first.expect('listening');
@@ -126,7 +126,7 @@ test('BINDLOCK_WAIT_MS alone: a new one waits for the one that goes', async t =>
 	t.is(await reach(address), second.pid);
 });
 
-test('BINDLOCK_REPLACE asks the old one to go; BINDLOCK_EXCLUDE leaves addresses alone', async t => {
+test('BINDLOCK_REPLACE signals the old server; BINDLOCK_EXCLUDE leaves addresses unprotected', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const first = plain(t, address);
 	await first.expect('listening');
@@ -138,24 +138,27 @@ test('BINDLOCK_REPLACE asks the old one to go; BINDLOCK_EXCLUDE leaves addresses
 	t.like(await inspect(address), {holder: {pid: second.pid, label: 'blue'}});
 });
 
-testUnless(noOtherUser())('BINDLOCK_RECLAIM_FOREIGN and BINDLOCK_LOCK_FILE_MODE: servers of two users', async t => {
-	const directory = temporaryDirectory(t);
-	const address = join(directory, 'registered');
-	chmodSync(directory, 0o777);
-	const env = {BINDLOCK_LOCK_FILE_MODE: '0666', BINDLOCK_RECLAIM_FOREIGN: '1'};
-	const first = plain(t, address, {env});
-	await first.expect('listening');
-	t.is(statSync(`${address}.lock`).mode & 0o777, 0o666);
-	await first.kill();
-	chmodSync(address, 0o777);
-	const refused = plain(t, address, {uid: otherUid, env: {BINDLOCK_RECLAIM_FOREIGN: '0'}});
-	t.like(await refused.expect('refused'), {code: 'EPERM'});
-	const second = plain(t, address, {uid: otherUid, env});
-	await second.expect('listening');
-	t.is(await reach(address), second.pid);
-});
+testUnless(noOtherUser())(
+	'BINDLOCK_RECLAIM_FOREIGN and BINDLOCK_LOCK_FILE_MODE: two users share an address',
+	async t => {
+		const directory = temporaryDirectory(t);
+		const address = join(directory, 'registered');
+		chmodSync(directory, 0o777);
+		const env = {BINDLOCK_LOCK_FILE_MODE: '0666', BINDLOCK_RECLAIM_FOREIGN: '1'};
+		const first = plain(t, address, {env});
+		await first.expect('listening');
+		t.is(statSync(`${address}.lock`).mode & 0o777, 0o666);
+		await first.kill();
+		chmodSync(address, 0o777);
+		const refused = plain(t, address, {uid: otherUid, env: {BINDLOCK_RECLAIM_FOREIGN: '0'}});
+		t.like(await refused.expect('refused'), {code: 'EPERM'});
+		const second = plain(t, address, {uid: otherUid, env});
+		await second.expect('listening');
+		t.is(await reach(address), second.pid);
+	},
+);
 
-test('with BINDLOCK_REPLACE a second server of one process is refused as Node would refuse it', async t => {
+test('BINDLOCK_REPLACE: a second server of the same process is EADDRINUSE, as with Node alone', async t => {
 	const script = `const {createServer} = require('node:net');
 		const [first, second] = [createServer(), createServer()];
 		second.on('error', ({code, errno, syscall}) => {
@@ -178,7 +181,7 @@ for (const [name, value] of Object.entries({
 	BINDLOCK_RECLAIM_FOREIGN: 'maybe',
 	BINDLOCK_EXCLUDE: '(',
 })) {
-	test(`${name}=${value} is refused at the start, by name`, async t => {
+	test(`${name}=${value} is an error at start, which names the variable`, async t => {
 		const error = await t.throwsAsync(
 			run(process.execPath, ['--import', register, '-e', '0'], {env: {...process.env, [name]: value}}),
 		);
@@ -186,7 +189,7 @@ for (const [name, value] of Object.entries({
 	});
 }
 
-/** Runs a program in its own directory under register, and returns what it printed. */
+/** Runs a program under register in its own directory; returns its output. */
 async function output(t: ExecutionContext, name: string, text: string, ...options: readonly string[]): Promise<string> {
 	const directory = temporaryDirectory(t);
 	writeFileSync(join(directory, name), text);
@@ -196,7 +199,7 @@ async function output(t: ExecutionContext, name: string, text: string, ...option
 
 const index = new URL('../../src/index.js', import.meta.url).href;
 
-test('a relative name, and another working directory when the server closes: ours goes, and what is there stays', async t => {
+test('a relative address after chdir: close() removes the own socket, and no file in the new directory', async t => {
 	const directory = temporaryDirectory(t);
 	const [ours, theirs] = [join(directory, 'a', 's'), join(directory, 'b', 's')];
 	mkdirSync(join(directory, 'a'));
@@ -214,7 +217,7 @@ test('a relative name, and another working directory when the server closes: our
 	t.true(other.listening && existsSync(theirs));
 });
 
-test('a relative name that leads to another directory when its lock is granted is not bound there', async t => {
+test('a relative address is not bound in another directory when its lock is granted', async t => {
 	const directory = temporaryDirectory(t);
 	mkdirSync(join(directory, 'a'));
 	mkdirSync(join(directory, 'b'));
@@ -238,7 +241,7 @@ test('a relative name that leads to another directory when its lock is granted i
 	await (await acquire(join(directory, 'a', 's'), {waitMs: 5000})).release();
 });
 
-test('a stale socket in the way: listening comes later, and until then close() calls it off', async t => {
+test('over a stale socket, listening is asynchronous, and close() cancels it', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	await makeStale(address);
 	const text = `const server = require('node:net').createServer();
@@ -255,7 +258,7 @@ test('a stale socket in the way: listening comes later, and until then close() c
 	t.false(existsSync(address));
 });
 
-test('closed and listening again, while the first wait has not ended: the second one counts', async t => {
+test('a server that is closed and listens again during the first wait uses the second address', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	await makeStale(address);
 	const text = `const {createServer} = require('node:net');
@@ -279,7 +282,7 @@ test('closed and listening again, while the first wait has not ended: the second
 	t.is(await output(t, 'app.cjs', other, '--import', register), 'the other one\n');
 });
 
-test('the signal of listen() calls off a wait', async t => {
+test('the signal of listen() cancels a wait', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const lock = await acquire(address);
 	const text = `import {createServer} from 'node:net';
@@ -295,7 +298,7 @@ test('the signal of listen() calls off a wait', async t => {
 	await lock.release();
 });
 
-test('what was given to listen() is given again on healing', async t => {
+test('healing uses the options of listen() again', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const text = `const {statSync, unlinkSync} = require('node:fs');
 		const server = require('node:net').createServer();
@@ -308,11 +311,11 @@ test('what was given to listen() is given again on healing', async t => {
 			});
 			unlinkSync(${JSON.stringify(address)});
 		});`;
-	// Node 20 lets everybody execute it, too.
+	// Node 20 also sets the execute bits for all users.
 	t.regex(await output(t, 'app.cjs', text, '--import', register), /^(666|777)\n\1\n$/);
 });
 
-test('an expression for exclude that remembers where it was excludes every time', async t => {
+test('a stateful regular expression in exclude matches every time', async t => {
 	const directory = temporaryDirectory(t);
 	const text = `import {existsSync} from 'node:fs';
 		import {createServer} from 'node:net';
@@ -326,7 +329,7 @@ test('an expression for exclude that remembers where it was excludes every time'
 	t.is(await output(t, 'app.mjs', text), 'public1 false\npublic2 false\nprivate true\npublic3 false\n');
 });
 
-test('loaded by --require: a message that is sent at once reaches the worker of a cluster', async t => {
+test('loaded by --require: a message that is sent at once reaches the cluster worker', async t => {
 	const text = `const cluster = require('node:cluster');
 		if (cluster.isPrimary) {
 			const worker = cluster.fork();
@@ -345,7 +348,7 @@ test('loaded by --require: a message that is sent at once reaches the worker of 
 	t.is(said, 'held true\n');
 });
 
-test('loaded twice, by a copy too, and used with acquire and listen: each address is taken once', async t => {
+test('loaded twice, once as a copy, and beside acquire and listen: each address is locked once', async t => {
 	const text = `import {createServer} from 'node:net';
 		import ${JSON.stringify(register)};
 		import {register} from ${JSON.stringify(`${register}?copy`)};
@@ -367,7 +370,7 @@ test('loaded twice, by a copy too, and used with acquire and listen: each addres
 	t.is(await output(t, 'app.mjs', text), 'one true\ntwo true\nmine\n');
 });
 
-test('worker threads: each is protected', async t => {
+test('each worker thread is protected', async t => {
 	const text = `const {Worker, isMainThread} = require('node:worker_threads');
 		const server = require('node:net').createServer();
 		if (isMainThread) server.listen('s', () => {
@@ -378,7 +381,7 @@ test('worker threads: each is protected', async t => {
 	t.is(await output(t, 'app.cjs', text, '--import', register), 'EADDRINUSE true\n');
 });
 
-test('a server that a protected program forks is protected, too', async t => {
+test('a forked child of a protected program is protected', async t => {
 	const text = `const {fork} = require('node:child_process');
 		const server = require('node:net').createServer();
 		if (process.send === undefined) server.listen('s', () => fork(__filename).on('exit', () => server.close()));
@@ -389,7 +392,7 @@ test('a server that a protected program forks is protected, too', async t => {
 	t.is(await output(t, 'app.cjs', text, '--import', register), 'EADDRINUSE true\n');
 });
 
-test('programmatic settings are checked', async t => {
+test('options of register() are validated', async t => {
 	const {register: configure} = (await import(
 		'../../src/api/register.js'
 	)) as typeof import('../../src/api/register.js');
@@ -398,7 +401,7 @@ test('programmatic settings are checked', async t => {
 	t.throws(() => configure({backlog: 1} as object), {code: 'ERR_INVALID_ARG_VALUE'});
 });
 
-/** The pid of the worker that answers. */
+/** Returns the pid of the worker that answers, or an error code. */
 function ask(address: string): Promise<number | string> {
 	return new Promise(resolve => {
 		get({socketPath: address, agent: false}, response => {
@@ -416,7 +419,7 @@ function clustered(t: ExecutionContext, address: string, manner: readonly string
 	return start(t, 'clustered', [address, ...manner], {nodeOptions: ['--import', register]});
 }
 
-test('cluster: the primary has the lock while any worker serves', async t => {
+test('cluster: the primary holds the lock while a worker serves', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const first = clustered(t, address);
 	const workers = [await first.expect('serving'), await first.expect('serving')].map(({worker}) => Number(worker));
@@ -434,7 +437,7 @@ test('cluster: the primary has the lock while any worker serves', async t => {
 	t.like(await inspect(address), {state: 'free'});
 });
 
-test('cluster: a primary that is killed leaves the address to the next', async t => {
+test('cluster: after SIGKILL of the primary, the next primary gets the address', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const first = clustered(t, address);
 	await first.expect('serving');
@@ -445,7 +448,7 @@ test('cluster: a primary that is killed leaves the address to the next', async t
 	t.true(workers.includes(await ask(address)));
 });
 
-test('cluster: acquire and listen in a worker say what to do instead, or take it for the worker alone', async t => {
+test('cluster: acquire and listen in a worker give advice, and exclusive: true locks for the worker alone', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = start(t, 'clustered', [address, 'acquire']);
 	const {codes, held, worker} = await program.expect('locked');

@@ -1,5 +1,5 @@
 /**
- * Taking over on purpose: the holder is asked to go, and only the holder.
+ * Tests `replace`: only a verified holder is signalled.
  */
 import {once} from 'node:events';
 import {chmodSync, readFileSync, writeFileSync} from 'node:fs';
@@ -37,7 +37,7 @@ function get(socketPath: string, path: string): Promise<string> {
 }
 
 for (const [kind, addressOf] of Object.entries(kinds)) {
-	test(`${kind}: the old server drains its requests while its successor serves already`, async t => {
+	test(`${kind}: the old server drains its requests while its successor already serves`, async t => {
 		const {native, argument} = addressOf(t);
 		const old = start(t, 'server', [argument]);
 		await old.expect('held');
@@ -55,7 +55,7 @@ for (const [kind, addressOf] of Object.entries(kinds)) {
 		t.is(await get(native, '/'), `${successor.pid}`);
 	});
 
-	test(`${kind}: a holder that does not go is EADDRINUSE after the time, and still serves`, async t => {
+	test(`${kind}: a holder that does not exit is EADDRINUSE after the time limit, and still serves`, async t => {
 		const {native, argument} = addressOf(t);
 		const old = start(t, 'server', [argument, '{}', 'stubborn']);
 		await old.expect('held');
@@ -66,7 +66,7 @@ for (const [kind, addressOf] of Object.entries(kinds)) {
 		t.is(await get(native, '/'), `${old.pid}`);
 	});
 
-	test(`${kind}: without time to go it is asked all the same, and not waited for`, async t => {
+	test(`${kind}: with a time limit of 0 the holder is signalled, without a wait`, async t => {
 		const {argument} = addressOf(t);
 		for (const options of ['{"replace":{"timeoutMs":0}}', '{"waitMs":0,"replace":{}}']) {
 			const old = start(t, 'server', [argument, '{}', 'stubborn']);
@@ -78,17 +78,17 @@ for (const [kind, addressOf] of Object.entries(kinds)) {
 		}
 	});
 
-	testUnless(noPidNamespaces())(`${kind}: a pid of another namespace than ours is not signalled`, async t => {
+	testUnless(noPidNamespaces())(`${kind}: a holder in another pid namespace is not signalled`, async t => {
 		const {argument} = addressOf(t);
 		const old = start(t, 'server', [argument, '{}', 'stubborn']);
 		await old.expect('held');
-		// Its /proc is that of outside: there each pid means another process than to kill(2).
+		// /proc is mounted from outside, so its pids are not the pids that kill(2) uses here.
 		const before = ['unshare', '--pid', '--fork'];
 		const refused = await start(t, 'server', [argument, '{"replace":{}}'], {before}).expect('refused');
 		t.like(refused, {code: 'ERR_HOLDER_UNVERIFIED', holder: {pid: old.pid, verified: false}});
 	});
 
-	test(`${kind}: with escalate it is killed`, async t => {
+	test(`${kind}: with escalate the holder is killed`, async t => {
 		const {native, argument} = addressOf(t);
 		const old = start(t, 'server', [argument, '{}', 'stubborn']);
 		await old.expect('held');
@@ -98,7 +98,7 @@ for (const [kind, addressOf] of Object.entries(kinds)) {
 		t.is(await get(native, '/'), `${successor.pid}`);
 	});
 
-	test(`${kind}: another signal is sent if asked for, and a free address needs none`, async t => {
+	test(`${kind}: killSignal selects the signal, and a free address needs none`, async t => {
 		const {argument} = addressOf(t);
 		const old = start(t, 'server', [argument, '{"replace":{"killSignal":"SIGINT"}}']);
 		await old.expect('held');
@@ -107,14 +107,14 @@ for (const [kind, addressOf] of Object.entries(kinds)) {
 		t.is((await old.exited).signal, 'SIGINT');
 	});
 
-	test(`${kind}: this process does not signal itself`, async t => {
+	test(`${kind}: a process does not signal itself`, async t => {
 		const {native} = addressOf(t);
 		await using _held = await acquire(native);
 		await t.throwsAsync(acquire(native, {replace: {}}), {code: 'ERR_HOLDER_SELF'});
 	});
 
 	testUnless(noOtherUser())(
-		`${kind}: a holder of another user is refused with EPERM or as unverified, and lives`,
+		`${kind}: a holder of another user is refused with EPERM or as unverified, and is not signalled`,
 		async t => {
 			const {argument} = addressOf(t);
 			const options = '{"lockFileMode":438}';
@@ -134,10 +134,10 @@ for (const [kind, addressOf] of Object.entries(kinds)) {
 	);
 }
 
-testUnless(noOtherUser())('a holder that does not let its own user look is signalled by root only', async t => {
+testUnless(noOtherUser())('a holder that its own user may not inspect is signalled by root only', async t => {
 	const {native} = kinds['pathname']?.(t) ?? {native: ''};
 	chmodSync(join(native, '..'), 0o777);
-	// Having changed its user it is not "dumpable", and shows nobody but root what it has open.
+	// After setuid(2) the process is not dumpable, so only root can read its descriptors.
 	const holder = start(t, 'holder', ['acquire', native], {env: {OTHER_UID: String(otherUid)}});
 	await holder.expect('held');
 	chmodSync(`${native}.lock`, 0o666);
@@ -150,11 +150,11 @@ testUnless(noOtherUser())('a holder that does not let its own user look is signa
 });
 
 testUnless(noOtherUser(), noPython())(
-	'who took the lock and has it no more is a bystander, whatever the record says, and is not signalled',
+	'a process that took the lock but no longer has it is not signalled, whatever the record says',
 	async t => {
 		const {native} = kinds['pathname']?.(t) ?? {native: ''};
 		chmodSync(join(native, '..'), 0o777);
-		// As if a process that has never seen the lock had got the pid of the one that took it and exited.
+		// Simulates a reused pid: a process that never had the lock has the pid of the process that took it.
 		const script = `
 import fcntl, os, sys
 lock = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR, 0o666)
@@ -184,7 +184,7 @@ print('ended by', os.waitstatus_to_exitcode(os.waitpid(taker, 0)[1]), flush=True
 	},
 );
 
-test('who has occupied an abstract name without being bindlock is not asked to go', async t => {
+test('a foreign server on the lock name of an abstract address is not signalled', async t => {
 	const {native} = kinds['abstract']?.(t) ?? {native: ''};
 	const squatter = createServer(socket => socket.on('error', () => {}).end('hello\n'));
 	squatter.listen(`${native}.lock`.padEnd(108, '\0'));
@@ -196,7 +196,7 @@ test('who has occupied an abstract name without being bindlock is not asked to g
 	squatter.close();
 });
 
-test('a record that names another process does not direct the signal: the kernel names the holder', async t => {
+test('the kernel, and not the record, decides which process is signalled', async t => {
 	const {native} = kinds['pathname']?.(t) ?? {native: ''};
 	const bystander = start(t, 'waiter', [join(temporaryDirectory(t), 'elsewhere')]);
 	await bystander.expect('held');
@@ -209,7 +209,7 @@ test('a record that names another process does not direct the signal: the kernel
 	t.is((await bystander.next()).event, 'released');
 });
 
-test('an unverified claim is never signalled', async t => {
+test('an unverified holder is never signalled', async t => {
 	const {takePathname} = await import('../../src/protocol/pathname.js');
 	const {NodeSystem} = await import('../../src/kernel/node-system.js');
 	const {run} = await import('../../src/model/system.js');
@@ -218,7 +218,7 @@ test('an unverified claim is never signalled', async t => {
 	await using _held = await acquire(native);
 	const bystander = start(t, 'waiter', [join(temporaryDirectory(t), 'elsewhere')]);
 	await bystander.expect('held');
-	/** As in another pid namespace: the record names a pid, and the kernel shows nothing. */
+	/** Simulates another pid namespace: the record has a pid, and the kernel shows no holder. */
 	class Blind extends NodeSystem {
 		override contention(): {
 			kind: 'exclusive';

@@ -1,5 +1,5 @@
 /**
- * Servers of two users at one address.
+ * Tests servers of two users at one address.
  */
 import {chmodSync, chownSync, renameSync, statSync} from 'node:fs';
 import {join} from 'node:path';
@@ -15,7 +15,7 @@ checkLeaks();
 
 const maybe = testUnless(noOtherUser());
 
-/** Not `s`: a relative name of somebody else's, whose process these users cannot see, would be taken for it. */
+/** Not `s`: another test's relative `s`, whose process these users cannot inspect, could be taken for it. */
 const name = 'users';
 
 const first = otherUid;
@@ -35,7 +35,7 @@ function serve(t: ExecutionContext, uid: number, address: string, options: objec
 	return start(t, 'holder', ['listen', address, JSON.stringify(options)], {uid, before});
 }
 
-/** What a crash of the first user's server leaves, with a socket of this mode. */
+/** Leaves the files of a crashed server of the first user, with a socket of this mode. */
 async function crashed(t: ExecutionContext, address: string, mode = 0o777): Promise<void> {
 	const server = serve(t, first, address, {...shared, socketMode: mode});
 	await server.expect('held');
@@ -59,7 +59,7 @@ for (const umask of ['022', '000', '077']) {
 		}
 	});
 
-	maybe(`umask ${umask}: after a crash the other user takes over where the directory lets it`, async t => {
+	maybe(`umask ${umask}: after a crash the other user reclaims the address if the directory allows it`, async t => {
 		const address = join(directoryOf(t, 0o777), name);
 		for (const [round, uid] of [first, second, first, first].entries()) {
 			const server = serve(t, uid, address, shared, umask);
@@ -69,7 +69,7 @@ for (const umask of ['022', '000', '077']) {
 	});
 }
 
-maybe('in a sticky directory the other user is told that it may not remove the socket, and its own may', async t => {
+maybe('in a sticky directory the other user gets EPERM, and the owner of the socket reclaims it', async t => {
 	const directory = directoryOf(t, 0o1777);
 	const address = join(directory, name);
 	await crashed(t, address);
@@ -81,7 +81,7 @@ maybe('in a sticky directory the other user is told that it may not remove the s
 	t.like(await serve(t, first, address, shared).expect('held'), {reclaimed: true});
 });
 
-maybe('who may not write the directory is told so', async t => {
+maybe('a user without write permission for the directory gets EACCES', async t => {
 	const directory = directoryOf(t, 0o777);
 	const address = join(directory, name);
 	await crashed(t, address);
@@ -91,7 +91,7 @@ maybe('who may not write the directory is told so', async t => {
 	t.regex(String(refused['message']), /may not remove files from its directory/);
 });
 
-maybe('without reclaimForeign the socket of the other user stays, and the message names the option', async t => {
+maybe('without reclaimForeign the socket of another user stays, and the message names the option', async t => {
 	const directory = directoryOf(t, 0o777);
 	const address = join(directory, name);
 	await crashed(t, address);
@@ -107,7 +107,7 @@ maybe('without reclaimForeign the socket of the other user stays, and the messag
 	t.deepEqual(contentOf(directory), before);
 });
 
-maybe('a socket that the other user may not connect to is not known to be dead, and stays', async t => {
+maybe('a socket without permission to connect is not assumed dead, and stays', async t => {
 	const directory = directoryOf(t, 0o777);
 	const address = join(directory, name);
 	await crashed(t, address, 0o755);
@@ -118,7 +118,7 @@ maybe('a socket that the other user may not connect to is not known to be dead, 
 	t.deepEqual(contentOf(directory), before);
 });
 
-maybe('a live server of the other user that takes no lock is not reclaimed', async t => {
+maybe('a live foreign server of another user is not reclaimed', async t => {
 	const address = join(directoryOf(t, 0o777), name);
 	const naive = start(t, 'naive', [address], {uid: first});
 	await naive.expect('listening');
@@ -135,7 +135,7 @@ testUnless(
 	noOtherUser(),
 	noNetworkNamespaces(),
 	noPython(),
-)('nor is one in another network namespace, whether or not it may be asked', async t => {
+)('a foreign server in another network namespace is not reclaimed, with or without permission to connect', async t => {
 	const address = join(directoryOf(t, 0o777), name);
 	const script = `import socket,sys
 s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(5); print('up', flush=True); sys.stdin.read()`;
@@ -152,7 +152,7 @@ s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(5); print('up',
 	}
 });
 
-maybe('a running server binds again over a dead socket of the other user', async t => {
+maybe('a running server heals over a dead socket of another user', async t => {
 	const directory = directoryOf(t, 0o777);
 	const address = join(directory, name);
 	const server = serve(t, second, address, shared);
@@ -161,11 +161,11 @@ maybe('a running server binds again over a dead socket of the other user', async
 	chmodSync(join(directory, 'dead'), 0o777);
 	chownSync(join(directory, 'dead'), first, first);
 	renameSync(join(directory, 'dead'), address);
-	await until(async () => (await reach(address)) === server.pid, 'it serves again');
+	await until(async () => (await reach(address)) === server.pid, 'the healed server answers');
 	t.is(statSync(address).uid, second);
 });
 
-maybe('a lease reclaims it, too', async t => {
+maybe('with reclaimForeign a lease reclaims the socket of another user', async t => {
 	const address = join(directoryOf(t, 0o777), name);
 	await makeStale(address);
 	chmodSync(address, 0o777);
@@ -178,7 +178,7 @@ maybe('a lease reclaims it, too', async t => {
 	await server.expect('released');
 });
 
-maybe('the users of a group share a directory of that group, and nobody else can take the address', async t => {
+maybe('the users of a group share a directory of the group', async t => {
 	const directory = directoryOf(t, 0o2770);
 	chownSync(directory, 0, group);
 	chmodSync(directory, 0o2770);

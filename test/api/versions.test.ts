@@ -1,6 +1,6 @@
 /**
- * Node 20 pads abstract names and later versions do not: the same address in JavaScript is two to
- * the kernel. All versions must exclude each other all the same.
+ * Tests mutual exclusion between versions of Node. Node 20 pads abstract names and later versions do
+ * not, so the kernel sees two names for one address.
  */
 
 import {once} from 'node:events';
@@ -40,7 +40,7 @@ for (const [one, other] of pairs) {
 }
 
 testUnless(...versions.map(noNode))(
-	'of servers of every version that start together on a stale socket, one serves and the others name it',
+	'servers of all versions start together on a stale socket: one serves, and the others are refused',
 	async t => {
 		for (let round = 0; round < 3; round++) {
 			const path = join(temporaryDirectory(t), 's');
@@ -68,7 +68,7 @@ testUnless(...versions.map(noNode))(
 for (const version of otherVersions) {
 	const only = testUnless(noNode(version));
 	only(
-		`a plain abstract server of Node ${version}, in its own spelling, is foreign to Node ${thisNode}, and the reverse`,
+		`a plain abstract server of Node ${version}, in its own spelling, is foreign to Node ${thisNode}, and vice versa`,
 		async t => {
 			const name = join(temporaryDirectory(t), 's');
 			const foreign = start(t, 'plain', [name], {executable: nodeOf(version)});
@@ -90,7 +90,7 @@ for (const version of otherVersions) {
 }
 
 testUnless(noNode(20), noNode(22))(
-	'what the lock is for: without it, Node 20 and a later one both listen on one abstract name (R12)',
+	'R12: without the lock, Node 20 and a later version both listen on one abstract name',
 	async t => {
 		const name = join(temporaryDirectory(t), 's');
 		for (const version of [20, 22]) {
@@ -100,22 +100,20 @@ testUnless(noNode(20), noNode(22))(
 	},
 );
 
-test('this Node has a version that the tests know', t => {
+test('the tests cover this version of Node', t => {
 	t.true((versions as readonly number[]).includes(thisNode));
 });
 
 for (const version of versions) {
-	testUnless(noNode(version))(
-		`Node ${version}: a package that is reached by a symbolic link is loaded as before once a server listens`,
-		async t => {
-			const directory = temporaryDirectory(t);
-			const real = join(directory, 'real/linked');
-			mkdirSync(real, {recursive: true});
-			writeFileSync(join(real, 'package.json'), '{"name": "linked", "main": "index.js"}');
-			writeFileSync(join(real, 'index.js'), 'module.exports = () => {};');
-			mkdirSync(join(directory, 'node_modules'));
-			symlinkSync('../real/linked', join(directory, 'node_modules/linked'));
-			const text = `
+	testUnless(noNode(version))(`Node ${version}: after listen, a symlinked package is still loaded`, async t => {
+		const directory = temporaryDirectory(t);
+		const real = join(directory, 'real/linked');
+		mkdirSync(real, {recursive: true});
+		writeFileSync(join(real, 'package.json'), '{"name": "linked", "main": "index.js"}');
+		writeFileSync(join(real, 'index.js'), 'module.exports = () => {};');
+		mkdirSync(join(directory, 'node_modules'));
+		symlinkSync('../real/linked', join(directory, 'node_modules/linked'));
+		const text = `
 				import {createServer} from 'node:net';
 				import {listen} from ${JSON.stringify(new URL('../../src/index.js', import.meta.url))};
 				const lock = await listen(createServer(), 's');
@@ -123,9 +121,8 @@ for (const version of versions) {
 				console.log(typeof linked);
 				await lock.release();
 			`;
-			writeFileSync(join(directory, 'main.mjs'), text);
-			const program = startCommand(t, nodeOf(version), ['main.mjs'], {cwd: directory});
-			t.is((await program.expect('line'))['line'], 'function');
-		},
-	);
+		writeFileSync(join(directory, 'main.mjs'), text);
+		const program = startCommand(t, nodeOf(version), ['main.mjs'], {cwd: directory});
+		t.is((await program.expect('line'))['line'], 'function');
+	});
 }

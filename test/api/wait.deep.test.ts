@@ -1,5 +1,5 @@
 /**
- * The other ways of waiting, and long queues. `wait.test.ts` has the usual ways.
+ * Tests the less common ways of waiting, and long queues. `wait.test.ts` has the common ways.
  */
 import {testWaiting, ways} from '../helpers/ways.js';
 

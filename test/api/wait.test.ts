@@ -1,5 +1,5 @@
 /**
- * Waiting for a holder, over both kinds of address and both ways of waiting for a flock.
+ * Tests waiting for a holder: flock(1) as a queue, orphans, and few resources.
  */
 import {spawn} from 'node:child_process';
 import {readdirSync, unlinkSync, writeFileSync} from 'node:fs';
@@ -16,21 +16,18 @@ for (const way of ways.filter(({title}) => title === 'queued by flock(1)')) {
 	testWaiting(way, 6);
 }
 
-testUnless(noFlockCommand())(
-	'a waiter of a lock that a shell script holds by flock(1) gets it when the script ends',
-	async t => {
-		const address = pathOf(t);
-		const script = startCommand(t, 'flock', [`${address}.lock`, 'sh', '-c', 'echo locked; read -r _; exit 0']);
-		await script.next();
-		const waiter = start(t, 'waiter', [address]);
-		await waiter.expect('waiting');
-		script.end();
-		t.is((await waiter.next()).event, 'held');
-	},
-);
+testUnless(noFlockCommand())('a waiter gets the lock of a shell script when its flock(1) ends', async t => {
+	const address = pathOf(t);
+	const script = startCommand(t, 'flock', [`${address}.lock`, 'sh', '-c', 'echo locked; read -r _; exit 0']);
+	await script.next();
+	const waiter = start(t, 'waiter', [address]);
+	await waiter.expect('waiting');
+	script.end();
+	t.is((await waiter.next()).event, 'held');
+});
 
 testUnless(noFlockCommand())(
-	'a holder that unlinks its lock file on leaving does not split the lock of its waiters (R1)',
+	'R1: a holder that unlinks its lock file on release does not split the lock of its waiters',
 	async t => {
 		const address = pathOf(t);
 		const holder = start(t, 'holder', ['listen', address, '{"removeLockFile":true}']);
@@ -48,7 +45,7 @@ testUnless(noFlockCommand())(
 );
 
 testUnless(noFlockCommand())(
-	'a lock file deleted while it is held and waited for: the waiter comes after the newcomer',
+	'a lock file that is deleted during a wait: the waiter gets the lock after the newcomer',
 	async t => {
 		const address = pathOf(t);
 		const holder = start(t, 'holder', ['acquire', address]);
@@ -63,26 +60,23 @@ testUnless(noFlockCommand())(
 	},
 );
 
-testUnless(noFlockCommand())(
-	'an orphaned flock(1) that passes the lock on for a moment makes no acquire fail',
-	async t => {
-		const address = pathOf(t);
+testUnless(noFlockCommand())('an orphaned flock(1) that briefly takes the lock makes no acquire fail', async t => {
+	const address = pathOf(t);
+	await (await acquire(address)).release();
+	// Like the child of a waiter that has exited: it locks a descriptor that no other process has, and exits.
+	const {openSync, closeSync} = await import('node:fs');
+	for (let round = 0; round < 30; round++) {
+		const descriptor = openSync(`${address}.lock`, 'r+');
+		const orphan = spawn('flock', ['-x', '3'], {stdio: ['ignore', 'ignore', 'ignore', descriptor]});
+		closeSync(descriptor);
+		const gone = new Promise(resolve => orphan.once('exit', resolve));
 		await (await acquire(address)).release();
-		// As the child of a waiter that has gone: it takes the lock on a descriptor that nobody else has, and exits.
-		const {openSync, closeSync} = await import('node:fs');
-		for (let round = 0; round < 30; round++) {
-			const descriptor = openSync(`${address}.lock`, 'r+');
-			const orphan = spawn('flock', ['-x', '3'], {stdio: ['ignore', 'ignore', 'ignore', descriptor]});
-			closeSync(descriptor);
-			const gone = new Promise(resolve => orphan.once('exit', resolve));
-			await (await acquire(address)).release();
-			await gone;
-		}
-		t.pass();
-	},
-);
+		await gone;
+	}
+	t.pass();
+});
 
-testUnless(noFlockCommand())("a flock(1) that knows no long options, as BusyBox's, is queued in as well", async t => {
+testUnless(noFlockCommand())('a flock(1) without long options, as in BusyBox, queues too', async t => {
 	const address = pathOf(t);
 	const directory = temporaryDirectory(t);
 	const script = `#!/bin/sh\ncase "$*" in *--*) exit 1;; esac\nPATH='${process.env['PATH']}' exec flock "$@"\n`;
@@ -96,8 +90,8 @@ testUnless(noFlockCommand())("a flock(1) that knows no long options, as BusyBox'
 	t.is((await waiter.next()).event, 'held');
 });
 
-// By the command alone the lock cannot even be tried with so few.
-testUnless(noAddon(), noFlockCommand())('a wait with too few descriptors ends at its deadline, too', async t => {
+// The addon is required: with so few descriptors the command cannot even try the lock.
+testUnless(noAddon(), noFlockCommand())('a wait with too few descriptors ends at its deadline', async t => {
 	const directory = temporaryDirectory(t);
 	const count = 8;
 	for (let free = 0; free < count; free++) {
@@ -113,11 +107,11 @@ testUnless(noAddon(), noFlockCommand())('a wait with too few descriptors ends at
 	for (let free = 0; free < count; free++) codes.push((await program.expect('outcome'))['code']);
 	t.log(codes.join(' '));
 	t.deepEqual([...new Set(codes)], ['EMFILE', 'EADDRINUSE']);
-	t.true(codes.indexOf('EADDRINUSE') < 4, 'a lock that can be opened, and no child that can be started');
+	t.true(codes.indexOf('EADDRINUSE') < 4, 'there are descriptors for the lock file, but not for a child');
 });
 
 testUnless(noFlockCommand(), noPidNamespaces())(
-	'a process that orphans are given to, as the only one of a container, is left no child by its waits',
+	'a process that is init of its pid namespace keeps no child after a wait',
 	async t => {
 		const address = pathOf(t);
 		await startHolder(t, address);
@@ -126,7 +120,7 @@ testUnless(noFlockCommand(), noPidNamespaces())(
 		await waiter.expect('waiting');
 		t.is((await waiter.expect('refused'))['pid'], 1);
 		const [init = 0] = descendants(waiter.pid);
-		await until(() => descendants(init).length === 0, 'the end of all that it has started');
+		await until(() => descendants(init).length === 0, 'the end of all children');
 		waiter.end();
 		await waiter.exited;
 	},
@@ -136,7 +130,7 @@ const permission = process.allowedNodeEnvironmentFlags.has('--permission')
 	? '--permission'
 	: '--experimental-permission';
 
-testUnless(noAddon())('a process that may not start others waits by trying', async t => {
+testUnless(noAddon())('a process that may not start children waits by polling', async t => {
 	const address = pathOf(t);
 	const holder = await startHolder(t, address);
 	const nodeOptions = [permission, '--allow-fs-read=*', '--allow-fs-write=*', '--allow-addons'];
@@ -146,7 +140,7 @@ testUnless(noAddon())('a process that may not start others waits by trying', asy
 	await waiter.expect('held');
 });
 
-testUnless(noFlockCommand())('a process that waits and will not watch anything takes no inotify for it', async t => {
+testUnless(noFlockCommand())('a waiting process opens no inotify instance', async t => {
 	const address = pathOf(t);
 	await startHolder(t, address);
 	const waiter = start(t, 'waiter', [address, '{"waitMs":300}']);
@@ -157,7 +151,7 @@ testUnless(noFlockCommand())('a process that waits and will not watch anything t
 	t.false(links.some(link => link?.includes('inotify')));
 });
 
-testUnless(noFlockCommand())('nobody wakes up while it waits in the queue of flock(1)', async t => {
+testUnless(noFlockCommand())('a process in the queue of flock(1) does not wake up', async t => {
 	const address = pathOf(t);
 	await startHolder(t, address);
 	const waiter = start(t, 'waiter', [address]);
@@ -166,7 +160,7 @@ testUnless(noFlockCommand())('nobody wakes up while it waits in the queue of flo
 	const switches = (pid: number): number =>
 		Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(readOrNothing(`/proc/${pid}/status`))?.[1]);
 	const pids = [waiter.pid, ...descendants(waiter.pid)];
-	// Node settles down for a moment after its last work; then nothing may move for a second.
+	// Node does some work after the start of the wait; wait for a second without a context switch.
 	let before: number[] = [];
 	await until(async () => {
 		before = pids.map(switches);
