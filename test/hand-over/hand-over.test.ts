@@ -1,6 +1,5 @@
 /**
- * Handing over a running server: no client is refused, nothing is lost, and if the successor fails
- * half way the old server still serves and still holds.
+ * Tests hand-over: no client is refused, and if the successor fails, the old server keeps serving and holding the lock.
  */
 import {once} from 'node:events';
 import {existsSync, readdirSync, readFileSync, readlinkSync, unlinkSync} from 'node:fs';
@@ -18,7 +17,7 @@ import {startLeashed} from '../helpers/leash.js';
 import {nodeOf, noNode, otherVersions} from '../helpers/node-versions.js';
 import {type Event, type Program, type StartOptions, start, temporaryDirectory} from '../helpers/programs.js';
 
-/** Starts a server that can hand itself over; all its generations end with the test. */
+/** Starts a server that can hand itself over. All its generations end with the test. */
 async function relay(
 	t: ExecutionContext,
 	addresses: readonly string[],
@@ -30,7 +29,7 @@ async function relay(
 	return program;
 }
 
-/** The next event of this kind; other generations may say other things meanwhile. */
+/** Returns the next event of this kind, and skips the events of other generations. */
 async function heard(program: Program, event: string): Promise<Event> {
 	for (;;) {
 		const next = await program.next();
@@ -83,7 +82,7 @@ function load(t: ExecutionContext, address: string): {stop(): Promise<readonly A
 	};
 }
 
-/** Under load; each generation answers in its turn and nobody is refused. */
+/** Hands over under load; each generation answers requests, and no client is refused. */
 async function handOverOften(
 	t: ExecutionContext,
 	address: string,
@@ -112,30 +111,33 @@ async function handOverOften(
 	const last = pids.at(-1) ?? 0;
 	t.like(await inspect(address.replace('@', '\0')), {state: 'held', holder: {pid: last, verified: true}});
 	process.kill(last, 'SIGTERM');
-	// The first generations left when their last connections did, and unlinked nothing on the way.
+	// Each earlier generation has exited after its last connection, and has removed no file.
 	await program.exited;
 	t.like(await inspect(address.replace('@', '\0')), {state: 'free'});
 }
 
-test.serial('pathname: ten hand-overs under load, nobody is refused, and one process holds at the end', async t => {
-	const address = join(temporaryDirectory(t), 's');
-	await handOverOften(t, address, 10);
-	t.false(existsSync(address));
-	t.is(readFileSync(`${address}.lock`, 'utf8'), '');
-});
+test.serial(
+	'pathname: ten hand-overs under load: no client is refused, and one process holds the lock at the end',
+	async t => {
+		const address = join(temporaryDirectory(t), 's');
+		await handOverOften(t, address, 10);
+		t.false(existsSync(address));
+		t.is(readFileSync(`${address}.lock`, 'utf8'), '');
+	},
+);
 
-test.serial('abstract: the same', async t => {
+test.serial('abstract: ten hand-overs under load', async t => {
 	await handOverOften(t, `@bindlock-test-${process.pid}-relay`, 10);
 });
 
 for (const version of otherVersions) {
-	testUnless(noNode(version))(`Node ${version}: the same, three times`, async t => {
+	testUnless(noNode(version))(`Node ${version}: three hand-overs under load`, async t => {
 		const options = {executable: nodeOf(version), env: {BINDLOCK_FLOCK: 'command'}};
 		await handOverOften(t, join(temporaryDirectory(t), 's'), 3, options);
 	});
 }
 
-test.serial('between the two there is no moment without a holder, and the record names the new one', async t => {
+test.serial('during a hand-over the address always has a holder, and the record names the successor', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = await relay(t, [address]);
 	let tries = 0;
@@ -144,7 +146,7 @@ test.serial('between the two there is no moment without a holder, and the record
 		while (!done) {
 			tries++;
 			await t.throwsAsync(acquire(address), {code: 'EADDRINUSE'});
-			// Without it nothing else gets its turn: a refusal waits for nothing.
+			// Yield to the event loop: a refusal does not.
 			await new Promise(resolve => setImmediate(resolve));
 		}
 	})();
@@ -157,11 +159,11 @@ test.serial('between the two there is no moment without a holder, and the record
 	t.deepEqual(flockHolders(`${address}.lock`, [Number(to)]), [Number(to)]);
 });
 
-test.serial('the old server answers what it was asked, after its successor serves, and then ends', async t => {
+test.serial('the old server finishes its request while the successor serves, and then exits', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = await relay(t, [address]);
 	const slow = ask(address, '/slow');
-	// Answered after that one was asked.
+	// The first request is answered after the second one was sent.
 	await ask(address);
 	process.kill(program.pid, 'SIGUSR2');
 	const {to} = await heard(program, 'handed over');
@@ -171,7 +173,7 @@ test.serial('the old server answers what it was asked, after its successor serve
 	t.is((await ask(address)).pid, Number(to));
 });
 
-test.serial('two addresses go together', async t => {
+test.serial('two addresses are handed over together', async t => {
 	const directory = temporaryDirectory(t);
 	const addresses = [join(directory, 'one'), `@bindlock-test-${process.pid}-two`];
 	const program = await relay(t, addresses);
@@ -221,30 +223,33 @@ test.serial('a successor that calls process.disconnect() when it serves: the pre
 });
 
 for (const manner of ['exits', 'dies with the socket', 'dies serving', 'never listens']) {
-	test.serial(`a successor that ${manner}: the old one still serves and holds, and can try again`, async t => {
-		const address = join(temporaryDirectory(t), 's');
-		const program = await relay(t, [address], manner);
-		for (let round = 0; round < 2; round++) {
-			process.kill(program.pid, 'SIGUSR2');
-			const event = await heard(program, 'not handed over');
-			t.like(event, {code: 'ERR_HAND_OVER_FAILED', held: [true]});
-			t.is((await ask(address)).pid, program.pid);
-			t.like(await inspect(address), {state: 'held', holder: {pid: program.pid, verified: true}});
-			t.is(listeners(address), 1);
-		}
-		// It watches and heals again.
-		unlinkSync(address);
-		await until(async () => (await ask(address)).pid === program.pid, 'it is healed');
-		process.kill(program.pid, 'SIGTERM');
-		await program.exited;
-		t.false(existsSync(address));
-	});
+	test.serial(
+		`a successor that ${manner}: the old server still serves and holds the lock, and can hand over again`,
+		async t => {
+			const address = join(temporaryDirectory(t), 's');
+			const program = await relay(t, [address], manner);
+			for (let round = 0; round < 2; round++) {
+				process.kill(program.pid, 'SIGUSR2');
+				const event = await heard(program, 'not handed over');
+				t.like(event, {code: 'ERR_HAND_OVER_FAILED', held: [true]});
+				t.is((await ask(address)).pid, program.pid);
+				t.like(await inspect(address), {state: 'held', holder: {pid: program.pid, verified: true}});
+				t.is(listeners(address), 1);
+			}
+			// The file guard works again.
+			unlinkSync(address);
+			await until(async () => (await ask(address)).pid === program.pid, 'the socket is healed');
+			process.kill(program.pid, 'SIGTERM');
+			await program.exited;
+			t.false(existsSync(address));
+		},
+	);
 }
 
-test.serial('the successor is killed while the old one drains: the address is free at once', async t => {
+test.serial('the successor is killed while the old server drains: the address is free at once', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = await relay(t, [address]);
-	// Keeps the old one busy.
+	// These requests keep the old server busy.
 	const slow = Promise.all([ask(address, '/slow'), ask(address, '/slow')]);
 	process.kill(program.pid, 'SIGUSR2');
 	const {to} = await heard(program, 'handed over');
@@ -257,7 +262,7 @@ test.serial('the successor is killed while the old one drains: the address is fr
 });
 
 test.serial(
-	'the successor is killed while the old one drains: who waits for the address gets it before that ends',
+	'the successor is killed while the old server drains: a waiter gets the address before the draining ends',
 	async t => {
 		const address = join(temporaryDirectory(t), 's');
 		const program = await relay(t, [address]);
@@ -273,7 +278,7 @@ test.serial(
 	},
 );
 
-test.serial('an old server accepts nothing after its hand-over, and has the listening socket open no more', async t => {
+test.serial('after a hand-over the old server accepts no connection, and has closed the listening socket', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = await relay(t, [address]);
 	const slow = ask(address, `/slow=${atLoad(3000)}`);
@@ -282,12 +287,12 @@ test.serial('an old server accepts nothing after its hand-over, and has the list
 	process.kill(to, 'SIGSTOP');
 	const asked = Array.from({length: 8}, () => ask(address));
 	t.deepEqual(ownersOf(address), [to], 'only the successor has the listening socket');
-	t.is((await slow).pid, program.pid, 'what it was asked before is answered');
+	t.is((await slow).pid, program.pid, 'the old server answers its open request');
 	process.kill(to, 'SIGCONT');
 	t.deepEqual([...new Set((await withDeadline(Promise.all(asked))).map(({pid}) => pid))], [to]);
 });
 
-/** Processes that have a listening socket of this path open. */
+/** Returns the processes that have a listening socket with this path open. */
 function ownersOf(address: string): number[] {
 	const rows = readFileSync('/proc/net/unix', 'utf8').split('\n');
 	const inodes = rows
@@ -322,7 +327,7 @@ test.serial('what an old server throws after its hand-over is printed, and its s
 	t.regex(program.stderr, /Error: on its way out\n +at /);
 });
 
-test.serial('an old server that dies while its successor starts leaves nothing in the way of that', async t => {
+test.serial('an old server that dies during a hand-over does not block its successor', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = await relay(t, [address], 'waits for its parent to die');
 	process.kill(program.pid, 'SIGUSR2');
@@ -370,7 +375,7 @@ test.serial('a worker thread cannot hand over', async t => {
 		await handOver(lock, 'nothing.js').catch(({code}) => parentPort.postMessage([code, lock.held]));
 		await lock.release();`;
 	const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(text)}`));
-	// It may end before its message is read.
+	// The worker may exit before its message is read.
 	const exited = once(worker, 'exit');
 	const [message] = await once(worker, 'message');
 	t.deepEqual(message, ['ERR_WORKER_UNSUPPORTED_OPERATION', true]);
@@ -405,7 +410,7 @@ for (const end of ['ends', 'closes, and answers its last client'] as const) {
 	);
 }
 
-test.serial('the third one is killed while the first two drain: the address is free', async t => {
+test.serial('the third server is killed while the first two drain: the address is free', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = await relay(t, [address]);
 	const slow = [ask(address, `/slow=${atLoad(3000)}`)];
@@ -447,7 +452,7 @@ for (const end of ['goes on', 'is killed', 'is killed, and the third, too']) {
 			return;
 		}
 		t.is((await slow).pid, program.pid);
-		await until(async () => (await heard(program, 'ended'))['pid'] === program.pid, 'the end of the first one');
+		await until(async () => (await heard(program, 'ended'))['pid'] === program.pid, 'the exit of the first server');
 		t.is((await ask(address)).pid, third);
 		t.is(listeners(address), 1);
 		process.kill(third, 'SIGTERM');
@@ -456,7 +461,7 @@ for (const end of ['goes on', 'is killed', 'is killed, and the third, too']) {
 	});
 }
 
-test.serial('what cannot be handed over is refused before anything is started', async t => {
+test.serial('a lock that cannot be handed over is refused before a program is started', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = 'there-is-no-such-program.js';
 	await using taken = await acquire(address);

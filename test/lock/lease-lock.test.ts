@@ -1,5 +1,5 @@
 /**
- * The lease backend: what it promises, and that it and flock refuse each other.
+ * Tests the lease backend, and that leases and flocks exclude each other.
  */
 import {existsSync, mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync, utimesSync, writeFileSync} from 'node:fs';
 import {createServer} from 'node:net';
@@ -10,7 +10,7 @@ import {withDeadline} from '../helpers/deadlines.js';
 import {makeStale, reach} from '../helpers/detectors.js';
 import {start, temporaryDirectory} from '../helpers/programs.js';
 
-test('taken, refused to others, given back; a stale socket is reclaimed', async t => {
+test('a lease refuses others until its release, and reclaims a stale socket', async t => {
 	const path = join(temporaryDirectory(t), 's');
 	await makeStale(path);
 	const lock = await acquire(path, {backend: 'lease'});
@@ -29,7 +29,7 @@ test('taken, refused to others, given back; a stale socket is reclaimed', async 
 	t.deepEqual(readdirSync(join(path, '..')), []);
 });
 
-test('flock refuses a lease, live or stale, and leaves it alone', async t => {
+test('flock refuses a live or stale lease, and leaves it unchanged', async t => {
 	const path = join(temporaryDirectory(t), 's');
 	const lock = await acquire(path, {backend: 'lease'});
 	await t.throwsAsync(acquire(path), {code: 'EISDIR', message: /lease/});
@@ -40,7 +40,7 @@ test('flock refuses a lease, live or stale, and leaves it alone', async t => {
 	t.true(statSync(`${path}.lock`).isDirectory());
 });
 
-test('a lease refuses a flock, held or left over, and leaves its file alone', async t => {
+test('a lease refuses a held or left-over lock file, and leaves it unchanged', async t => {
 	const path = join(temporaryDirectory(t), 's');
 	const lock = await acquire(path);
 	await t.throwsAsync(acquire(path, {backend: 'lease'}), {code: 'ERR_LOCK_BACKEND'});
@@ -51,7 +51,7 @@ test('a lease refuses a flock, held or left over, and leaves its file alone', as
 	t.true(statSync(`${path}.lock`).isFile());
 });
 
-test('it waits, with a deadline', async t => {
+test('a wait for a lease ends at its deadline', async t => {
 	const path = join(temporaryDirectory(t), 's');
 	const lock = await acquire(path, {backend: 'lease'});
 	const told: unknown[] = [];
@@ -68,7 +68,7 @@ test('it waits, with a deadline', async t => {
 	await (await waiting).release();
 });
 
-test('a stale lease is taken over after its holder was killed, and a live server under it is not', async t => {
+test('after its holder is killed, a stale lease is taken over, unless its server is live', async t => {
 	const path = join(temporaryDirectory(t), 's');
 	const holder = start(t, 'holder', ['listen', path, '{"backend":"lease"}']);
 	await holder.expect('held');
@@ -79,7 +79,7 @@ test('a stale lease is taken over after its holder was killed, and a live server
 	await lock.release();
 });
 
-test('a lost lease aborts the signal and crashes nobody', async t => {
+test('a lost lease aborts the signal and crashes no process', async t => {
 	const path = join(temporaryDirectory(t), 's');
 	const lock = await acquire(path, {backend: 'lease'});
 	const aborted = new Promise(resolve => lock.lostSignal.addEventListener('abort', resolve));
@@ -90,7 +90,7 @@ test('a lost lease aborts the signal and crashes nobody', async t => {
 	await lock.release();
 });
 
-test('a lease that was robbed is not given back: it is the robber’s', async t => {
+test('a lease that another process has taken over is not released', async t => {
 	const path = join(temporaryDirectory(t), 's');
 	const lock = await acquire(path, {backend: 'lease'});
 	rmdirSync(`${path}.lock`);
@@ -100,7 +100,7 @@ test('a lease that was robbed is not given back: it is the robber’s', async t 
 	await t.throwsAsync(acquire(path, {backend: 'lease'}), {code: 'EADDRINUSE'});
 });
 
-test('a holder that exits does not give back what it was robbed of', async t => {
+test('the exit of a holder does not release a lease that another process has taken over', async t => {
 	const path = join(temporaryDirectory(t), 's');
 	const holder = start(t, 'holder', ['acquire', path, '{"backend":"lease"}']);
 	await holder.expect('held');
@@ -111,21 +111,21 @@ test('a holder that exits does not give back what it was robbed of', async t => 
 	t.true(existsSync(`${path}.lock`));
 });
 
-test('a server that has lost its lease binds nothing again', async t => {
+test('a server that has lost its lease does not bind again', async t => {
 	const path = join(temporaryDirectory(t), 's');
 	const server = createServer();
 	const lock = await listen(server, path, {backend: 'lease'});
 	rmdirSync(`${path}.lock`);
 	await withDeadline(new Promise(resolve => lock.lostSignal.addEventListener('abort', resolve)));
 	unlinkSync(path);
-	// Longer than it would take.
+	// Healing takes less time.
 	await new Promise(resolve => setTimeout(resolve, 500));
 	t.false(existsSync(path));
 	t.is(lock.healed, 0);
 	server.close();
 });
 
-test('onWait is told only where there is somebody to wait for', async t => {
+test('onWait is called only if the lease has a holder', async t => {
 	const path = join(temporaryDirectory(t), 'no', 's');
 	const onWait = (): void => t.fail();
 	await t.throwsAsync(acquire(path, {backend: 'lease', waitMs: 200, onWait}), {
@@ -134,7 +134,7 @@ test('onWait is told only where there is somebody to wait for', async t => {
 	});
 });
 
-test('a wait that is aborted while the lease is being taken leaves none', async t => {
+test('a wait that is aborted while it takes the lease leaves no lease', async t => {
 	const directory = temporaryDirectory(t);
 	let aborted = 0;
 	for (let round = 0; round < 20; round++) {
@@ -152,11 +152,11 @@ test('a wait that is aborted while the lease is being taken leaves none', async 
 		await settled;
 		t.false(existsSync(`${path}.lock`));
 	}
-	t.log(`${aborted} of 20 in time`);
+	t.log(`${aborted} of 20 aborts came in time`);
 	t.true(aborted > 0);
 });
 
-test('to release a lease that was lost does not give back the next one', async t => {
+test('the release of a lost lease does not release the lease of the next holder', async t => {
 	const path = join(temporaryDirectory(t), 's');
 	const lost = await acquire(path, {backend: 'lease'});
 	const aborted = new Promise(resolve => lost.lostSignal.addEventListener('abort', resolve));
@@ -170,7 +170,7 @@ test('to release a lease that was lost does not give back the next one', async t
 	t.false(existsSync(`${path}.lock`));
 });
 
-test('a file under way or a foreign server is refused as with flock, and the lease is given back', async t => {
+test('a file or a foreign server at the address is refused as with flock, and the lease is released', async t => {
 	const path = join(temporaryDirectory(t), 's');
 	writeFileSync(path, 'mine');
 	await t.throwsAsync(acquire(path, {backend: 'lease'}), {code: 'ENOTSOCK'});

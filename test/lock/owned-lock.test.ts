@@ -1,5 +1,5 @@
 /**
- * The lock as its owner sees it: what it says of itself, and how it ends.
+ * Tests the lock object: its properties, and the ways in which a lock ends.
  */
 import {readFileSync, renameSync, rmSync, unlinkSync} from 'node:fs';
 import {join} from 'node:path';
@@ -12,7 +12,7 @@ import {namesIn} from '../helpers/tree.js';
 
 checkLeaks();
 
-test.serial('a lock tells its address as it was given, its lock file, and whether it is held', async t => {
+test.serial('a lock has its address as given, its lock file, and whether it is held', async t => {
 	const directory = temporaryDirectory(t);
 	const given = `unix:${directory}/./s`;
 	const lock = await acquire(given);
@@ -21,7 +21,7 @@ test.serial('a lock tells its address as it was given, its lock file, and whethe
 	t.like(lock, {address: given, lockPath: join(directory, 's.lock'), held: false, reclaimed: false});
 });
 
-test.serial('reclaimed: whether a stale socket was removed', async t => {
+test.serial('reclaimed tells whether a stale socket was removed', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	for (const stale of [false, true, false]) {
 		if (stale) await makeStale(address);
@@ -32,7 +32,7 @@ test.serial('reclaimed: whether a stale socket was removed', async t => {
 	}
 });
 
-test.serial('release gives the lock back at once, and any number of times', async t => {
+test.serial('release() releases the lock at once, and may be called again', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const lock = await acquire(address);
 	const released = lock.release();
@@ -42,7 +42,7 @@ test.serial('release gives the lock back at once, and any number of times', asyn
 	t.is(await lock.release(), undefined);
 });
 
-test.serial('a second release does nothing to the next owner', async t => {
+test.serial('a second release() does not affect the next holder', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const first = await acquire(address, {removeLockFile: true});
 	await first.release();
@@ -54,7 +54,7 @@ test.serial('a second release does nothing to the next owner', async t => {
 	await second.release();
 });
 
-test.serial('await using gives the lock back at the end of its block, also when that throws', async t => {
+test.serial('await using releases the lock at the end of the block, also after an error', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	let seen: BindLock | undefined;
 	{
@@ -75,7 +75,7 @@ test.serial('await using gives the lock back at the end of its block, also when 
 	await (await acquire(address)).release();
 });
 
-test.serial('release never fails, whatever has become of the lock file', async t => {
+test.serial('release() never rejects, whatever happened to the lock file', async t => {
 	for (const removeLockFile of [false, true]) {
 		for (const spoil of [
 			(directory: string) => unlinkSync(join(directory, 's.lock')),
@@ -91,7 +91,7 @@ test.serial('release never fails, whatever has become of the lock file', async t
 	}
 });
 
-/** A process with threads, and what it says to each of these commands. */
+/** Starts a process with threads, sends it the commands, and returns its pid and its answers. */
 async function threads(t: ExecutionContext, commands: readonly string[]): Promise<{pid: number; said: Event[]}> {
 	const program = start(t, 'worker', [join(temporaryDirectory(t), 's')]);
 	const said: Event[] = [];
@@ -115,7 +115,7 @@ for (const end of ['exit', 'terminate']) {
 	});
 }
 
-test.serial('a worker thread gives its lock back, and another takes it', async t => {
+test.serial('a worker thread releases its lock, and another takes it', async t => {
 	const {said} = await threads(t, ['start', 'release', 'acquire', 'terminate', 'start', 'acquire']);
 	t.deepEqual(
 		said.map(({event, code}) => code ?? event),
@@ -123,7 +123,7 @@ test.serial('a worker thread gives its lock back, and another takes it', async t
 	);
 });
 
-test.serial('threads one after the other take locks, before and after the main thread', async t => {
+test.serial('threads take and release locks in turn, before and after the main thread', async t => {
 	const commands = ['acquire', 'start', 'exit', 'start', 'terminate', 'acquire', 'start', 'release', 'exit', 'acquire'];
 	const {said} = await threads(t, commands);
 	t.deepEqual(

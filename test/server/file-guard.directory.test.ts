@@ -1,5 +1,5 @@
 /**
- * The directory of an address that is held is moved, removed or replaced; the files in it are not touched.
+ * Tests a directory that is moved, removed or replaced while an address in it is held.
  */
 import {once} from 'node:events';
 import fs, {
@@ -33,7 +33,7 @@ checkLeaks();
 
 const register = new URL('../../src/api/register.js', import.meta.url).href;
 
-/** An address, its directory, and where that can be moved to. */
+/** An address, its directory, and paths to move the directory to. */
 interface Place {
 	readonly directory: string;
 	readonly path: string;
@@ -50,7 +50,7 @@ function placeIn(t: ExecutionContext): Place {
 	return {directory, path: join(directory, 's'), away, other};
 }
 
-/** The same, where the directory is reached by a link two names further up. */
+/** The same, but the directory is reached by a symbolic link two components further up. */
 function placeBehindLink(t: ExecutionContext): Place & {flip(): void} {
 	const parent = temporaryDirectory(t);
 	for (const version of ['1', '2']) mkdirSync(join(parent, version, 'd'), {recursive: true});
@@ -81,7 +81,7 @@ async function reasonOf(lock: BindLock): Promise<BindLockError> {
 	return lock.lostSignal.reason;
 }
 
-/** Watches begin with a look; a change before that is seen too. */
+/** Waits until the watches are set. They begin with a check, which sees earlier changes. */
 const settled = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
 
 const takers = {
@@ -114,7 +114,7 @@ for (const [taker, take] of Object.entries(takers)) {
 }
 
 for (const how of ['replaced', 'left by a link'] as const) {
-	test.serial(`listen: a directory that is ${how}: locked and bound in the other one`, async t => {
+	test.serial(`listen: a directory that is ${how}: the server is locked and bound in the new directory`, async t => {
 		const behindLink = placeBehindLink(t);
 		const place = how === 'replaced' ? placeIn(t) : behindLink;
 		const {path, away} = place;
@@ -126,7 +126,7 @@ for (const how of ['replaced', 'left by a link'] as const) {
 				if (how === 'replaced') replace(place);
 				else behindLink.flip();
 			} else {
-				// And once more: the new watches see it.
+				// Replace the directory again: the new watches must see it.
 				const {directory, other} = placeIn(t);
 				makeStaleSync(join(directory, 's'));
 				rmSync(other, {recursive: true});
@@ -141,7 +141,7 @@ for (const how of ['replaced', 'left by a link'] as const) {
 			t.like(await refused.expect('refused'), {code: 'EADDRINUSE', holder: {pid: process.pid, verified: true}});
 			await refused.kill();
 		}
-		// What was left behind is nobody's.
+		// The files in the old directory are stale.
 		const next = await acquire(join(away, 's'));
 		t.true(next.reclaimed);
 		await next.release();
@@ -150,7 +150,7 @@ for (const how of ['replaced', 'left by a link'] as const) {
 	});
 }
 
-test.serial('listen: a directory that does not come back is loss, and nothing is made', async t => {
+test.serial('listen: a directory that stays missing is loss, and no directory is created', async t => {
 	const {directory, path, away} = placeIn(t);
 	const lock = await serve(t, path);
 	await settled();
@@ -162,7 +162,7 @@ test.serial('listen: a directory that does not come back is loss, and nothing is
 });
 
 for (const [taker, take] of Object.entries({...takers, listen: serve})) {
-	test.serial(`${taker}: a directory that comes back after a moment is no loss, and is watched on`, async t => {
+	test.serial(`${taker}: a directory that comes back after a moment is no loss, and is still watched`, async t => {
 		const {directory, path, away} = placeIn(t);
 		const lock = await take(t, path);
 		t.false(lock.lostSignal.aborted);
@@ -170,7 +170,7 @@ for (const [taker, take] of Object.entries({...takers, listen: serve})) {
 		renameSync(directory, away);
 		await new Promise(resolve => setTimeout(resolve, 100));
 		renameSync(away, directory);
-		// Longer than an absence may be.
+		// Longer than the accepted absence.
 		await new Promise(resolve => setTimeout(resolve, 1100));
 		t.true(lock.held);
 		t.is(lock.healed, 0);
@@ -185,7 +185,7 @@ for (const [taker, take] of Object.entries({...takers, listen: serve})) {
 	});
 }
 
-test.serial('released while a directory is absent: no loss, and nothing is made when it comes back', async t => {
+test.serial('a release while the directory is missing: no loss, and no file is created when it comes back', async t => {
 	const {directory, path, away} = placeIn(t);
 	for (const take of [takers.acquire, serve]) {
 		const lock = await take(t, path);
@@ -204,7 +204,7 @@ test.serial('released while a directory is absent: no loss, and nothing is made 
 
 for (const mode of ['listen', 'acquire', 'plain']) {
 	test.serial(
-		`listen: a directory where somebody has the address by ${mode} is loss; theirs is not touched`,
+		`listen: a directory in which another process has the address by ${mode} is loss; its files stay`,
 		async t => {
 			const place = placeIn(t);
 			const lock = await serve(t, place.path);
@@ -234,7 +234,7 @@ for (const mode of ['listen', 'acquire', 'plain']) {
 	);
 }
 
-test.serial('a lease does not move into another directory', async t => {
+test.serial('a lease does not follow into a new directory', async t => {
 	const place = placeIn(t);
 	const lock = await serve(t, place.path, {backend: 'lease'});
 	await settled();
@@ -244,7 +244,7 @@ test.serial('a lease does not move into another directory', async t => {
 	t.deepEqual(readdirSync(place.directory), []);
 });
 
-test.serial('register: healed in the new directory; with BINDLOCK_HEAL=0 a warning', async t => {
+test.serial('register heals in the new directory, and warns with BINDLOCK_HEAL=0', async t => {
 	for (const heals of ['1', '0']) {
 		const place = placeIn(t);
 		const options = {nodeOptions: ['--import', register], env: {BINDLOCK_HEAL: heals}};
@@ -263,7 +263,7 @@ test.serial('register: healed in the new directory; with BINDLOCK_HEAL=0 a warni
 	}
 });
 
-/** How often a path was looked at by `lstat` since; to be restored. */
+/** Counts the `lstat` calls for a path until the test ends. */
 function countLooks(t: ExecutionContext, path: string): () => number {
 	const original = fs.lstatSync;
 	let count = 0;
@@ -280,7 +280,7 @@ function countLooks(t: ExecutionContext, path: string): () => number {
 	return () => count;
 }
 
-/** When this process has been told of all that has happened in the directory. */
+/** Waits until this process has received all earlier events of the directory. */
 async function allHeard(directory: string): Promise<void> {
 	const watcher = watch(directory);
 	const mark = `mark-${process.hrtime.bigint()}`;
@@ -291,7 +291,7 @@ async function allHeard(directory: string): Promise<void> {
 	watcher.close();
 }
 
-test.serial('in a busy directory there is no look for each event', async t => {
+test.serial('in a busy directory the guard does not check on each event', async t => {
 	const {directory, path} = placeIn(t);
 	const lock = await serve(t, path);
 	await settled();
@@ -305,18 +305,18 @@ test.serial('in a busy directory there is no look for each event', async t => {
 		await allHeard(directory);
 	}
 	const seconds = (performance.now() - began) / 1000;
-	t.log(`${looks()} looks in ${seconds.toFixed(1)} s`);
+	t.log(`${looks()} checks in ${seconds.toFixed(1)} s`);
 	t.true(looks() <= 1 + seconds);
 	await lock.release();
 });
 
-test.serial('an event that is lost because the directory is too busy is made up for', async t => {
+test.serial('an inotify queue overflow does not hide a loss', async t => {
 	const {directory, path} = placeIn(t);
 	const lock = await acquire(path);
 	t.false(lock.lostSignal.aborted);
 	await settled();
 	const most = Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8'));
-	// The event loop stands still meanwhile. Where there can be more in the queue, none is lost.
+	// The event loop is blocked here. With a larger limit the queue does not overflow.
 	for (let file = 0; file < Math.min(most, 50_000); file++) {
 		writeFileSync(join(directory, 'x'), '');
 		unlinkSync(join(directory, 'x'));
@@ -326,7 +326,7 @@ test.serial('an event that is lost because the directory is too busy is made up 
 	await lock.release();
 });
 
-test.serial('a directory that the program watches by another name, too', async t => {
+test.serial('a directory that the program also watches by another name is guarded', async t => {
 	const {directory, path, away} = placeIn(t);
 	const watcher = watch(`${directory}/../${basename(directory)}/.`);
 	t.teardown(() => watcher.close());
@@ -339,7 +339,7 @@ test.serial('a directory that the program watches by another name, too', async t
 	watcher.close();
 });
 
-test.serial('a mode of the directory that is changed is no loss', async t => {
+test.serial('a changed mode of the directory is no loss', async t => {
 	const {directory, path} = placeIn(t);
 	const lock = await serve(t, path);
 	await settled();
@@ -351,7 +351,7 @@ test.serial('a mode of the directory that is changed is no loss', async t => {
 	await lock.release();
 });
 
-testUnless(noOtherUser())('a directory that may not be read is looked at now and then, without a warning', async t => {
+testUnless(noOtherUser())('an unreadable directory is polled, without a warning', async t => {
 	const place = placeIn(t);
 	for (const one of [place.directory, place.other]) {
 		chownSync(one, otherUid, otherUid);

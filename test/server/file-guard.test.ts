@@ -1,5 +1,5 @@
 /**
- * Held for life: loss is noticed, what may be healed is healed, and at no moment is another's socket deleted.
+ * Tests the file guard: it detects loss, heals removed files, and never deletes the socket of another server.
  */
 import {subscribe, unsubscribe} from 'node:diagnostics_channel';
 import {once} from 'node:events';
@@ -43,14 +43,14 @@ async function serve(t: ExecutionContext, path: string, options = {}): Promise<{
 	return {server, lock};
 }
 
-/** Milliseconds until the signal aborts, and why. */
+/** Returns the milliseconds until the signal aborts, and its reason. */
 async function abortOf(lock: BindLock): Promise<{elapsedMs: number; reason: {code: string; name: string}}> {
 	const began = performance.now();
 	if (!lock.lostSignal.aborted) await withDeadline(once(lock.lostSignal, 'abort'));
 	return {elapsedMs: performance.now() - began, reason: lock.lostSignal.reason};
 }
 
-/** Watches begin with a look; a change before that is seen too. */
+/** Waits until the watches are set. They begin with a check, which sees earlier changes. */
 const settled = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
 
 for (const how of ['removed', 'replaced', 'renamed away'] as const) {
@@ -75,14 +75,14 @@ for (const how of ['removed', 'replaced', 'renamed away'] as const) {
 	});
 }
 
-test.serial('a release does not abort the signal, and a signal nobody asked for costs no watch', async t => {
+test.serial('a release does not abort the signal, and without lostSignal no watch is set', async t => {
 	const path = pathOf(t);
 	const watches = countInotify;
 	const lock = await acquire(path);
 	const before = watches();
 	t.is(before, watches());
 	const {lostSignal} = lock;
-	// Of the lock file, and of the directory, which all locks in it share.
+	// One watch for the lock file, and one for the directory, which all locks in it share.
 	t.is(watches(), before + 2);
 	const neighbour = await acquire(`${path}2`);
 	t.false(neighbour.lostSignal.aborted);
@@ -94,7 +94,7 @@ test.serial('a release does not abort the signal, and a signal nobody asked for 
 	t.is(watches(), before);
 });
 
-/** inotify watches of this process, from the kernel. */
+/** Counts the inotify watches of this process. */
 function countInotify(): number {
 	let count = 0;
 	for (let fd = 0; fd < 200; fd++) {
@@ -105,7 +105,7 @@ function countInotify(): number {
 	return count;
 }
 
-test.serial('listen: a lock file removed by a cleaner is made and locked again', async t => {
+test.serial('listen: a deleted lock file is created and locked again', async t => {
 	const path = pathOf(t);
 	const healed: unknown[] = [];
 	const note = (message: unknown): void => void healed.push(message);
@@ -123,7 +123,7 @@ test.serial('listen: a lock file removed by a cleaner is made and locked again',
 	t.is(await reach(path), process.pid);
 });
 
-test.serial('the signal that could abort the taking has nothing to say once the lock is held', async t => {
+test.serial('the signal option has no effect once the lock is held', async t => {
 	const path = pathOf(t);
 	const taking = new AbortController();
 	const {lock} = await serve(t, path, {signal: taking.signal});
@@ -137,7 +137,7 @@ test.serial('the signal that could abort the taking has nothing to say once the 
 	t.is(await reach(path), process.pid);
 });
 
-test.serial('listen: a socket file removed by a cleaner is bound again; open connections go on', async t => {
+test.serial('listen: a deleted socket file is bound again, and open connections stay', async t => {
 	const path = pathOf(t);
 	const server = createHttpServer((_, response) => void response.end('ok'));
 	const lock = await listen(server, path);
@@ -165,7 +165,7 @@ test.serial('listen: a socket file removed by a cleaner is bound again; open con
 	t.false(existsSync(path));
 });
 
-test.serial('listen: both removed at once, ten times; then it is reported, and nothing goes on for ever', async t => {
+test.serial('listen: both files are deleted ten times: healing stops, and the loss is reported', async t => {
 	const path = pathOf(t);
 	const {lock} = await serve(t, path);
 	for (let round = 0; round < 5; round++) {
@@ -182,32 +182,29 @@ test.serial('listen: both removed at once, ten times; then it is reported, and n
 	await lock.release();
 });
 
-test.serial(
-	'listen: a live foreign server that unlinks and binds over us is loss, and is never touched (R7, R11)',
-	async t => {
-		for (const how of ['unlink', 'rename']) {
-			const path = pathOf(t);
-			const {server, lock} = await serve(t, path);
-			await settled();
-			const foreign = createServer(socket => socket.on('error', () => {}).end('7\n'));
-			if (how === 'unlink') unlinkSync(path);
-			foreign.listen(how === 'unlink' ? path : `${path}.tmp`);
-			await once(foreign, 'listening');
-			const {ino} = lstatSync(how === 'unlink' ? path : `${path}.tmp`);
-			if (how === 'rename') renameSync(`${path}.tmp`, path);
-			t.like((await abortOf(lock)).reason, {code: 'ERR_ADDRESS_LOST'});
-			t.is(lstatSync(path).ino, ino);
-			server.close();
-			await once(server, 'close');
-			await lock.release();
-			t.is(lstatSync(path).ino, ino);
-			t.is(await reach(path), 7);
-			foreign.close();
-		}
-	},
-);
+test.serial('R7, R11: a foreign server that unlinks and binds is loss, and its socket is never touched', async t => {
+	for (const how of ['unlink', 'rename']) {
+		const path = pathOf(t);
+		const {server, lock} = await serve(t, path);
+		await settled();
+		const foreign = createServer(socket => socket.on('error', () => {}).end('7\n'));
+		if (how === 'unlink') unlinkSync(path);
+		foreign.listen(how === 'unlink' ? path : `${path}.tmp`);
+		await once(foreign, 'listening');
+		const {ino} = lstatSync(how === 'unlink' ? path : `${path}.tmp`);
+		if (how === 'rename') renameSync(`${path}.tmp`, path);
+		t.like((await abortOf(lock)).reason, {code: 'ERR_ADDRESS_LOST'});
+		t.is(lstatSync(path).ino, ino);
+		server.close();
+		await once(server, 'close');
+		await lock.release();
+		t.is(lstatSync(path).ino, ino);
+		t.is(await reach(path), 7);
+		foreign.close();
+	}
+});
 
-test.serial('listen: a dead socket that somebody left over ours is removed, and the path bound again', async t => {
+test.serial('listen: a stale socket that replaced ours is removed, and the path is bound again', async t => {
 	for (const how of ['bound', 'renamed'] as const) {
 		const path = pathOf(t);
 		const {lock} = await serve(t, path);
@@ -224,7 +221,7 @@ test.serial('listen: a dead socket that somebody left over ours is removed, and 
 	}
 });
 
-/** Calls `act` when the probe of the next heal has its answer, and tells what is unlinked from then on. */
+/** Calls `act` when the probe of the next heal has its answer, and records what is unlinked after it. */
 function betweenAnswerAndUnlink(t: ExecutionContext, act: () => unknown): {done: Promise<void>; unlinked: string[]} {
 	const {connect: original, unlink} = NodeSystem.prototype;
 	const unlinked: string[] = [];
@@ -245,48 +242,42 @@ function betweenAnswerAndUnlink(t: ExecutionContext, act: () => unknown): {done:
 	return {done, unlinked};
 }
 
-test.serial(
-	'a release calls healing off: a socket that it has found dead is not unlinked without the lock',
-	async t => {
-		const path = pathOf(t);
-		const {lock} = await serve(t, path);
-		t.false(lock.lostSignal.aborted);
-		const {done, unlinked} = betweenAnswerAndUnlink(t, () => lock.release());
-		unlinkSync(path);
-		makeStaleSync(path);
-		const {ino} = lstatSync(path);
-		await withDeadline(done);
-		await settled();
-		t.deepEqual(unlinked, []);
-		t.is(lstatSync(path).ino, ino);
-		t.is(lock.healed, 0);
-	},
-);
+test.serial('a release cancels healing: without the lock, a stale socket is not unlinked', async t => {
+	const path = pathOf(t);
+	const {lock} = await serve(t, path);
+	t.false(lock.lostSignal.aborted);
+	const {done, unlinked} = betweenAnswerAndUnlink(t, () => lock.release());
+	unlinkSync(path);
+	makeStaleSync(path);
+	const {ino} = lstatSync(path);
+	await withDeadline(done);
+	await settled();
+	t.deepEqual(unlinked, []);
+	t.is(lstatSync(path).ino, ino);
+	t.is(lock.healed, 0);
+});
 
-test.serial(
-	'a lock file that is removed while the socket is healed is locked again before anything is unlinked',
-	async t => {
-		const path = pathOf(t);
-		const {lock} = await serve(t, path);
-		t.false(lock.lostSignal.aborted);
-		let before: string[] = [];
-		const {done, unlinked} = betweenAnswerAndUnlink(t, () => unlinkSync(`${path}.lock`));
-		unlinkSync(path);
-		makeStaleSync(path);
-		await withDeadline(done);
-		before = [...unlinked];
-		await until(() => lock.healed === 2 || lock.lostSignal.aborted, 'both are healed');
-		t.deepEqual(before, []);
-		t.is(lock.lostSignal.reason, undefined);
-		t.is(await reach(path), process.pid);
-		t.deepEqual(flockHolders(`${path}.lock`, [process.pid]), [process.pid]);
-	},
-);
+test.serial('a lock file that is deleted during healing is locked again before a socket is unlinked', async t => {
+	const path = pathOf(t);
+	const {lock} = await serve(t, path);
+	t.false(lock.lostSignal.aborted);
+	let before: string[] = [];
+	const {done, unlinked} = betweenAnswerAndUnlink(t, () => unlinkSync(`${path}.lock`));
+	unlinkSync(path);
+	makeStaleSync(path);
+	await withDeadline(done);
+	before = [...unlinked];
+	await until(() => lock.healed === 2 || lock.lostSignal.aborted, 'both files are healed');
+	t.deepEqual(before, []);
+	t.is(lock.lostSignal.reason, undefined);
+	t.is(await reach(path), process.pid);
+	t.deepEqual(flockHolders(`${path}.lock`, [process.pid]), [process.pid]);
+});
 
-test.serial('listen: after a chdir a relative name is not bound again where it leads now', async t => {
+test.serial('listen: after chdir a relative address is not bound in the new directory', async t => {
 	const here = process.cwd();
 	t.teardown(() => process.chdir(here));
-	// Its absolute path does not fit into an address.
+	// The absolute path is too long for an address.
 	const directory = join(temporaryDirectory(t), 'd'.repeat(60), 'e'.repeat(60));
 	const other = temporaryDirectory(t);
 	mkdirSync(directory, {recursive: true});
@@ -302,22 +293,25 @@ test.serial('listen: after a chdir a relative name is not bound again where it l
 	t.deepEqual(readdirSync(other), []);
 });
 
-test.serial('listen: a path that cannot be bound again gives the lock back: the server listens no more', async t => {
-	const path = pathOf(t);
-	const {server, lock} = await serve(t, path);
-	t.false(lock.lostSignal.aborted);
-	server.listen = () => {
-		const full = Object.assign(new Error('no space left on device'), {code: 'ENOSPC'});
-		setImmediate(() => server.emit('error', full));
-		return server;
-	};
-	unlinkSync(path);
-	t.like((await abortOf(lock)).reason, {code: 'ERR_ADDRESS_LOST'});
-	t.false(server.listening);
-	await (await acquire(path)).release();
-});
+test.serial(
+	'listen: if the path cannot be bound again, the lock is released, and the server stops listening',
+	async t => {
+		const path = pathOf(t);
+		const {server, lock} = await serve(t, path);
+		t.false(lock.lostSignal.aborted);
+		server.listen = () => {
+			const full = Object.assign(new Error('no space left on device'), {code: 'ENOSPC'});
+			setImmediate(() => server.emit('error', full));
+			return server;
+		};
+		unlinkSync(path);
+		t.like((await abortOf(lock)).reason, {code: 'ERR_ADDRESS_LOST'});
+		t.false(server.listening);
+		await (await acquire(path)).release();
+	},
+);
 
-test.serial('heal: false only reports', async t => {
+test.serial('heal: false reports loss and does not heal', async t => {
 	const path = pathOf(t);
 	const {lock} = await serve(t, path, {heal: false});
 	await settled();
@@ -330,7 +324,7 @@ test.serial('heal: false only reports', async t => {
 	t.is(lock.healed, 0);
 });
 
-test.serial('a lock file removed and taken by a newcomer who has no server in the way is loss', async t => {
+test.serial('a lock file that is deleted, and locked by a newcomer without a server, is loss', async t => {
 	const path = pathOf(t);
 	const lock = await acquire(path);
 	t.false(lock.lostSignal.aborted);
@@ -345,7 +339,7 @@ test.serial('a lock file removed and taken by a newcomer who has no server in th
 });
 
 test.serial(
-	'released while a new lock file is waited for: nothing is locked afterwards, and no descriptor is closed twice',
+	'a release during the wait for a new lock file: no lock is taken, and no descriptor is closed twice',
 	async t => {
 		const path = pathOf(t);
 		const {lock} = await serve(t, path);
@@ -355,12 +349,12 @@ test.serial(
 		await stranger.next();
 		await until(() => /^\d+: -> FLOCK/m.test(readFileSync('/proc/locks', 'utf8')), 'the wait for the new lock file');
 		await lock.release();
-		// Among them the number of the lock that was released.
+		// One of them gets the number of the released lock's descriptor.
 		const descriptors = Array.from({length: 5}, () => openSync('/dev/null', 'r'));
 		t.teardown(() => {
 			for (const descriptor of descriptors) closeSync(descriptor);
 		});
-		// Behind whoever waits already.
+		// This waiter queues behind all others.
 		const next = acquire(path, {waitMs: 5000});
 		await stranger.kill();
 		await (await next).release();
@@ -370,7 +364,7 @@ test.serial(
 );
 
 test.serial(
-	'R2: a cleaner deletes the lock file and a newcomer comes at once: it is refused, or we report; never two',
+	'R2: a cleaner deletes the lock file and a newcomer comes at once: the newcomer is refused, and the server heals',
 	async t => {
 		for (let round = 0; round < 15; round++) {
 			const path = pathOf(t);
@@ -389,7 +383,7 @@ test.serial(
 );
 
 test.serial(
-	'a directory that is renamed or removed, and a changed working directory: no crash, nothing foreign deleted',
+	'a directory that is renamed or removed, and a changed working directory: no crash, and no foreign file is deleted',
 	async t => {
 		const directory = temporaryDirectory(t);
 		const inside = join(directory, 'd');
@@ -410,7 +404,7 @@ test.serial(
 	},
 );
 
-test.serial('process.exit() removes the socket file if it is ours, and only then; SIGTERM leaves it', async t => {
+test.serial('process.exit() removes the socket file only if it is ours; SIGTERM leaves it', async t => {
 	for (const [ending, ours, remains] of [
 		['exit', true, false],
 		['exit', false, true],
