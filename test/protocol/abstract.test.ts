@@ -1,5 +1,5 @@
 /**
- * Abstract names on the real kernel: reserved before they are bound, one owner, and the truth about who it is.
+ * Tests abstract names on the real kernel: a name is reserved before it is bound, and has one verified holder.
  */
 import {once} from 'node:events';
 import {readFileSync} from 'node:fs';
@@ -13,7 +13,7 @@ import {until} from '../helpers/deadlines.js';
 import {listeners, reach} from '../helpers/detectors.js';
 import {type Program, start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 
-/** A name that nobody else uses: of a directory that is ours. */
+/** A name below a temporary directory, so that no other test uses it. */
 function freshName(t: ExecutionContext): string {
 	return join(temporaryDirectory(t), 's');
 }
@@ -37,7 +37,7 @@ async function startForeign(t: ExecutionContext, kind: string, name: string): Pr
 	return program;
 }
 
-test('reserved before it is bound: nobody else acquires it until release or death, then any server binds it', async t => {
+test('a name is reserved before it is bound: no other process acquires it until the release or death of its holder', async t => {
 	const name = freshName(t);
 	const holder = start(t, 'holder', ['acquire', `unix:@${name}`]);
 	await holder.expect('held');
@@ -55,7 +55,7 @@ test('reserved before it is bound: nobody else acquires it until release or deat
 	t.is(listeners(`\0${name}.lock`), 0);
 });
 
-test('all spellings are one address', async t => {
+test('all spellings of a name share one lock', async t => {
 	const name = freshName(t);
 	for (const held of [`\0${name}`, `unix:@${name}`, `unix-abstract:${name}`, `unix:\0${name}`]) {
 		await using _lock = await acquire(held);
@@ -67,14 +67,14 @@ test('all spellings are one address', async t => {
 			);
 		}
 	}
-	// To the library, as to Node, this is a relative path.
+	// For the library, as for Node, this is a relative path.
 	t.is(parseAddress('@name').kind, 'pathname');
 });
 
 for (const spelling of ['exact', 'padded']) {
 	for (const type of ['stream', 'datagram', 'seqpacket']) {
 		testUnless(noPython())(
-			`a foreign ${type} server on the ${spelling} spelling is EADDRINUSE with its pid, and the lock is given back`,
+			`a foreign ${type} server on the ${spelling} spelling is EADDRINUSE with its pid, and the lock is released`,
 			async t => {
 				const name = freshName(t);
 				const foreign = await startForeign(t, `${spelling} ${type}`, name);
@@ -89,18 +89,21 @@ for (const spelling of ['exact', 'padded']) {
 	}
 }
 
-testUnless(noPython())('a squatter on the lock name that never answers is named by the kernel', async t => {
-	const name = freshName(t);
-	const squatter = await startForeign(t, 'padded stream', `${name}.lock`);
-	// It cannot be told from a holder whose event loop is stalled.
-	const error = await t.throwsAsync(acquire(`\0${name}`), {code: 'EADDRINUSE', message: /held by pid/});
-	t.like(error, {holder: {pid: squatter.pid, verified: true}});
-	await squatter.kill();
-	await (await acquire(`\0${name}`)).release();
-});
+testUnless(noPython())(
+	'a foreign server on the lock name that never answers: the kernel names its process',
+	async t => {
+		const name = freshName(t);
+		const squatter = await startForeign(t, 'padded stream', `${name}.lock`);
+		// It looks like a holder whose event loop is stalled.
+		const error = await t.throwsAsync(acquire(`\0${name}`), {code: 'EADDRINUSE', message: /held by pid/});
+		t.like(error, {holder: {pid: squatter.pid, verified: true}});
+		await squatter.kill();
+		await (await acquire(`\0${name}`)).release();
+	},
+);
 
 testUnless(noPython())(
-	'a datagram socket on the lock name is in nobody’s way: the kernel keeps names apart by type',
+	'a datagram socket on the lock name does not conflict: the kernel separates names by type',
 	async t => {
 		const name = freshName(t);
 		await startForeign(t, 'padded datagram', `${name}.lock`);
@@ -111,20 +114,26 @@ testUnless(noPython())(
 	},
 );
 
-test.serial('a squatter that answers with a record of somebody else is named by its own pid', async t => {
-	const name = freshName(t);
-	const lie = '1\n{"bindlock":1,"pid":1,"since":"2026-01-01T00:00:00.000Z","command":"init","uid":0}\n';
-	const squatter = createServer(socket => socket.on('error', () => {}).end(lie)).listen(
-		`\0${name}.lock`.padEnd(108, '\0'),
-	);
-	await once(squatter, 'listening');
-	const error = await t.throwsAsync(acquire(`\0${name}`), {code: 'EADDRINUSE', message: /not by bindlock but by pid/});
-	t.like(error, {holder: {pid: process.pid}});
-	t.like(await inspect(`\0${name}`), {state: 'blocked', holder: {pid: process.pid}});
-	squatter.close();
-});
+test.serial(
+	'a foreign server that answers with the record of another process is reported with its own pid',
+	async t => {
+		const name = freshName(t);
+		const lie = '1\n{"bindlock":1,"pid":1,"since":"2026-01-01T00:00:00.000Z","command":"init","uid":0}\n';
+		const squatter = createServer(socket => socket.on('error', () => {}).end(lie)).listen(
+			`\0${name}.lock`.padEnd(108, '\0'),
+		);
+		await once(squatter, 'listening');
+		const error = await t.throwsAsync(acquire(`\0${name}`), {
+			code: 'EADDRINUSE',
+			message: /not by bindlock but by pid/,
+		});
+		t.like(error, {holder: {pid: process.pid}});
+		t.like(await inspect(`\0${name}`), {state: 'blocked', holder: {pid: process.pid}});
+		squatter.close();
+	},
+);
 
-test.serial('the states of an abstract address, and in which network namespace they are true', async t => {
+test.serial('inspect of an abstract name: the states, and the network namespace in which they hold', async t => {
 	const name = freshName(t);
 	const namespace =
 		readFileSync('/proc/self/mounts', 'utf8') && (await import('node:fs')).readlinkSync('/proc/self/ns/net');
@@ -149,7 +158,7 @@ test.serial('the states of an abstract address, and in which network namespace t
 	t.like(await inspect(`\0${name}`), {state: 'free'});
 });
 
-test('a holder that is stopped does not look free, and is named by the kernel', async t => {
+test('a stopped holder is held, and the kernel names it', async t => {
 	const name = freshName(t);
 	const holder = start(t, 'holder', ['listen', `unix:@${name}`]);
 	await holder.expect('held');
@@ -160,7 +169,7 @@ test('a holder that is stopped does not look free, and is named by the kernel', 
 	await (await acquire(`\0${name}`, {waitMs: 5000})).release();
 });
 
-test('names up to the limit, of any bytes, and no two that share a lock', async t => {
+test('names up to the limit, of any bytes: no two share a lock', async t => {
 	const base = freshName(t);
 	const full = base.padEnd(107, 'x');
 	const names = [
@@ -192,7 +201,7 @@ test('names up to the limit, of any bytes, and no two that share a lock', async 
 	await t.throwsAsync(acquire('\0a\0b'), {code: 'ERR_ADDRESS_NUL'});
 });
 
-testUnless(noNetworkNamespaces())('network namespaces do not see each other’s names', async t => {
+testUnless(noNetworkNamespaces())('abstract names of different network namespaces are independent', async t => {
 	const name = freshName(t);
 	const elsewhere = start(t, 'holder', ['listen', `unix:@${name}`], {before: ['unshare', '--net']});
 	await elsewhere.expect('held');
@@ -200,7 +209,7 @@ testUnless(noNetworkNamespaces())('network namespaces do not see each other’s 
 	const here = await acquire(`\0${name}`);
 	t.true(here.held);
 	await here.release();
-	// A pathname is of the filesystem, and the same for both.
+	// Pathname addresses belong to the filesystem, so both namespaces share them.
 	const path = join(temporaryDirectory(t), 's');
 	const server = start(t, 'holder', ['listen', path], {before: ['unshare', '--net']});
 	await server.expect('held');
@@ -213,7 +222,7 @@ test('a lock does not keep the process alive', async t => {
 	t.is((await program.exited).code, 0);
 });
 
-test('a listening server lost to a foreign bind gives the lock back', async t => {
+test('listen releases the lock if a foreign server binds the name first', async t => {
 	const name = freshName(t);
 	const lock = await acquire(`\0${name}`);
 	const server = createServer().listen(`\0${name}`);
@@ -221,6 +230,6 @@ test('a listening server lost to a foreign bind gives the lock back', async t =>
 	await lock.release();
 	await t.throwsAsync(listen(createServer(), `\0${name}`), {code: 'EADDRINUSE'});
 	server.close();
-	await until(() => listeners(`\0${name}`) === 0, 'the end of the server');
+	await until(() => listeners(`\0${name}`) === 0, 'the close of the server');
 	t.is(listeners(`\0${name}.lock`), 0);
 });

@@ -1,3 +1,6 @@
+/**
+ * Tests the close of a server: the order of socket and lock, and the files that are set aside and put back.
+ */
 import {once} from 'node:events';
 import {
 	chmodSync,
@@ -46,25 +49,22 @@ test.serial('the first free aside name is used, and those of others stay', async
 	);
 });
 
-test.serial(
-	'R6: the socket goes first and the lock last: when the socket file is gone, the lock is still ours',
-	async t => {
-		const directory = temporaryDirectory(t);
-		const address = join(directory, 's');
-		for (const end of Object.values(ends)) {
-			let then: unknown;
-			const server = new Colliding(() => {
-				then = {names: namesIn(directory), holders: flockHolders(`${address}.lock`, [process.pid])};
-			});
-			const lock = await listen(server, address, {heal: false});
-			await end(server, lock);
-			t.deepEqual(then, {names: ['s.lock'], holders: [process.pid]});
-			t.deepEqual(flockHolders(`${address}.lock`, [process.pid]), []);
-		}
-	},
-);
+test.serial('R6: the socket is removed first, and the lock is released last', async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	for (const end of Object.values(ends)) {
+		let then: unknown;
+		const server = new Colliding(() => {
+			then = {names: namesIn(directory), holders: flockHolders(`${address}.lock`, [process.pid])};
+		});
+		const lock = await listen(server, address, {heal: false});
+		await end(server, lock);
+		t.deepEqual(then, {names: ['s.lock'], holders: [process.pid]});
+		t.deepEqual(flockHolders(`${address}.lock`, [process.pid]), []);
+	}
+});
 
-/** A bound server as the protocol sees it, and its end. */
+/** Closes a bound server by the protocol. Returns the path of a file that was left aside. */
 function stop(t: ExecutionContext, given: string, system: System, prepare: () => void): string | undefined {
 	const server = createServer().listen(given);
 	t.teardown(() => server.close());
@@ -73,32 +73,35 @@ function stop(t: ExecutionContext, given: string, system: System, prepare: () =>
 	return runSync(closeSocketByLibuv(pathname(given), {close: () => server.close()}, bound), system);
 }
 
-test.serial('put-back collision: the place was taken again, so both stay, and we say where', async t => {
-	const directory = temporaryDirectory(t);
-	const address = join(directory, 's');
-	for (const mayLink of [true, false]) {
-		const system = systemWith({
-			closeListener(proceed) {
-				proceed();
-				serveNaively(t, address);
-			},
-			link(proceed) {
-				if (!mayLink) throw Object.assign(new Error('EPERM'), {code: 'EPERM'});
-				proceed();
-			},
-		});
-		const left = stop(t, address, system, () => {
-			unlinkSync(address);
-			writeFileSync(address, 'precious');
-		});
-		t.is(left, `${address}.aside0`);
-		t.is(readFileSync(`${address}.aside0`, 'utf8'), 'precious');
-		t.true(lstatSync(address).isSocket());
-		t.true(Number.isNaN(await reach(address)));
-		t.deepEqual(namesIn(directory), ['s', 's.aside0']);
-		for (const name of namesIn(directory)) unlinkSync(join(directory, name));
-	}
-});
+test.serial(
+	'put-back collision: if the path is taken again, both files stay, and the path of the other is returned',
+	async t => {
+		const directory = temporaryDirectory(t);
+		const address = join(directory, 's');
+		for (const mayLink of [true, false]) {
+			const system = systemWith({
+				closeListener(proceed) {
+					proceed();
+					serveNaively(t, address);
+				},
+				link(proceed) {
+					if (!mayLink) throw Object.assign(new Error('EPERM'), {code: 'EPERM'});
+					proceed();
+				},
+			});
+			const left = stop(t, address, system, () => {
+				unlinkSync(address);
+				writeFileSync(address, 'precious');
+			});
+			t.is(left, `${address}.aside0`);
+			t.is(readFileSync(`${address}.aside0`, 'utf8'), 'precious');
+			t.true(lstatSync(address).isSocket());
+			t.true(Number.isNaN(await reach(address)));
+			t.deepEqual(namesIn(directory), ['s', 's.aside0']);
+			for (const name of namesIn(directory)) unlinkSync(join(directory, name));
+		}
+	},
+);
 
 test.serial('put-back collision in a worker thread: a warning names the file that is left', async t => {
 	const address = join(temporaryDirectory(t), 's');
@@ -137,7 +140,7 @@ test.serial('put-back collision in a worker thread: a warning names the file tha
 	t.is(readFileSync(address, 'utf8'), 'another');
 });
 
-/** A server, and what happens right after its listening socket is closed. */
+/** A server that calls `collide` right after its listening socket is closed. */
 class Colliding extends Server {
 	readonly #collide: () => void;
 
@@ -158,7 +161,7 @@ class Colliding extends Server {
 	}
 }
 
-test.serial('where no link may be made the other file is renamed, and renamed back', t => {
+test.serial('if the other file may not be linked, it is renamed, and renamed back', t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	const system = systemWith({
@@ -179,7 +182,7 @@ test.serial('where no link may be made the other file is renamed, and renamed ba
 const unprotected =
 	readFileSync('/proc/sys/fs/protected_hardlinks', 'utf8') === '1\n' ? undefined : 'fs.protected_hardlinks is off';
 
-testUnless(noOtherUser(), unprotected)('the file of another user, which may not be linked, stays', async t => {
+testUnless(noOtherUser(), unprotected)('a file of another user that may not be linked stays', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	chownSync(directory, otherUid, otherUid);
@@ -196,7 +199,7 @@ testUnless(noOtherUser(), unprotected)('the file of another user, which may not 
 	t.true(Number.isNaN(await reach(address)));
 });
 
-/** A directory whose absolute path is too long for an address; we are in it until the test ends. */
+/** Changes to a directory whose absolute path is too long for an address, until the test ends. */
 function enterLongDirectory(t: ExecutionContext): string {
 	const here = process.cwd();
 	const directory = join(temporaryDirectory(t), ...Array.from({length: 12}, () => 'directory'));
@@ -207,7 +210,7 @@ function enterLongDirectory(t: ExecutionContext): string {
 }
 
 for (const [how, end] of Object.entries(ends)) {
-	test.serial(`a relative address where the absolute one is too long: ${how} removes the socket file`, async t => {
+	test.serial(`a relative address whose absolute path is too long: ${how} removes the socket file`, async t => {
 		const directory = enterLongDirectory(t);
 		const {server, lock} = await listening(t, './s');
 		t.deepEqual(namesIn(directory), ['s', 's.lock']);
@@ -215,22 +218,25 @@ for (const [how, end] of Object.entries(ends)) {
 		t.deepEqual(namesIn(directory), ['s.lock']);
 	});
 
-	test.serial(`the same from another directory: ${how} removes ours there, and not the other's here`, async t => {
-		const directory = enterLongDirectory(t);
-		const {server, lock} = await listening(t, 's');
-		const other = temporaryDirectory(t);
-		process.chdir(other);
-		serveNaively(t, 's');
-		const before = contentOf(other);
-		await end(server, lock);
-		t.deepEqual(namesIn(directory), ['s.lock']);
-		t.is(readFileSync(join(directory, 's.lock'), 'utf8'), '');
-		t.deepEqual(contentOf(other), before);
-	});
+	test.serial(
+		`after chdir, ${how} removes the socket in the old directory, and not the one in the new directory`,
+		async t => {
+			const directory = enterLongDirectory(t);
+			const {server, lock} = await listening(t, 's');
+			const other = temporaryDirectory(t);
+			process.chdir(other);
+			serveNaively(t, 's');
+			const before = contentOf(other);
+			await end(server, lock);
+			t.deepEqual(namesIn(directory), ['s.lock']);
+			t.is(readFileSync(join(directory, 's.lock'), 'utf8'), '');
+			t.deepEqual(contentOf(other), before);
+		},
+	);
 }
 
 for (const length of ['short', 'long'] as const) {
-	test.serial(`R14: a successor whose socket file gets our inode number stays (${length} path)`, async t => {
+	test.serial(`R14: a successor's socket file with our inode number stays (${length} path)`, async t => {
 		const directory = length === 'long' ? enterLongDirectory(t) : temporaryDirectory(t);
 		const given = length === 'long' ? 's' : join(directory, 's');
 		let ours: ReturnType<System['lstat']>;
@@ -239,13 +245,13 @@ for (const length of ['short', 'long'] as const) {
 			closeListener(proceed) {
 				proceed();
 				closed = true;
-				// A server without a lock binds as soon as libuv has unlinked.
+				// A foreign server binds right after the unlink by libuv.
 				serveNaively(t, given);
 			},
 			lstat(proceed) {
 				const found = proceed();
 				if (!closed) ours ??= found;
-				// Most filesystems give the number of a removed inode to the next one made.
+				// Most filesystems reuse the number of a removed inode for the next file.
 				return closed && found && ours ? {...found, dev: ours.dev, ino: ours.ino} : found;
 			},
 		});

@@ -1,6 +1,6 @@
 /**
- * Every call of the protocol fails in turn, with an error that it has no sentence for: nothing of
- * anybody else is touched, no descriptor is kept, and the address can be used as before.
+ * Tests an unexpected error of each call of the protocol in turn: files of other programs stay, no
+ * descriptor leaks, and the address is still usable.
  */
 import {closeSync, rmSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
@@ -20,18 +20,18 @@ checkLeaks();
 
 interface Faulty {
 	readonly system: System;
-	/** Which call failed, if it has come to it. */
+	/** The call that failed, if there were enough calls. */
 	failed(): string | undefined;
 }
 
-/** This machine, but the nth call fails. */
+/** A system whose nth call fails. */
 function failingAt(nth: number): Faulty {
 	let calls = 0;
 	let failed: string | undefined;
 	const system = wrap((name, proceed, [first]) => {
 		if (calls++ !== nth) return proceed();
 		failed = name;
-		// Linux has closed the descriptor although it reports an error.
+		// On Linux, close(2) releases the descriptor even if it fails.
 		if (name === 'close') closeSync(first as number);
 		throw Object.assign(new Error(`EIO: i/o error, ${name}`), {code: 'EIO', errno: -5, syscall: name});
 	});
@@ -40,11 +40,11 @@ function failingAt(nth: number): Faulty {
 
 interface Scene {
 	readonly prepare: (t: ExecutionContext, address: string) => Promise<unknown>;
-	/** What a taking comes to if no call fails. */
+	/** The outcome if no call fails. */
 	readonly otherwise: 'taken' | 'EADDRINUSE' | 'ENOTSOCK';
-	/** The lock file is somebody's, and stays from one time to the next. */
+	/** Another process has the lock file, which stays. */
 	readonly locked?: true;
-	/** Calls that must have been made to fail; else the test tests less than it says. */
+	/** The calls that must have failed at least once. */
 	readonly calls: readonly string[];
 }
 
@@ -60,12 +60,12 @@ const scenes: Readonly<Record<string, Scene>> = {
 		otherwise: 'taken',
 		calls: [...opening, 'read', 'pin', 'bound', 'connect', 'unlink', 'close', 'truncate', 'write'],
 	},
-	'a server that takes no lock': {
+	'a foreign server': {
 		prepare: (t, address) => start(t, 'naive', [address]).expect('listening'),
 		otherwise: 'EADDRINUSE',
 		calls: [...opening, 'pin', 'bound', 'close'],
 	},
-	'a server that has the lock': {
+	'a server with the lock': {
 		prepare: (t, address) => start(t, 'holder', ['listen', address]).expect('held'),
 		otherwise: 'EADDRINUSE',
 		locked: true,
@@ -79,11 +79,11 @@ const scenes: Readonly<Record<string, Scene>> = {
 };
 
 for (const [what, {prepare, otherwise, locked, calls}] of Object.entries(scenes)) {
-	test.serial(`taking an address, each call failing in turn: ${what}`, async t => {
+	test.serial(`taking an address with each call failing in turn: ${what}`, async t => {
 		const failed = new Set<string>();
 		let address = '';
 		for (let nth = 0; ; nth++) {
-			// What is never taken needs to be prepared only once.
+			// An address that is never taken needs one preparation only.
 			if (address === '' || otherwise === 'taken') {
 				address = join(temporaryDirectory(t), 's');
 				await prepare(t, address);
@@ -96,7 +96,7 @@ for (const [what, {prepare, otherwise, locked, calls}] of Object.entries(scenes)
 			const fault = faulty.failed();
 			if (typeof outcome === 'object') giveBack(address, outcome);
 			else t.true([otherwise, 'EIO'].includes(outcome), `${fault} fails: ${outcome}`);
-			await until(() => countDescriptors() === descriptors, `the descriptors of before, after ${fault} failed`);
+			await until(() => countDescriptors() === descriptors, `open descriptors after a failed ${fault}`);
 
 			const rightful = typeof outcome === 'object' ? before.filter(({name}) => name !== 's') : before;
 			t.deepEqual(besidesLockFiles(address), rightful, `${fault} fails`);
@@ -111,20 +111,23 @@ for (const [what, {prepare, otherwise, locked, calls}] of Object.entries(scenes)
 }
 
 for (const removeLockFile of [false, true]) {
-	test.serial(`giving back, each call failing in turn: the lock goes (removeLockFile: ${removeLockFile})`, async t => {
-		const address = join(temporaryDirectory(t), 's');
-		const failed: (string | undefined)[] = [];
-		do {
-			const descriptors = countDescriptors();
-			const lock = await takeWith(failingAt(Number.POSITIVE_INFINITY).system, address);
-			const faulty = failingAt(failed.length);
-			t.notThrows(() => runSync(releaseLock(`${address}.lock`, lock, removeLockFile), faulty.system));
-			t.is(countDescriptors(), descriptors);
-			await (await acquire(address)).release();
-			failed.push(faulty.failed());
-		} while (failed.at(-1) !== undefined);
-		t.deepEqual(failed, [...(removeLockFile ? ['lstat', 'unlink'] : ['truncate']), 'close', undefined]);
-	});
+	test.serial(
+		`releasing with each call failing in turn: the lock is released (removeLockFile: ${removeLockFile})`,
+		async t => {
+			const address = join(temporaryDirectory(t), 's');
+			const failed: (string | undefined)[] = [];
+			do {
+				const descriptors = countDescriptors();
+				const lock = await takeWith(failingAt(Number.POSITIVE_INFINITY).system, address);
+				const faulty = failingAt(failed.length);
+				t.notThrows(() => runSync(releaseLock(`${address}.lock`, lock, removeLockFile), faulty.system));
+				t.is(countDescriptors(), descriptors);
+				await (await acquire(address)).release();
+				failed.push(faulty.failed());
+			} while (failed.at(-1) !== undefined);
+			t.deepEqual(failed, [...(removeLockFile ? ['lstat', 'unlink'] : ['truncate']), 'close', undefined]);
+		},
+	);
 }
 
 function besidesLockFiles(address: string): Entry[] {

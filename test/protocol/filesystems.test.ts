@@ -1,3 +1,6 @@
+/**
+ * Tests directories and filesystems that refuse the lock file or the socket: the error, and the unchanged files.
+ */
 import {chmodSync, chownSync, existsSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
@@ -13,7 +16,7 @@ import {namesIn, treeOf} from '../helpers/tree.js';
 
 checkLeaks();
 
-test.serial('the directory does not exist: ENOENT, and it is not made', async t => {
+test.serial('a missing directory is ENOENT, and is not created', async t => {
 	const directory = temporaryDirectory(t);
 	await t.throwsAsync(acquire(join(directory, 'a', 's')), {
 		instanceOf: BindLockError,
@@ -23,7 +26,7 @@ test.serial('the directory does not exist: ENOENT, and it is not made', async t 
 	t.deepEqual(namesIn(directory), []);
 });
 
-test.serial('a part of the path is a file: ENOTDIR', async t => {
+test.serial('a file as a directory of the path is ENOTDIR', async t => {
 	const directory = temporaryDirectory(t);
 	writeFileSync(join(directory, 'a'), 'text');
 	const before = treeOf(directory);
@@ -42,7 +45,7 @@ async function refusedAsOther(t: ExecutionContext, address: string): Promise<Eve
 	return program.expect('refused');
 }
 
-maybeAsOther('the directory is not writable: EACCES, and nothing is changed', async t => {
+maybeAsOther('a directory without write permission is EACCES, and no file changes', async t => {
 	const directory = temporaryDirectory(t);
 	chmodSync(directory, 0o755);
 	await makeStale(join(directory, 's'));
@@ -51,7 +54,7 @@ maybeAsOther('the directory is not writable: EACCES, and nothing is changed', as
 	t.deepEqual(treeOf(directory), before);
 });
 
-maybeAsOther('the lock file may not be opened: EACCES, and nothing is changed', async t => {
+maybeAsOther('a lock file without permission is EACCES, and no file changes', async t => {
 	const directory = temporaryDirectory(t);
 	chmodSync(directory, 0o777);
 	for (const mode of [0o600, 0o644]) {
@@ -69,7 +72,7 @@ maybeAsOther('the lock file may not be opened: EACCES, and nothing is changed', 
 	}
 });
 
-maybeAsOther('an own lock file that may not be written says so', async t => {
+maybeAsOther('an own lock file without write permission: the message gives the chmod', async t => {
 	const directory = temporaryDirectory(t);
 	chmodSync(directory, 0o777);
 	writeFileSync(join(directory, 's.lock'), '');
@@ -79,7 +82,7 @@ maybeAsOther('an own lock file that may not be written says so', async t => {
 	t.regex(String(message), new RegExp(`belongs to uid ${otherUid} and has mode 0400, .*; chmod it to 0600$`));
 });
 
-/** Why it is blocked, for `status` of another user. */
+/** Returns the reason that `status` of another user gives for `blocked`. */
 async function reasonAsOther(address: string): Promise<string | undefined> {
 	const {reason} = (await statusOf(address, {uid: otherUid})) as {reason?: {message: string}};
 	return reason?.message;
@@ -87,13 +90,13 @@ async function reasonAsOther(address: string): Promise<string | undefined> {
 
 const maybeMounted = testUnless(noMounts());
 
-/** Before a program: a filesystem of its own on the directory, seen by others under its root in /proc. */
+/** Returns a command prefix that mounts a filesystem on the directory in a new mount namespace. */
 function mounting(directory: string, options: string, then = 'true'): string[] {
 	const script = `mount -t tmpfs -o ${options} none "$0" && cd "$0" && ${then} && exec "$@"`;
 	return ['unshare', '--mount', 'sh', '-c', script, directory];
 }
 
-maybeMounted('the filesystem is read-only: EROFS, with or without a lock file there', async t => {
+maybeMounted('a read-only filesystem is EROFS, with and without a lock file', async t => {
 	const directory = temporaryDirectory(t);
 	for (const prepare of ['true', ': > s.lock']) {
 		const before = mounting(directory, 'mode=755', `${prepare} && mount -o remount,ro "$0"`);
@@ -104,7 +107,7 @@ maybeMounted('the filesystem is read-only: EROFS, with or without a lock file th
 	t.deepEqual(namesIn(directory), []);
 });
 
-maybeMounted('the disk is full: the lock holds all the same, without a record', async t => {
+maybeMounted('a full disk: the lock is held, without a record', async t => {
 	const directory = temporaryDirectory(t);
 	const before = mounting(directory, 'size=16k', '{ head -c 100000 /dev/zero > full 2> /dev/null || true; }');
 	const program = start(t, 'holder', ['acquire', join(directory, 's')], {before});
@@ -119,7 +122,7 @@ maybeMounted('the disk is full: the lock holds all the same, without a record', 
 	await (await acquire(join(seen, 's'))).release();
 });
 
-maybeMounted('the disk has no inode left: ENOSPC, and nothing is left behind', async t => {
+maybeMounted('a disk without free inodes is ENOSPC, and no file is left', async t => {
 	const directory = temporaryDirectory(t);
 	const before = mounting(directory, 'nr_inodes=2', ': > taken');
 	const program = start(t, 'holder', ['acquire', join(directory, 's')], {before});
@@ -127,7 +130,7 @@ maybeMounted('the disk has no inode left: ENOSPC, and nothing is left behind', a
 	t.deepEqual(namesIn(`/proc/${program.pid}/root${directory}`), ['taken']);
 });
 
-/** A filesystem whose flock always fails. */
+/** A system whose flock always fails. */
 function failing(code: string): System {
 	return systemWith({
 		flock() {
@@ -137,7 +140,7 @@ function failing(code: string): System {
 }
 
 for (const code of ['EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'ENOLCK', 'EIO']) {
-	test.serial(`flock fails with ${code}: it is not passed over, and an existing lock file and socket stay`, async t => {
+	test.serial(`flock fails with ${code}: acquire fails, and an existing lock file and socket stay`, async t => {
 		const directory = temporaryDirectory(t);
 		const address = join(directory, 's');
 		await makeStale(address);
@@ -151,16 +154,16 @@ for (const code of ['EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'ENOLCK', 'EIO']) {
 }
 
 for (const code of ['EOPNOTSUPP', 'ENOSYS', 'EINVAL']) {
-	test.serial(`flock never works there (${code}): a lock file made for it goes again`, async t => {
+	test.serial(`flock fails with ${code}: a new lock file is removed`, async t => {
 		const directory = temporaryDirectory(t);
 		await t.throwsAsync(takeWith(failing(code), join(directory, 's')), {code});
 		t.deepEqual(namesIn(directory), []);
 	});
 }
 
-testUnless(lacking('prlimit'))('a record that fits in part is taken back, and the lock holds', async t => {
+testUnless(lacking('prlimit'))('a record that is written in part is removed, and the lock is held', async t => {
 	const address = join(temporaryDirectory(t), 's');
-	// As where a disk fills up in the middle: the kernel writes 20 bytes, and says so.
+	// As if the disk filled up during the write: the kernel writes 20 bytes, and returns 20.
 	const holder = start(t, 'holder', ['acquire', address], {before: ['prlimit', '--fsize=20']});
 	await holder.expect('held');
 	t.is(readFileSync(`${address}.lock`, 'utf8'), '');
@@ -187,7 +190,7 @@ for (const [way, obstacle] of [
 	['addon', noAddon()],
 	['command', noFlockCommand()],
 ] as const) {
-	testUnless(obstacle)(`with few or no descriptors free: EMFILE, and nothing is deleted (flock by ${way})`, async t => {
+	testUnless(obstacle)(`with few or no free descriptors: EMFILE, and no file is deleted (flock by ${way})`, async t => {
 		const directory = temporaryDirectory(t);
 		const names = Array.from({length: 20}, (_, index) => String(index));
 		for (const name of names) await makeStale(join(directory, name));
@@ -201,8 +204,8 @@ for (const [way, obstacle] of [
 		for (const outcome of outcomes) {
 			const {free, leftFree, code, reclaimed} = outcome;
 			t.true(code === 'ok' ? reclaimed : code === 'EMFILE', JSON.stringify(outcome));
-			t.is(existsSync(join(directory, String(free))), code !== 'ok', 'whether the socket file is there');
-			// spawnSync of Node itself keeps an epoll descriptor where it fails for want of another.
+			t.is(existsSync(join(directory, String(free))), code !== 'ok', 'the socket file exists');
+			// A failed spawnSync of Node keeps an epoll descriptor itself.
 			if (way === 'addon') t.is(leftFree, free, 'descriptors kept');
 		}
 		t.deepEqual([outcomes[0]?.code, outcomes[1]?.code, outcomes.at(-1)?.code], ['EMFILE', 'EMFILE', 'ok']);

@@ -1,6 +1,6 @@
 /**
- * Servers that take no lock: recognised whatever their kind, their state and the spelling of their
- * path, not disturbed, and told apart from what is dead.
+ * Tests foreign servers: each is recognised, whatever its type, state and path, gets no connection if
+ * possible, and is told from a dead socket.
  */
 import {once} from 'node:events';
 import {
@@ -63,7 +63,7 @@ async function clientsOf(program: Program): Promise<unknown> {
 	return (await program.expect('count'))['clients'];
 }
 
-/** Refused, with nothing changed. @returns the error */
+/** Checks that the attempt is EADDRINUSE and changes no file. @returns the error */
 async function refused(
 	t: ExecutionContext,
 	address: string,
@@ -72,7 +72,7 @@ async function refused(
 	const before = inodeOf(address);
 	const error = await t.throwsAsync(attempt, {instanceOf: BindLockError, code: 'EADDRINUSE'});
 	t.is(inodeOf(address), before);
-	t.false(existsSync(`${address}.lock`), 'a lock file made for it goes again');
+	t.false(existsSync(`${address}.lock`), 'a new lock file is removed');
 	return error as BindLockError;
 }
 
@@ -82,10 +82,10 @@ async function recognised(t: ExecutionContext, address: string, program: Program
 	t.regex(error.message, new RegExp(`bound without a lock by pid ${program.pid} `));
 }
 
-/** As where /proc/net/unix does not show the socket: only connecting tells. */
+/** A system whose kernel table does not show the socket, so only a connection can decide. */
 const blind = systemWith({bound: () => undefined});
 
-/** The table shows a socket that nobody has open, so many times; the pauses meanwhile are not waited for. */
+/** A system whose kernel table shows a socket without an owner, this many times. Its pauses return at once. */
 function haunted(times: number): {system: System; pauses: number[]} {
 	const pauses: number[] = [];
 	let looks = 0;
@@ -98,7 +98,7 @@ function haunted(times: number): {system: System; pauses: number[]} {
 	return {system, pauses};
 }
 
-test.serial('a process that dies may lose its lock before its sockets: that is waited for', async t => {
+test.serial('a dying process can lose its lock before its sockets: acquire waits for the sockets', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	await makeStale(address);
 	const {system, pauses} = haunted(3);
@@ -108,7 +108,7 @@ test.serial('a process that dies may lose its lock before its sockets: that is w
 	giveBack(address, taken);
 });
 
-test.serial('a process that cannot be seen, and stays bound, is refused after a moment, unnamed', async t => {
+test.serial('an invisible process that stays bound: EADDRINUSE after a moment, without a holder', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	await makeStale(address);
 	const {system, pauses} = haunted(Number.POSITIVE_INFINITY);
@@ -133,7 +133,7 @@ for (const [kind, what] of Object.entries({
 	});
 }
 
-maybePython('R4b: a socket between bind and listen that no table shows is told by its file', async t => {
+maybePython('R4b: a socket between bind and listen that the table does not show is recognised by its file', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	await startSocket(t, 'bound', address);
 	const inode = inodeOf(address);
@@ -142,27 +142,33 @@ maybePython('R4b: a socket between bind and listen that no table shows is told b
 	t.is(inodeOf(address), inode);
 });
 
-testUnless(noPython(), noNetworkNamespaces())('the same in another network namespace', async t => {
-	const address = join(temporaryDirectory(t), 's');
-	await startSocket(t, 'bound', address, {before: ['unshare', '--net']});
-	await refused(t, address);
-});
+testUnless(noPython(), noNetworkNamespaces())(
+	'R4b: a socket between bind and listen in another network namespace is not removed',
+	async t => {
+		const address = join(temporaryDirectory(t), 's');
+		await startSocket(t, 'bound', address, {before: ['unshare', '--net']});
+		await refused(t, address);
+	},
+);
 
-maybePython('R20: where the file does not tell, one reading that misses the row is no proof', async t => {
-	const address = join(temporaryDirectory(t), 's');
-	await startSocket(t, 'bound', address);
-	for (let missed = 1; missed <= 4; missed++) {
-		let readings = 0;
-		const system = systemWith({
-			connect: async () => 'UNPROVED',
-			bound: proceed => (readings++ < missed ? undefined : proceed()),
-		});
-		await refused(t, address, takeWith(system, address));
-	}
-});
+maybePython(
+	'R20: without evidence from the file, one reading of the table that misses the row is no proof',
+	async t => {
+		const address = join(temporaryDirectory(t), 's');
+		await startSocket(t, 'bound', address);
+		for (let missed = 1; missed <= 4; missed++) {
+			let readings = 0;
+			const system = systemWith({
+				connect: async () => 'UNPROVED',
+				bound: proceed => (readings++ < missed ? undefined : proceed()),
+			});
+			await refused(t, address, takeWith(system, address));
+		}
+	},
+);
 
 testUnless(noPython(), noOtherUser())(
-	"R19: a stranger's relative, bound, silent socket of the same name keeps no crashed server from coming back",
+	"R19: another user's silent socket, bound to the same relative name, does not keep a crashed server from restarting",
 	async t => {
 		const become = ['setpriv', `--reuid=${otherUid}`, `--regid=${otherUid}`, '--clear-groups'];
 		for (const before of [become, [...become, 'env', `PATH=${pathWithoutSs(t)}`]]) {
@@ -178,7 +184,7 @@ testUnless(noPython(), noOtherUser())(
 	},
 );
 
-testUnless(noPython(), lacking('ss'))('many sockets with our last name are asked about once', async t => {
+testUnless(noPython(), lacking('ss'))('for many sockets with our file name, acquire starts ss only twice', async t => {
 	const [mine, theirs, bin] = [temporaryDirectory(t), temporaryDirectory(t), temporaryDirectory(t)];
 	const {PATH = ''} = process.env;
 	const asked = join(bin, 'asked');
@@ -200,12 +206,12 @@ sys.stdin.read()`;
 	await makeStale(join(mine, 'many'));
 	const lock = await acquire(join(mine, 'many'));
 	t.true(lock.reclaimed);
-	// Who is bound, and whether one of them is on another view.
+	// One query for bound sockets, and one for other views of the directory.
 	t.is(readFileSync(asked, 'utf8'), '\n\n');
 	await lock.release();
 });
 
-maybePython('what only a connection can tell: datagram, seqpacket, full backlog', async t => {
+maybePython('a connection alone recognises a datagram socket, a seqpacket socket and a full backlog', async t => {
 	for (const [kind, message] of [
 		['datagram', /a datagram or seqpacket socket is bound there/],
 		['seqpacket', /a datagram or seqpacket socket is bound there/],
@@ -217,14 +223,14 @@ maybePython('what only a connection can tell: datagram, seqpacket, full backlog'
 	}
 });
 
-maybePython('a socket between bind and listen whose process has left its directory is not taken for dead', async t => {
+maybePython('a socket between bind and listen whose process has changed its directory is not stale', async t => {
 	const directory = temporaryDirectory(t);
 	await startSocket(t, 'bound', 's', {cwd: directory, chdir: '/'});
 	await refused(t, join(directory, 's'));
 });
 
 testUnless(noPython(), notRoot)(
-	'a socket between bind and listen whose process has another root since is not taken for dead',
+	'a socket between bind and listen whose process has changed its root is not stale',
 	async t => {
 		const address = join(temporaryDirectory(t), 'jailed');
 		await startSocket(t, 'bound', address, {jail: temporaryDirectory(t)});
@@ -237,7 +243,7 @@ testUnless(
 	noPython(),
 	noPidNamespaces(),
 	noMounts(),
-)('nor is one of a process that cannot be seen, and sees the file under another path', async t => {
+)('a socket between bind and listen of an invisible process, bound by another path, is not stale', async t => {
 	const [directory, elsewhere] = [temporaryDirectory(t), temporaryDirectory(t)];
 	const before = [
 		'unshare',
@@ -258,7 +264,7 @@ testUnless(
 	t.true(existsSync(join(directory, 'hidden')));
 });
 
-test.serial('a stopped server with a full backlog is alive, by the table and by connecting', async t => {
+test.serial('a stopped server with a full backlog is live, by the table and by a connection', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = await startNaive(t, address, {backlog: 30});
 	program.signal('SIGSTOP');
@@ -282,23 +288,26 @@ test.serial('a stopped server with a full backlog is alive, by the table and by 
 const maybeNamespaced = testUnless(noNetworkNamespaces());
 const elsewhere: StartOptions = {before: ['unshare', '--net']};
 
-maybeNamespaced('a server in another network namespace is alive: it answers', async t => {
+maybeNamespaced('a server in another network namespace is live: it answers', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	await startNaive(t, address, {}, elsewhere);
-	t.is(listeners(address), 0, 'our table does not show it');
+	t.is(listeners(address), 0, 'this table does not show the server');
 	const error = await refused(t, address);
 	t.regex(error.message, /perhaps in another network namespace/);
 	t.is(error.holder, undefined);
 	t.is((await inspect(address)).state, 'foreign');
 });
 
-testUnless(noNetworkNamespaces() ?? noPython())('a full backlog in another network namespace is alive', async t => {
-	const address = join(temporaryDirectory(t), 's');
-	await startSocket(t, 'full', address, elsewhere);
-	t.regex((await refused(t, address)).message, /full backlog/);
-});
+testUnless(noNetworkNamespaces() ?? noPython())(
+	'a server with a full backlog in another network namespace is live',
+	async t => {
+		const address = join(temporaryDirectory(t), 's');
+		await startSocket(t, 'full', address, elsewhere);
+		t.regex((await refused(t, address)).message, /full backlog/);
+	},
+);
 
-test.serial('a server for one connection is still there for it after acquire and inspect', async t => {
+test.serial('a server that accepts one connection still has it after acquire and inspect', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = await startNaive(t, address, {once: true});
 	for (let time = 0; time < 3; time++) {
@@ -322,11 +331,7 @@ test.serial('an accepted connection that outlives its closed listener is no serv
 	await program.expect('stopped');
 	renameSync(`${address}.kept`, address);
 	t.is(listeners(address), 0);
-	t.regex(
-		readFileSync('/proc/net/unix', 'utf8'),
-		new RegExp(` 03 +\\d+ ${address}\n`),
-		'the connection carries the path',
-	);
+	t.regex(readFileSync('/proc/net/unix', 'utf8'), new RegExp(` 03 +\\d+ ${address}\n`), 'the connection has the path');
 
 	const lock = await acquire(address);
 	t.true(lock.reclaimed);
@@ -355,7 +360,7 @@ const names: readonly string[] = [
 
 for (const name of names) {
 	test.serial(
-		`the name ${JSON.stringify(name)}: reclaimed if stale, recognised if alive, absolute and relative`,
+		`the name ${JSON.stringify(name)}: reclaimed if stale, recognised if live, absolute and relative`,
 		async t => {
 			const directory = temporaryDirectory(t);
 			const address = join(directory, name);
@@ -370,7 +375,7 @@ for (const name of names) {
 			] as const) {
 				const program = await startNaive(t, given, {}, how);
 				await recognised(t, address, program);
-				t.is(await clientsOf(program), 0, 'it was not connected to');
+				t.is(await clientsOf(program), 0, 'the server got no connection');
 				await program.kill();
 				const after = await acquire(address, {removeLockFile: true});
 				t.true(after.reclaimed);
@@ -380,7 +385,7 @@ for (const name of names) {
 	);
 }
 
-test.serial('a name that imitates a row of the table hides no server', async t => {
+test.serial('a name that looks like a row of the table hides no server', async t => {
 	const address = join(temporaryDirectory(t), 'a\n0000000000000000: 00000002 00000000 00010000 0001 01 12345 b');
 	const program = await startNaive(t, address);
 	await refused(t, address);
@@ -390,7 +395,7 @@ test.serial('a name that imitates a row of the table hides no server', async t =
 	await lock.release();
 });
 
-test.serial('a name that only ends like that of a live server is reclaimed', async t => {
+test.serial('a name that is a suffix of a live server’s name is reclaimed', async t => {
 	const directory = temporaryDirectory(t);
 	const others = ['xs', 'x s', 'x\ns', 'd/s'];
 	mkdirSync(join(directory, 'd'));
@@ -404,7 +409,7 @@ test.serial('a name that only ends like that of a live server is reclaimed', asy
 });
 
 test.serial(
-	'a server bound by a relative path, or through a linked directory, is recognised without a connection',
+	'a server bound by a relative path, or through a symlinked directory, is recognised without a connection',
 	async t => {
 		const directory = temporaryDirectory(t);
 		mkdirSync(join(directory, 'real', 'sub'), {recursive: true});
@@ -435,7 +440,7 @@ test.serial(
 );
 
 testUnless(lacking('ss'))(
-	'a server bound by a relative path that has left its directory is recognised by its file',
+	'a server bound by a relative path that has changed its directory is recognised by its file',
 	async t => {
 		const directory = temporaryDirectory(t);
 		const program = await startNaive(t, 's', {chdir: '/'}, {cwd: directory});
@@ -444,14 +449,17 @@ testUnless(lacking('ss'))(
 	},
 );
 
-test.serial('without ss it answers, and so is alive', async t => {
-	withoutSs(t);
-	const directory = temporaryDirectory(t);
-	await startNaive(t, 's', {chdir: '/'}, {cwd: directory});
-	t.regex((await refused(t, join(directory, 's'))).message, /accepts connections there/);
-});
+test.serial(
+	'without ss, a server bound by a relative path that has changed its directory is live: it answers',
+	async t => {
+		withoutSs(t);
+		const directory = temporaryDirectory(t);
+		await startNaive(t, 's', {chdir: '/'}, {cwd: directory});
+		t.regex((await refused(t, join(directory, 's'))).message, /accepts connections there/);
+	},
+);
 
-test.serial('a relative address is meant from where we were, although we go elsewhere', async t => {
+test.serial('a relative address keeps its meaning after chdir', async t => {
 	const here = process.cwd();
 	t.teardown(() => process.chdir(here));
 	const directory = temporaryDirectory(t);

@@ -1,5 +1,5 @@
 /**
- * The states of an address, told apart: free, stale, held, foreign, blocked.
+ * Tests the states that `inspect` reports: free, stale, held, foreign, blocked.
  */
 import {spawnSync} from 'node:child_process';
 import {chmodSync, chownSync, linkSync, mkdirSync, symlinkSync, unlinkSync, writeFileSync} from 'node:fs';
@@ -20,12 +20,12 @@ import {treeOf} from '../helpers/tree.js';
 
 checkLeaks();
 
-/** A pid that no process has: beyond the largest that Linux gives. */
+/** Larger than every pid that Linux assigns. */
 const nobody = 4_194_999;
 
 const recordOfNobody = `${nobody}\n{"bindlock":1,"pid":${nobody},"fd":3,"since":"2020-01-01T00:00:00.000Z"}\n`;
 
-/** What `inspect` says, having changed nothing. */
+/** Returns the report of `inspect`, and checks that no file has changed. */
 async function see(t: ExecutionContext, address: string): Promise<Inspection> {
 	const directory = join(address, '..');
 	const before = treeOf(directory);
@@ -59,7 +59,7 @@ for (const [what, makeLock] of Object.entries(locks)) {
 	});
 }
 
-test.serial('held: by a process that serves, one that has not bound yet, and this one', async t => {
+test.serial('held: by a serving process, by one that has not bound yet, and by this one', async t => {
 	const directory = temporaryDirectory(t);
 	const serving = start(t, 'holder', ['listen', join(directory, 'a'), '{"label":"blue"}']);
 	await serving.expect('held');
@@ -77,7 +77,7 @@ test.serial('held: by a process that serves, one that has not bound yet, and thi
 	t.is((await see(t, join(directory, 'c'))).state, 'free');
 });
 
-test.serial('held: the lock counts, whatever lies at the address', async t => {
+test.serial('held: by the lock alone, whatever file is at the address', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const lock = await acquire(address);
 	writeFileSync(address, 'precious');
@@ -108,7 +108,7 @@ testUnless(noFlockCommand())('held: by a process that writes no record', async t
 	t.like(await see(t, address), {state: 'held', found: 'nothing', holder: {pid: holder.pid, verified: true}});
 });
 
-test.serial('not held: a record of a crashed holder whose pid another process has by now', async t => {
+test.serial('not held: the pid in a crashed holder’s record belongs to another process now', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const record = {bindlock: 1, pid: process.pid, fd: 0, since: '2020-01-01T00:00:00.000Z', host: hostname()};
 	writeFileSync(`${address}.lock`, `${process.pid}\n${JSON.stringify(record)}\n`);
@@ -128,7 +128,7 @@ test.serial('foreign: a server without a lock, in this process or another', asyn
 	t.is(seen.reason, undefined);
 });
 
-testUnless(noPython())('foreign: sockets that do not listen, or are of another type', async t => {
+testUnless(noPython())('foreign: a socket that does not listen, or has another type', async t => {
 	for (const kind of ['bound', 'datagram', 'seqpacket', 'full'] as const) {
 		const address = join(temporaryDirectory(t), 's');
 		const program = await startSocket(t, kind, address);
@@ -137,7 +137,7 @@ testUnless(noPython())('foreign: sockets that do not listen, or are of another t
 	}
 });
 
-/** The code is that of `acquire`. */
+/** Each code is the one that `acquire` gives. */
 const obstacles: Readonly<Record<string, readonly [code: string, found: string, make: Make]>> = {
 	'a file': ['ENOTSOCK', 'file', address => writeFileSync(address, 'precious')],
 	'a directory': ['ENOTSOCK', 'directory', address => mkdirSync(address)],
@@ -163,7 +163,7 @@ const obstacles: Readonly<Record<string, readonly [code: string, found: string, 
 			linkSync(`${address}.lock`, `${address}.other`);
 		},
 	],
-	"somebody's lock file": [
+	"another program's lock file": [
 		'ERR_LOCK_FILE_FOREIGN',
 		'nothing',
 		address => writeFileSync(`${address}.lock`, '# yarn lockfile v1\n'),
@@ -173,7 +173,7 @@ const obstacles: Readonly<Record<string, readonly [code: string, found: string, 
 		'nothing',
 		address => writeFileSync(`${address}.lock`, `${nobody}\n`.padEnd(5000)),
 	],
-	"a stale socket, and somebody's lock file": [
+	"a stale socket, and another program's lock file": [
 		'ERR_LOCK_FILE_FOREIGN',
 		'socket',
 		async address => {
@@ -196,7 +196,7 @@ for (const [what, [code, found, make]] of Object.entries(obstacles)) {
 	});
 }
 
-test.serial('blocked: the directory is missing, or a file', async t => {
+test.serial('blocked: the directory is missing, or is a file', async t => {
 	const directory = temporaryDirectory(t);
 	for (const [address, code] of [
 		[join(directory, 'missing', 's'), 'ENOENT'],
@@ -209,7 +209,7 @@ test.serial('blocked: the directory is missing, or a file', async t => {
 	}
 });
 
-/** What another user sees at `s` in the directory. */
+/** Returns the report of another user on `s` in the directory. */
 async function seenByOther(t: ExecutionContext, directory: string): Promise<Event> {
 	const source = `import {inspect} from ${JSON.stringify(new URL('../../src/index.js', import.meta.url).href)};
 		const {state, found, reason} = await inspect(${JSON.stringify(join(directory, 's'))});
@@ -220,7 +220,7 @@ async function seenByOther(t: ExecutionContext, directory: string): Promise<Even
 
 const maybeAsOther = testUnless(noOtherUser());
 
-maybeAsOther('blocked: for a user who may not write the directory, or open the lock file', async t => {
+maybeAsOther('blocked: for a user without permission for the directory or the lock file', async t => {
 	const directory = temporaryDirectory(t);
 	chmodSync(directory, 0o755);
 	const event = 'seen';
@@ -239,7 +239,7 @@ maybeAsOther('blocked: for a user who may not write the directory, or open the l
 	await lock.release();
 });
 
-maybeAsOther('blocked: a stale socket of another user, whether or not it may be connected to', async t => {
+maybeAsOther('blocked: a stale socket of another user, with or without permission to connect', async t => {
 	const directory = temporaryDirectory(t);
 	chownSync(directory, otherUid, otherUid);
 	await makeStale(join(directory, 's'));
@@ -252,7 +252,7 @@ maybeAsOther('blocked: a stale socket of another user, whether or not it may be 
 	}
 });
 
-test.serial('looking is made of calls that look', async t => {
+test.serial('inspect makes only calls that read', async t => {
 	const directory = temporaryDirectory(t);
 	const lock = await acquire(join(directory, 'held'));
 	serveNaively(t, join(directory, 'foreign'));
@@ -280,7 +280,7 @@ test.serial('looking is made of calls that look', async t => {
 	await lock.release();
 });
 
-test.serial('what goes away while we look was not stale', async t => {
+test.serial('a socket that is removed during inspect is not stale', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	for (const moment of ['pin', 'connect'] as const) {
 		await makeStale(address);

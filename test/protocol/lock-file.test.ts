@@ -1,5 +1,5 @@
 /**
- * The lock file: what may lie there, what is written into it, and what of others stays as it is.
+ * Tests the lock file: which files are accepted, what is written, and which files stay unchanged.
  */
 import {spawnSync} from 'node:child_process';
 import {once} from 'node:events';
@@ -16,7 +16,7 @@ import {contentOf, namesIn, treeOf} from '../helpers/tree.js';
 
 checkLeaks();
 
-/** What something else may have at `<path>.lock`, and the code that it is refused with. */
+/** Creates a foreign file at `<path>.lock`; the code is that of the refusal. */
 const occupants: Readonly<
 	Record<string, readonly [code: string, make: (lockPath: string, t: ExecutionContext) => unknown]>
 > = {
@@ -75,7 +75,7 @@ const occupants: Readonly<
 };
 
 for (const [what, [code, make]] of Object.entries(occupants)) {
-	test.serial(`the lock file is ${what}: refused with ${code}, and nothing is changed`, async t => {
+	test.serial(`the lock file is ${what}: refused with ${code}, and no file changes`, async t => {
 		const directory = temporaryDirectory(t);
 		const address = join(directory, 's');
 		await makeStale(address);
@@ -91,7 +91,7 @@ for (const [what, [code, make]] of Object.entries(occupants)) {
 }
 
 for (const [what, content] of Object.entries({
-	'an empty file': '',
+	'no content': '',
 	'a bare pid': '1234\n',
 	'a pid without a newline': '      1234',
 	NULs: '\0'.repeat(512),
@@ -99,7 +99,7 @@ for (const [what, content] of Object.entries({
 	'a longer record of ours': `1234\n${JSON.stringify({bindlock: 1, label: 'x'.repeat(2000)})}\n`,
 	'half a record of ours': '1234\n{"bindlock":1,"pi',
 })) {
-	test.serial(`a lock file that has ${what} is used, and replaced by our record`, async t => {
+	test.serial(`the lock file has ${what}: it is used, and overwritten by our record`, async t => {
 		const address = join(temporaryDirectory(t), 's');
 		writeFileSync(`${address}.lock`, content, {mode: 0o640});
 		const {ino, mode} = statSync(`${address}.lock`);
@@ -114,7 +114,7 @@ for (const [what, content] of Object.entries({
 	});
 }
 
-testUnless(noPgrep())('pgrep -F reads the holder, and pgrep -L tells whether it holds', async t => {
+testUnless(noPgrep())('pgrep -F reads the holder from the lock file, and pgrep -L checks the lock', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const lockPath = `${address}.lock`;
 	const program = start(t, 'holder', ['acquire', address]);
@@ -122,12 +122,12 @@ testUnless(noPgrep())('pgrep -F reads the holder, and pgrep -L tells whether it 
 	t.like(run('pgrep', '-F', lockPath), {status: 0, stdout: `${program.pid}\n`});
 	t.like(run('pgrep', '-L', '-F', lockPath), {status: 0, stdout: `${program.pid}\n`});
 	await program.kill();
-	t.not(run('pgrep', '-L', '-F', lockPath).status, 0, 'its record stays, but nobody has the lock');
+	t.not(run('pgrep', '-L', '-F', lockPath).status, 0, 'the record stays after a crash, but the lock does not');
 	await (await acquire(address)).release();
-	t.not(run('pgrep', '-F', lockPath).status, 0, 'after an orderly release the file is empty');
+	t.not(run('pgrep', '-F', lockPath).status, 0, 'after release() the file is empty');
 });
 
-test.serial('after an orderly release the lock file is there, and empty', async t => {
+test.serial('after release() the lock file exists, and is empty', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	const lock = await acquire(address);
@@ -137,7 +137,7 @@ test.serial('after an orderly release the lock file is there, and empty', async 
 	t.is(readFileSync(`${address}.lock`, 'utf8'), '');
 });
 
-test.serial('removeLockFile removes it, but not a file that is there by now instead', async t => {
+test.serial('removeLockFile removes the own lock file, but not a file that has replaced it', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	await (await acquire(address, {removeLockFile: true})).release();
@@ -154,7 +154,7 @@ test.serial('removeLockFile removes it, but not a file that is there by now inst
 	);
 });
 
-test.serial('lockFileMode is the mode of a lock file that is made, whatever the umask', async t => {
+test.serial('lockFileMode is the mode of a new lock file, whatever the umask', async t => {
 	const directory = temporaryDirectory(t);
 	const umask = process.umask(0o022);
 	t.teardown(() => process.umask(umask));

@@ -1,5 +1,5 @@
 /**
- * A server that was masked leaves what lies at its path by then, whoever closes it and however, and without touching it.
+ * Tests a masked server: however it closes, it leaves the file at its path untouched.
  */
 import {spawnSync} from 'node:child_process';
 import {existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync} from 'node:fs';
@@ -47,7 +47,7 @@ for (const [how, end] of Object.entries(ends)) {
 		t.is(readFileSync(join(directory, 's.lock'), 'utf8'), '');
 	});
 
-	test.serial(`R11: ${how} of a masked server leaves the socket of its successor, which is still reached`, async t => {
+	test.serial(`R11: ${how} of a masked server leaves the socket of its successor, which stays reachable`, async t => {
 		const directory = temporaryDirectory(t);
 		const address = join(directory, 's');
 		const {server, lock} = await listening(t, address);
@@ -58,7 +58,7 @@ for (const [how, end] of Object.entries(ends)) {
 		await end(server, lock);
 		const after = entryOf(directory, 's');
 		t.deepEqual(after, before);
-		t.true(Number.isNaN(await reach(address)), 'it says bye, which is no pid');
+		t.true(Number.isNaN(await reach(address)), 'the server says bye instead of a pid');
 		t.like(await successor.exited, {code: 3});
 		t.deepEqual(namesIn(directory), ['s', 's.lock']);
 	});
@@ -101,7 +101,7 @@ for (const [how, end] of Object.entries(ends)) {
 	});
 }
 
-test.serial('R2: a server that lost lock file and socket to another leaves both alone', async t => {
+test.serial('R2: a server whose lock file and socket were taken over leaves both alone', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	const server = createServer();
@@ -116,41 +116,38 @@ test.serial('R2: a server that lost lock file and socket to another leaves both 
 	t.is(await reach(address), successor.pid);
 });
 
-test.serial(
-	'R11: a successor that heals what is removed is not alarmed by the moment that its file is aside',
-	async t => {
-		const directory = temporaryDirectory(t);
-		const address = join(directory, 's');
-		const successor = start(t, 'holder', ['listen', address]);
-		await successor.expect('held');
-		const before = contentOf(directory);
-		// As libuv closes the socket of a masked server: it unlinks the path, whatever lies there.
-		const masked = {close: () => unlinkSync(address)};
-		for (let round = 0; round < 30; round++) {
-			const left = runSync(closeSocketByLibuv(pathname(address), masked, undefined), new NodeSystem(address));
-			t.is(left, undefined);
-			// Long enough for whoever looks a second time before he heals.
-			await new Promise(resolve => setTimeout(resolve, 20));
-			t.is(await reach(address), successor.pid);
-			t.deepEqual(contentOf(directory), before, `round ${round}`);
-		}
-	},
-);
+test.serial('R11: a successor with healing does not report the moment in which its file is set aside', async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	const successor = start(t, 'holder', ['listen', address]);
+	await successor.expect('held');
+	const before = contentOf(directory);
+	// libuv closes the socket of a masked server in this way: it unlinks the path, whatever file is there.
+	const masked = {close: () => unlinkSync(address)};
+	for (let round = 0; round < 30; round++) {
+		const left = runSync(closeSocketByLibuv(pathname(address), masked, undefined), new NodeSystem(address));
+		t.is(left, undefined);
+		// Long enough for the second check before healing.
+		await new Promise(resolve => setTimeout(resolve, 20));
+		t.is(await reach(address), successor.pid);
+		t.deepEqual(contentOf(directory), before, `round ${round}`);
+	}
+});
 
-test.serial('R15: a masked server that closes beside the one that masks it never takes that away', async t => {
+test.serial('R15: a masked server never removes the socket of its successor, not even for a moment', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	const {lock} = await listening(t, address);
 	unlinkSync(address);
 	serveNaively(t, address);
-	// Any link, rename or unlink changes the time of the directory.
+	// Every link, rename or unlink changes the modification time of the directory.
 	const before = statSync(directory, {bigint: true}).mtimeNs;
 	await lock.release();
 	t.is(statSync(directory, {bigint: true}).mtimeNs, before);
 	t.true(Number.isNaN(await reach(address)), 'it answers');
 });
 
-test.serial('a server that ends by itself after it was masked leaves the file', async t => {
+test.serial('a masked server that exits by itself leaves the file', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const text = `import {unlinkSync, writeFileSync} from 'node:fs';
 		import {createServer} from 'node:net';
@@ -169,13 +166,13 @@ test.serial('a server that ends by itself after it was masked leaves the file', 
 });
 
 for (const [how, end] of Object.entries({
-	'an exit listener throws before, and that is handled':
+	'an earlier exit listener throws, and the error is handled':
 		"process.on('uncaughtException', () => {}).prependListener('exit', () => { throw new Error('x'); })",
-	'an exit listener throws after, and that is handled':
+	'a later exit listener throws, and the error is handled':
 		"process.on('uncaughtException', () => {}).on('exit', () => { throw new Error('x'); })",
 	'all exit listeners are removed': "process.removeAllListeners('exit')",
 })) {
-	test.serial(`a server that was released, and ends by itself, leaves the file of another: ${how}`, async t => {
+	test.serial(`a released server that exits by itself leaves the file of its successor: ${how}`, async t => {
 		const address = join(temporaryDirectory(t), 's');
 		const text = `import {writeFileSync} from 'node:fs';
 			import {createServer} from 'node:net';
@@ -191,7 +188,7 @@ for (const [how, end] of Object.entries({
 	});
 }
 
-test.serial("a program that emits 'exit' itself goes on", async t => {
+test.serial("a program that emits 'exit' itself continues", async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const text = `import {createServer} from 'node:net';
 		import {listen} from ${JSON.stringify(new URL('../../src/index.js', import.meta.url).href)};

@@ -1,6 +1,5 @@
 /**
- * Interleavings with others, each at its named moment, on the real kernel: what happens between two
- * calls of the protocol is put there by the test.
+ * Tests interleavings on the real kernel: each test acts between two named calls of the protocol.
  */
 
 import {spawnSync} from 'node:child_process';
@@ -33,7 +32,7 @@ import {contentOf, inodeOf, namesIn} from '../helpers/tree.js';
 
 checkLeaks();
 
-/** This machine, and an action right before the first call of that name. */
+/** A system that runs an action right before the first call of that name. */
 function interrupted(moment: keyof System, action: () => void): System {
 	const act = once(action);
 	return wrap((name, proceed) => {
@@ -44,7 +43,7 @@ function interrupted(moment: keyof System, action: () => void): System {
 
 for (const moment of ['fstat', 'flock', 'lstat'] as const) {
 	test.serial(
-		`R1: the lock file is unlinked before our ${moment}: we end up with the lock of the file at the path`,
+		`R1: the lock file is unlinked before our ${moment}: we get the lock of the file at the path`,
 		async t => {
 			const address = join(temporaryDirectory(t), 's');
 			const holder = takeSync(address);
@@ -60,7 +59,7 @@ for (const moment of ['fstat', 'flock', 'lstat'] as const) {
 		},
 	);
 
-	test.serial(`R1: the lock file is replaced and locked anew before our ${moment}: we are refused`, async t => {
+	test.serial(`R1: the lock file is replaced and locked before our ${moment}: we are refused`, async t => {
 		const directory = temporaryDirectory(t);
 		const address = join(directory, 's');
 		const holder = takeSync(address);
@@ -74,13 +73,13 @@ for (const moment of ['fstat', 'flock', 'lstat'] as const) {
 		await t.throwsAsync(takeWith(system, address), {instanceOf: BindLockError, code: 'EADDRINUSE'});
 		t.not(newcomer, holder);
 		t.is(inodeOf(`${address}.lock`), BigInt(newcomer.file.ino));
-		await t.throwsAsync(acquire(address), {code: 'EADDRINUSE'}, 'the newcomer still has it');
+		await t.throwsAsync(acquire(address), {code: 'EADDRINUSE'}, 'the newcomer still has the lock');
 		giveBack(address, newcomer);
 		t.deepEqual(namesIn(directory), ['s.lock']);
 	});
 }
 
-test.serial('the lock of a lock file that was removed refuses nobody', async t => {
+test.serial('the lock of an orphaned inode refuses no newcomer', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const robbed = takeSync(address);
 	const ours = await takeWith(
@@ -89,11 +88,15 @@ test.serial('the lock of a lock file that was removed refuses nobody', async t =
 	);
 	t.is(BigInt(ours.file.ino), inodeOf(`${address}.lock`));
 	giveBack(address, robbed, {removeLockFile: true});
-	t.is(BigInt(ours.file.ino), inodeOf(`${address}.lock`), 'leaving, the robbed one removes only its own');
+	t.is(
+		BigInt(ours.file.ino),
+		inodeOf(`${address}.lock`),
+		'on release, a holder whose lock file was replaced removes only its own file',
+	);
 	giveBack(address, ours);
 });
 
-test.serial('R2: the lock file of a live server was removed: its socket is not', async t => {
+test.serial('R2: if the lock file of a live server was removed, its socket stays', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	const server = start(t, 'holder', ['listen', address, '{"heal":false}']);
@@ -106,10 +109,10 @@ test.serial('R2: the lock file of a live server was removed: its socket is not',
 	}
 	t.is(inodeOf(address), inode);
 	t.is(await reach(address), server.pid);
-	t.deepEqual(namesIn(directory), ['s'], 'a lock file made for it goes again');
+	t.deepEqual(namesIn(directory), ['s'], 'a new lock file is removed');
 });
 
-test.serial('a lock file that is replaced without end: ERR_LOCK_UNSTABLE', async t => {
+test.serial('a lock file that is replaced again and again is ERR_LOCK_UNSTABLE', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	const system = systemWith({
@@ -123,7 +126,7 @@ test.serial('a lock file that is replaced without end: ERR_LOCK_UNSTABLE', async
 	t.deepEqual(namesIn(directory), []);
 });
 
-test.serial('two make the lock file at once: the second uses that of the first', async t => {
+test.serial('two processes create the lock file at once: the second uses the file of the first', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const ours = await takeWith(
 		systemWith({
@@ -168,14 +171,14 @@ async function staysAsItIs(t: ExecutionContext, make: (path: string) => unknown)
 }
 
 for (const [what, make] of Object.entries(occupants)) {
-	test.serial(`R3: at the address is ${what}: ENOTSOCK, and it stays`, t => staysAsItIs(t, make));
+	test.serial(`R3: ${what} at the address is ENOTSOCK, and stays`, t => staysAsItIs(t, make));
 }
 
-testUnless(notRoot)('R3: at the address is a device: ENOTSOCK, and it stays', t =>
+testUnless(notRoot)('R3: a device at the address is ENOTSOCK, and stays', t =>
 	staysAsItIs(t, path => spawnSync('mknod', [path, 'c', '1', '3'])),
 );
 
-testUnless(noOtherUser())('a stale socket of another user: EPERM, and it stays; root may reclaim it', async t => {
+testUnless(noOtherUser())('a stale socket of another user is EPERM, and stays; root may reclaim it', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	await makeStale(address);
@@ -191,24 +194,21 @@ testUnless(noOtherUser())('a stale socket of another user: EPERM, and it stays; 
 	await lock.release();
 });
 
-testUnless(noOtherUser())(
-	'a socket that we may not connect to is not known to be dead: EACCES, and it stays',
-	async t => {
-		const directory = temporaryDirectory(t);
-		const address = join(directory, 's');
-		await makeStale(address);
-		for (const path of [directory, address]) chownSync(path, otherUid, otherUid);
-		chmodSync(address, 0o000);
-		const before = contentOf(directory);
-		const refused = await start(t, 'holder', ['acquire', address], {uid: otherUid}).expect('refused');
-		t.like(refused, {code: 'EACCES', syscall: 'connect', ours: true});
-		t.deepEqual(contentOf(directory), before);
-	},
-);
+testUnless(noOtherUser())('a socket without permission to connect is EACCES, and stays', async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	await makeStale(address);
+	for (const path of [directory, address]) chownSync(path, otherUid, otherUid);
+	chmodSync(address, 0o000);
+	const before = contentOf(directory);
+	const refused = await start(t, 'holder', ['acquire', address], {uid: otherUid}).expect('refused');
+	t.like(refused, {code: 'EACCES', syscall: 'connect', ours: true});
+	t.deepEqual(contentOf(directory), before);
+});
 
 const moments = ['pin', 'fstat', 'bound', 'connect', 'second lstat'] as const;
 
-/** This machine, and an action at a moment of the probe of that address. */
+/** A system that runs an action at a moment of the probe of that address. */
 function atMoment(moment: (typeof moments)[number] | 'unlink', address: string, action: () => void): System {
 	const act = once(action);
 	let looks = 0;
@@ -222,7 +222,7 @@ function atMoment(moment: (typeof moments)[number] | 'unlink', address: string, 
 }
 
 for (const moment of moments) {
-	test.serial(`a stale socket is replaced by a live server before our ${moment}: that is not deleted`, async t => {
+	test.serial(`a stale socket is replaced by a live server before our ${moment}: the live socket stays`, async t => {
 		const address = join(temporaryDirectory(t), 's');
 		await makeStale(address);
 		const stale = inodeOf(address);
@@ -234,25 +234,25 @@ for (const moment of moments) {
 		});
 		await t.throwsAsync(takeWith(system, address), {instanceOf: BindLockError, code: 'EADDRINUSE'});
 		t.is(inodeOf(address), fresh);
-		if (moment !== 'pin') t.not(fresh, stale, 'a pinned inode leaves its number to nobody');
-		t.true(Number.isNaN(await reach(address)), 'it answers, and not with a pid');
+		if (moment !== 'pin') t.not(fresh, stale, 'the number of a pinned inode is not reused');
+		t.true(Number.isNaN(await reach(address)), 'the server answers, without a pid');
 	});
 }
 
 for (const moment of [...moments, 'unlink'] as const) {
-	test.serial(`a stale socket is removed by somebody before our ${moment}: we take the address`, async t => {
+	test.serial(`a stale socket is removed by another process before our ${moment}: we take the address`, async t => {
 		const address = join(temporaryDirectory(t), 's');
 		await makeStale(address);
 		const taken = await takeWith(
 			atMoment(moment, address, () => unlinkSync(address)),
 			address,
 		);
-		t.false(taken.reclaimed, 'it was not us');
+		t.false(taken.reclaimed, 'another process has removed it');
 		giveBack(address, taken);
 	});
 }
 
-test.serial('a stale socket is replaced by a file before we look again: that stays', async t => {
+test.serial('a stale socket is replaced by a file before the second lstat: the file stays', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	await makeStale(address);
 	const system = atMoment('second lstat', address, () => {
@@ -263,7 +263,7 @@ test.serial('a stale socket is replaced by a file before we look again: that sta
 	t.is(statSync(address).size, 'precious'.length);
 });
 
-test.serial('a socket that is replaced without end: ERR_ADDRESS_UNSTABLE, and the last one stays', async t => {
+test.serial('a socket that is replaced again and again is ERR_ADDRESS_UNSTABLE, and the last one stays', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	await makeStale(address);
@@ -311,7 +311,7 @@ for (const [answer, code, message] of [
 }
 
 test.serial(
-	'the lock file is removed while the socket is asked: another one is locked, and then it is reclaimed',
+	'the lock file is removed during the probe: the new lock file is locked, and the socket is reclaimed',
 	async t => {
 		const address = join(temporaryDirectory(t), 's');
 		await makeStale(address);
@@ -324,20 +324,17 @@ test.serial(
 	},
 );
 
-test.serial(
-	'the lock file is removed and taken while the socket is asked: refused, and nothing is unlinked',
-	async t => {
-		const address = join(temporaryDirectory(t), 's');
-		await makeStale(address);
-		const stale = inodeOf(address);
-		let other: number | undefined;
-		const system = atMoment('connect', address, () => {
-			unlinkSync(`${address}.lock`);
-			other = openSync(`${address}.lock`, 'wx');
-			loadFlock(address)(other);
-		});
-		await t.throwsAsync(takeWith(system, address), {code: 'EADDRINUSE'});
-		t.is(inodeOf(address), stale);
-		closeSync(other ?? -1);
-	},
-);
+test.serial('the lock file is removed and taken during the probe: refused, and no socket is unlinked', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	await makeStale(address);
+	const stale = inodeOf(address);
+	let other: number | undefined;
+	const system = atMoment('connect', address, () => {
+		unlinkSync(`${address}.lock`);
+		other = openSync(`${address}.lock`, 'wx');
+		loadFlock(address)(other);
+	});
+	await t.throwsAsync(takeWith(system, address), {code: 'EADDRINUSE'});
+	t.is(inodeOf(address), stale);
+	closeSync(other ?? -1);
+});
