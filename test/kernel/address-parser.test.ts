@@ -1,5 +1,5 @@
 /**
- * The spellings of an address, their meaning, and the refused ones.
+ * Tests the spellings of an address: their meaning, and the refused ones.
  */
 import {mkdirSync, rmdirSync, symlinkSync} from 'node:fs';
 import {join, resolve} from 'node:path';
@@ -12,7 +12,7 @@ import {temporaryDirectory} from '../helpers/programs.js';
 
 function pathname(given: string): PathnameAddress {
 	const address = parseAddress(given);
-	if (address.kind !== 'pathname') throw new Error(`${JSON.stringify(given)} was read as an abstract name`);
+	if (address.kind !== 'pathname') throw new Error(`${JSON.stringify(given)} was parsed as an abstract name`);
 	return address;
 }
 
@@ -121,7 +121,7 @@ test('107 bytes fit and 108 do not, in a path and in an abstract name', t => {
 	}
 });
 
-test('a path of millions of components is refused as too long, and not by an error of V8', t => {
+test('a path of millions of components is refused as too long, without an error of V8', t => {
 	t.is(refusal('/a'.repeat(20_000_000)).code, 'ENAMETOOLONG');
 	t.is(refusal(`/${'../../'.repeat(1_000_000)}s`).code, 'ENAMETOOLONG');
 });
@@ -152,7 +152,7 @@ test.serial('a short relative path is bound as given if the absolute one is too 
 	});
 });
 
-test('each accepted path is resolved as by path.resolve', t => {
+test('each accepted path is resolved as path.resolve does', t => {
 	const part = fc.constantFrom('', '.', '..', '...', '.a', 'a.', 'a', '..b', '\n', ' ');
 	const path = fc.array(part, {maxLength: 6}).map(parts => `${parts.join('/')}/s`);
 	fc.assert(
@@ -186,7 +186,7 @@ test.serial('a relative path from a removed directory: BindLockError ENOENT', t 
 });
 
 test.serial(
-	'a relative path from a directory whose name is not UTF-8 is not taken for the directory named U+FFFD',
+	'in a directory whose name is not UTF-8, a relative path is not resolved to the directory named U+FFFD',
 	t => {
 		const here = process.cwd();
 		t.teardown(() => process.chdir(here));

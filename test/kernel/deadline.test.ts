@@ -1,5 +1,5 @@
 /**
- * Deadlines, events, aborts and backoff.
+ * Tests deadlines, events, aborts and backoff.
  */
 import test from 'ava';
 import {backoffMs, wakeable} from '../../src/kernel/deadline.js';

@@ -1,5 +1,5 @@
 /**
- * What is told of a command line: the program and its script, and no further argument, which may be secret.
+ * Tests the description of a command line: the program and its script, without further arguments, which may be secret.
  */
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
@@ -11,7 +11,7 @@ import {start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 
 checkLeaks();
 
-/** `|` divides the arguments. */
+/** `|` separates the arguments. */
 const told: Readonly<Record<string, string>> = {
 	'node|/app/server.js|--db-password=hunter2': 'node /app/server.js',
 	'node|server.mjs|hunter2': 'node server.mjs',
@@ -24,7 +24,7 @@ const told: Readonly<Record<string, string>> = {
 	'/bin/sh|-e|/etc/init.d/x.sh|start': '/bin/sh /etc/init.d/x.sh',
 	'java|-Xmx1g|-Dpassword=hunter2|-jar|app.jar|hunter2': 'java app.jar',
 	'deno|run|--allow-net|main.ts': 'deno main.ts',
-	// Code, and what is given to it.
+	// Code, and its arguments.
 	'node|-e|require("x")|hunter2.js': 'node',
 	'node|hunter2': 'node',
 	'sh|-c|curl -u hunter2 http://x/y.sh|x.sh': 'sh',
@@ -49,24 +49,24 @@ const told: Readonly<Record<string, string>> = {
 };
 
 for (const [argv, text] of Object.entries(told)) {
-	test.serial(`of ${JSON.stringify(argv)} is told ${JSON.stringify(text)}`, t => {
+	test.serial(`${JSON.stringify(argv)} is described as ${JSON.stringify(text)}`, t => {
 		t.is(programAndScript(argv.split('|')), text);
 	});
 }
 
-test.serial('every known ending of a script, and no other', t => {
+test.serial('all known file name extensions of scripts count, and no others', t => {
 	const known = 'js mjs cjs ts mts cts jsx tsx py rb pl php sh lua jar ex exs';
 	for (const ending of known.split(' ')) t.is(programAndScript(['x', `s.${ending}`]), `x s.${ending}`);
 	for (const ending of ['json', 'key', 'pem', 'js2', 'JS']) t.is(programAndScript(['x', `s.${ending}`]), 'x', ending);
 });
 
-test.serial('what is long is cut, and not in the middle of a character', t => {
+test.serial('a long text is cut, but not inside a character', t => {
 	const text = programAndScript([`x${'🔒'.repeat(300)}`]);
 	t.is(text.length, 500);
 	t.true(text.isWellFormed());
 });
 
-test.serial('the record of a holder and the refusal because of it tell the same', async t => {
+test.serial('the record of a holder and the error of a refusal have the same command', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	const holder = start(t, 'holder', ['acquire', address, '{}', '--db-password=hunter2', 'hunter2.js']);
@@ -80,7 +80,7 @@ test.serial('the record of a holder and the refusal because of it tell the same'
 	t.is(command.split(' ')[1], commandIn(content).split(' ')[1]);
 });
 
-test.serial('the record of code that is given on the command line has none of its arguments', async t => {
+test.serial('the record of code on the command line has none of its arguments', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const module = JSON.stringify(new URL('../../src/index.js', import.meta.url));
 	const code = `const {acquire} = await import(${module});

@@ -1,5 +1,5 @@
 /**
- * What an error tells: to programs, the same as Node's own; to people, who is in the way.
+ * Tests errors: their fields equal Node's own, and their messages name the holder.
  */
 import {once} from 'node:events';
 import {mkdirSync, symlinkSync} from 'node:fs';
@@ -15,7 +15,7 @@ import {start, temporaryDirectory} from '../helpers/programs.js';
 
 checkLeaks();
 
-/** Controls, format characters (bidirectional ones among them), separators of lines and paragraphs, half surrogate pairs. */
+/** Control characters, format characters (also bidirectional ones), line and paragraph separators, lone surrogates. */
 const control = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
 
 const everyControl: readonly string[] = [
@@ -29,7 +29,7 @@ const everyControl: readonly string[] = [
 
 const holder: Holder = {pid: 12, uid: 0, command: 'node server.js', since: new Date(0), verified: true};
 
-test.serial('a taken address is refused as net.Server refuses it: code, errno and syscall', async t => {
+test.serial('the EADDRINUSE of a taken address has the code, errno and syscall of net.Server', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const server = createServer().listen(address);
 	await once(server, 'listening');
@@ -44,7 +44,7 @@ test.serial('a taken address is refused as net.Server refuses it: code, errno an
 	t.true(ours?.message.startsWith(theirs.message), ours?.message);
 });
 
-test.serial('a locked address is refused in the same way, by acquire and by listen', async t => {
+test.serial('the EADDRINUSE of a locked address has the same fields, by acquire and by listen', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = start(t, 'holder', ['acquire', address, JSON.stringify({label: 'blue'})]);
 	await program.expect('held');
@@ -76,7 +76,7 @@ test('an error of the kernel keeps its code, errno, syscall, path and cause', t 
 	t.is(asBindLockError('/y', error), error);
 });
 
-test('what has no code, or is no error at all, is wrapped too', t => {
+test('an error without a code, and a value that is no error, are wrapped too', t => {
 	for (const thrown of [new Error('x'), {message: 'x'}, {code: 7}]) {
 		const error = asBindLockError('/x', thrown);
 		t.like(error, {code: 'UNKNOWN', cause: thrown});
@@ -89,7 +89,7 @@ test('what has no code, or is no error at all, is wrapped too', t => {
 	t.is(codeOf({code: 'EIO'}), 'EIO');
 });
 
-test('fields that are not known are absent, not undefined', t => {
+test('unknown fields are absent, not undefined', t => {
 	const error = new BindLockError('x', {code: 'ERR_LOCK_LOST', address: '/x', syscall: undefined, holder: undefined});
 	t.deepEqual(Object.keys(error).sort(), ['address', 'code', 'name']);
 	t.false('cause' in error);
@@ -99,7 +99,7 @@ test('fields that are not known are absent, not undefined', t => {
 	});
 });
 
-test('the holder is described with all that is known, and no more', t => {
+test('the description of a holder contains exactly the known fields', t => {
 	t.is(describeHolder(holder), 'pid 12 (node server.js), uid 0, since 1970-01-01T00:00:00.000Z');
 	t.is(describeHolder({pid: 12, uid: undefined, command: undefined, since: undefined, verified: true}), 'pid 12');
 	t.is(
@@ -111,7 +111,7 @@ test('the holder is described with all that is known, and no more', t => {
 	t.true(long.includes('x…'));
 });
 
-test('an ordinary address is printed as it is, and a control character never', t => {
+test('an ordinary address is printed unchanged, and control characters are escaped', t => {
 	for (const plain of ['/run/app.sock', '/with space', '/"quoted"', '/naïve/日本']) t.is(printable(plain), plain);
 	for (const character of everyControl) {
 		const shown = printable(`/a${character}b`);
@@ -121,7 +121,7 @@ test('an ordinary address is printed as it is, and a control character never', t
 	t.is(printable('\0app'), '\\0app');
 });
 
-test('what is escaped is escaped as in JSON, and read back the same', t => {
+test('escapes are those of JSON, and parse to the original text', t => {
 	t.is(printable('/x\nforged: all is well'), '"/x\\nforged: all is well"');
 	t.is(
 		escaped("scandir '/x\n\u0085\u202e\u2028\u{e0041}\ud83d'"),
@@ -135,7 +135,7 @@ test('what is escaped is escaped as in JSON, and read back the same', t => {
 	}
 });
 
-test('the message of an error is one line, whatever is in it', t => {
+test('the message of an error is one line, whatever its text contains', t => {
 	for (const character of everyControl) {
 		const {message, address} = new BindLockError(`x${character}y`, {code: 'ERR_LOCK_LOST', address: character});
 		t.notRegex(message, control, JSON.stringify(character));
@@ -145,7 +145,7 @@ test('the message of an error is one line, whatever is in it', t => {
 	}
 });
 
-test('nothing of a holder reaches a terminal raw: command, label, host', t => {
+test('command, label and host of a holder are escaped in a message', t => {
 	for (const character of everyControl) {
 		const text = `a${character}b`;
 		for (const fields of [{command: text}, {label: text}, {host: text}]) {
@@ -155,7 +155,7 @@ test('nothing of a holder reaches a terminal raw: command, label, host', t => {
 	}
 });
 
-test('the message of a system call, which has the path raw, does not reach a terminal raw', t => {
+test('the path in the message of a system call is escaped', t => {
 	const path = '/a\u001b[31m\u009b32m\u202e';
 	const message = `EACCES: permission denied, lstat '${path}'`;
 	const error = asBindLockError(path, Object.assign(new Error(message), {code: 'EACCES', syscall: 'lstat', path}));
@@ -164,7 +164,7 @@ test('the message of a system call, which has the path raw, does not reach a ter
 	t.is(error.address, path);
 });
 
-test.serial('no message about a path with control characters has them raw', async t => {
+test.serial('control characters of a path are escaped in every message', async t => {
 	const directory = join(temporaryDirectory(t), 'a\u001b[31m\nb\u202e\u2028');
 	mkdirSync(directory);
 	symlinkSync('loop', join(directory, 'loop'));
@@ -183,7 +183,7 @@ test.serial('no message about a path with control characters has them raw', asyn
 	}
 });
 
-/** A server that cannot bind, and says so as Node's does. */
+/** A server whose bind fails with the error that Node would emit. */
 class Refusing extends Server {
 	override listen(...[options]: unknown[]): this {
 		const {path} = options as {path: string};

@@ -1,10 +1,10 @@
 /**
- * Whether two files are the same.
+ * Tests whether two files are the same.
  */
 import test from 'ava';
 import {isSameFile} from '../../src/model/file-identity.js';
 
-test('numbers and bigints are compared by value, and exactly', t => {
+test('numbers and bigints are compared exactly, by value', t => {
 	const large = 2n ** 53n + 1n;
 	t.true(isSameFile({dev: 1, ino: 2}, {dev: 1n, ino: 2n}));
 	t.false(isSameFile({dev: 1, ino: 2}, {dev: 1, ino: 3}));

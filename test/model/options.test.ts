@@ -1,5 +1,5 @@
 /**
- * The options are checked before anything is touched.
+ * Tests the validation of options, which comes before any system call.
  */
 import {createServer} from 'node:net';
 import {join} from 'node:path';
@@ -45,7 +45,7 @@ const notDurations: Wrong = [
 	[Number.NEGATIVE_INFINITY, range],
 ];
 
-/** A new option does not compile until it is here. */
+/** The type makes the compiler require an entry for each new option. */
 const wrongForBoth: Readonly<Record<keyof AcquireOptions, Wrong>> = {
 	waitMs: notDurations,
 	onWait: [
@@ -107,7 +107,7 @@ type Attempt = (address: string, options: unknown) => Promise<unknown>;
 const byAcquire: Attempt = (address, options) => acquire(address, options as AcquireOptions);
 const byListen: Attempt = (address, options) => listen(createServer(), address, options as ListenOptions);
 
-/** The directory, with a stale socket in it that would be removed, stays as it is. */
+/** Checks that the directory stays unchanged, with a stale socket that acquire would remove. */
 async function refuses(
 	t: ExecutionContext,
 	attempts: readonly Attempt[],
@@ -129,7 +129,7 @@ async function refuses(
 }
 
 function refusesValues(name: string, attempts: readonly Attempt[], values: Wrong): void {
-	test.serial(`the option ${name} is refused where its type is wrong or its value out of range`, async t => {
+	test.serial(`the option ${name} is refused if its type is wrong or its value out of range`, async t => {
 		for (const [value, code] of values) {
 			for (const error of await refuses(t, attempts, {[name]: value}, code)) {
 				t.regex(error.message, new RegExp(`^The option ${name}( must be|: )`));
@@ -141,7 +141,7 @@ function refusesValues(name: string, attempts: readonly Attempt[], values: Wrong
 for (const [name, values] of Object.entries(wrongForBoth)) refusesValues(name, [byAcquire, byListen], values);
 for (const [name, values] of Object.entries(wrongForListen)) refusesValues(name, [byListen], values);
 
-test.serial('an option that does not exist is refused, and those that exist are named', async t => {
+test.serial('an unknown option is refused, and the message names the known ones', async t => {
 	for (const name of ['lable', 'timeout', 'constructor', '__proto__x', 'toString', '']) {
 		for (const error of await refuses(t, [byAcquire, byListen], {[name]: 1}, 'ERR_INVALID_ARG_VALUE')) {
 			t.regex(error.message, /removeLockFile/);
@@ -150,65 +150,62 @@ test.serial('an option that does not exist is refused, and those that exist are 
 	}
 });
 
-test.serial('an unknown option is refused although its neighbour is right', async t => {
+test.serial('an unknown option beside a valid one is refused', async t => {
 	t.is((await refuses(t, [byAcquire, byListen], {label: 'x', labels: 'x'}, 'ERR_INVALID_ARG_VALUE')).length, 2);
 });
 
-test.serial('the options of listen are none of acquire', async t => {
+test.serial('acquire refuses the options of listen', async t => {
 	for (const options of [{backlog: 1}, {readableAll: true}, {writableAll: true}, {socketMode: 0o600}]) {
 		t.is((await refuses(t, [byAcquire], options, 'ERR_INVALID_ARG_VALUE')).length, 1);
 	}
 });
 
-test.serial(
-	'options of a class, or of a prototype, are checked and used; what becomes of them later is not',
-	async t => {
-		class Settings {
-			get label(): unknown {
-				return this.#label;
-			}
-			readonly #label: unknown;
-			constructor(label: unknown) {
-				this.#label = label;
-			}
+test.serial('options from a class or a prototype are validated and used; later changes have no effect', async t => {
+	class Settings {
+		get label(): unknown {
+			return this.#label;
 		}
-		const wrong: object[] = [new Settings(5), Object.create({label: 5})];
-		for (const options of wrong) {
-			t.throws(() => checkAcquireOptions('/x', options), {
-				code: 'ERR_INVALID_ARG_TYPE',
-				message: /label must be a string/,
-			});
+		readonly #label: unknown;
+		constructor(label: unknown) {
+			this.#label = label;
 		}
-		t.is(checkAcquireOptions('/x', new Settings('blue')).label, 'blue');
-		const options = {removeLockFile: false};
-		const checked = checkAcquireOptions('/x', options);
-		options.removeLockFile = true;
-		t.false(checked.removeLockFile);
-	},
-);
+	}
+	const wrong: object[] = [new Settings(5), Object.create({label: 5})];
+	for (const options of wrong) {
+		t.throws(() => checkAcquireOptions('/x', options), {
+			code: 'ERR_INVALID_ARG_TYPE',
+			message: /label must be a string/,
+		});
+	}
+	t.is(checkAcquireOptions('/x', new Settings('blue')).label, 'blue');
+	const options = {removeLockFile: false};
+	const checked = checkAcquireOptions('/x', options);
+	options.removeLockFile = true;
+	t.false(checked.removeLockFile);
+});
 
-test.serial('an option that is an object says so where it is null', t => {
+test.serial('the message for an option that must be an object names null', t => {
 	const message = /The option replace must be an object; got null/;
 	t.throws(() => checkAcquireOptions('/x', {replace: null}), {code: 'ERR_INVALID_ARG_TYPE', message});
 });
 
-test.serial('options that are no object are refused', async t => {
+test.serial('a value that is not an object is refused as options', async t => {
 	for (const options of [null, 1, 'x', true, Symbol('x'), () => ({})]) {
 		t.is((await refuses(t, [byAcquire, byListen], options, type)).length, 2);
 	}
 });
 
-test.serial('a value that cannot be printed is refused all the same', async t => {
+test.serial('a value that cannot be printed is refused', async t => {
 	t.is((await refuses(t, [byAcquire, byListen], {label: Object.create(null)}, type)).length, 2);
 });
 
-test.serial('a wrong address is reported before a wrong option, and neither touches anything', async t => {
+test.serial('an invalid address is reported before an invalid option, and no file changes', async t => {
 	for (const attempt of [byAcquire, byListen]) {
 		await t.throwsAsync(attempt('', {label: 1}), {instanceOf: BindLockError, code: 'ERR_ADDRESS_EMPTY'});
 	}
 });
 
-test.serial('the widest values are accepted, and undefined is as good as absent', async t => {
+test.serial('the largest values are accepted, and undefined counts as absent', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const accepted: readonly AcquireOptions[] = [
 		{},

@@ -1,17 +1,17 @@
 /**
- * The record in a lock file: ours is read back, and nobody's file is taken for it.
+ * Tests the record in a lock file: the own record is read back, and a foreign file is not taken for a record.
  */
 import test from 'ava';
 import {formatRecord, type LockRecord, maxRecordBytes, parseRecord} from '../../src/model/record.js';
 
 const since = '2026-01-02T03:04:05.678Z';
 
-/** As `acquire` writes it. */
+/** A record as `acquire` writes it. */
 function format(pid: number, fd: number, fields: Readonly<Record<string, unknown>>): string {
 	return formatRecord({pid, fd, since, ...fields});
 }
 
-/** The fields that are read from a file. */
+/** The fields that a reader returns. */
 function known(content: string): unknown {
 	const record = parseRecord(content);
 	if (typeof record !== 'object') return record;
@@ -31,16 +31,16 @@ const texts: Readonly<Record<string, string>> = {
 };
 
 for (const [what, text] of Object.entries(texts)) {
-	test(`round trip of a record whose texts have: ${what}`, t => {
+	test(`a record is read back as written: ${what}`, t => {
 		const fields = {uid: 1000, command: text, host: text, label: text};
 		const written = format(1234, 17, fields);
 		t.deepEqual(known(written), {pid: 1234, fd: 17, since, ...fields});
-		t.is(written.split('\n').length, 3, 'two lines, each ended');
+		t.is(written.split('\n').length, 3, 'a record has two lines, each with a newline');
 		t.true(written.startsWith('1234\n{"bindlock":1,'));
 	});
 }
 
-test('what a record leaves out is unknown when read', t => {
+test('fields that a record omits are unknown', t => {
 	t.deepEqual(known(format(1, 2, {uid: 0, command: 'x', host: 'h', label: undefined})), {
 		pid: 1,
 		fd: 2,
@@ -51,13 +51,13 @@ test('what a record leaves out is unknown when read', t => {
 	});
 });
 
-test('a blank file has no record: spaces, newlines, NULs', t => {
+test('a file of spaces, newlines or NULs has no record', t => {
 	for (const content of ['', ' ', '\n', ' \t\r\n\n', '\0', '\0'.repeat(maxRecordBytes), '\0\n \0']) {
 		t.is(parseRecord(content), undefined, JSON.stringify(content));
 	}
 });
 
-test('a bare pid is a record: of pid files, libwayland-like locks, padded or not', t => {
+test('a bare pid is a record, padded or not, as in pid files and lock files of libwayland', t => {
 	for (const content of [
 		'1234',
 		'1234\n',
@@ -73,7 +73,7 @@ test('a bare pid is a record: of pid files, libwayland-like locks, padded or not
 	}
 });
 
-test('a record cut short anywhere is still ours, with the pid that it begins with', t => {
+test('a record that is cut anywhere is recognised, with the pid at its start', t => {
 	const whole = format(1234, 17, {uid: 0, command: 'node "x"', host: 'h', label: 'ü'});
 	for (let length = '1234'.length; length < whole.length - 1; length++) {
 		const cut = known(whole.slice(0, length));
@@ -115,7 +115,7 @@ const foreign: Readonly<Record<string, string>> = {
 };
 
 for (const [what, content] of Object.entries(foreign)) {
-	test(`somebody's file: ${what}`, t => {
+	test(`foreign file: ${what}`, t => {
 		t.is(parseRecord(content), 'foreign');
 	});
 }
@@ -130,11 +130,11 @@ test('fields of a wrong type are ignored', t => {
 	t.deepEqual(known(content), {pid: 1234});
 });
 
-test('the pid is that of the first line, whatever the JSON says', t => {
+test('the pid is the one of the first line, whatever the JSON contains', t => {
 	t.deepEqual(known('1234\n{"bindlock":1,"pid":99}\n'), {pid: 1234});
 });
 
-test('names that objects inherit are no fields', t => {
+test('inherited property names are no fields', t => {
 	const content = '1234\n{"bindlock":1,"__proto__":{"label":"x"},"constructor":"y"}\n';
 	t.deepEqual(known(content), {pid: 1234});
 	t.is((parseRecord(content) as LockRecord).label, undefined);

@@ -1,6 +1,6 @@
 /**
- * What the types promise, and what they refuse: the compiler runs this "test" whenever the tests are
- * compiled. A line under `@ts-expect-error` that compiles is an error.
+ * Tests the public types. The compiler runs this file with the other tests: a line under
+ * `@ts-expect-error` that compiles is an error.
  */
 import type {Server} from 'node:net';
 import {
@@ -17,7 +17,7 @@ import {
 	type ServerLock,
 } from '../../src/index.js';
 
-/** Whether a value of the one type can be used for the other. */
+/** Whether type `One` is assignable to type `Other`. */
 type Extends<One, Other> = One extends Other ? true : false;
 
 /** Exactly the same type, not only assignable. */
@@ -36,7 +36,7 @@ export function results(): void {
 	holds<Same<Holder['since'], Date | undefined>>();
 	holds<Same<Holder['verified'], boolean>>();
 	holds<Same<BindLockError['code'], BindLockErrorCode>>();
-	// @ts-expect-error there is no such code
+	// @ts-expect-error unknown code
 	holds<Extends<'EADDRINUSED', BindLockErrorCode>>();
 	holds<Extends<'EADDRINUSE' | 'ERR_LOCK_LOST', BindLockErrorCode>>();
 	holds<Same<BindLockError['name'], 'BindLockError'>>();
@@ -45,7 +45,7 @@ export function results(): void {
 export async function disposing(): Promise<void> {
 	await using lock = await acquire('/run/app.sock');
 	holds<Same<typeof lock, BindLock>>();
-	// @ts-expect-error it is given back asynchronously
+	// @ts-expect-error the release is asynchronous
 	using wrong = await acquire('/run/app.sock');
 	void wrong;
 }
@@ -69,31 +69,31 @@ export async function options(server: Server, signal: AbortSignal): Promise<void
 		drainMs: Number.POSITIVE_INFINITY,
 	};
 	await listen(server, '/run/app.sock', all);
-	// A value that may be undefined is as good as none, also with exactOptionalPropertyTypes.
+	// An option may be undefined, also with exactOptionalPropertyTypes.
 	const some: AcquireOptions = {waitMs: undefined, onWait: undefined, replace: undefined, signal: undefined};
 	await acquire('/run/app.sock', some);
-	// @ts-expect-error an option of listen alone
+	// @ts-expect-error an option of listen only
 	await acquire('/run/app.sock', {heal: true});
 	// @ts-expect-error misspelled
 	await acquire('/run/app.sock', {waitMS: 1});
 	// @ts-expect-error milliseconds are a number
 	await acquire('/run/app.sock', {waitMs: '1s'});
-	// @ts-expect-error not a signal
+	// @ts-expect-error not the name of a signal
 	await acquire('/run/app.sock', {replace: {killSignal: 'TERM'}});
-	// @ts-expect-error there are two
+	// @ts-expect-error not a backend
 	await acquire('/run/app.sock', {backend: 'pid'});
-	// @ts-expect-error a server comes first
+	// @ts-expect-error the server is missing
 	await listen('/run/app.sock');
-	// @ts-expect-error it takes no options
+	// @ts-expect-error this function has no options
 	await inspect('/run/app.sock', {});
 }
 
 export function readonlyMembers(lock: BindLock, given: AcquireOptions, holder: Holder): void {
-	// @ts-expect-error only release() changes it
+	// @ts-expect-error read-only, changed by release()
 	lock.held = false;
-	// @ts-expect-error options are not changed after they were given
+	// @ts-expect-error read-only option
 	given.waitMs = 1;
-	// @ts-expect-error a report, not a handle
+	// @ts-expect-error read-only field
 	holder.pid = 1;
 }
 

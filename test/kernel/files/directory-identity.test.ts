@@ -1,5 +1,5 @@
 /**
- * Whether the directory of a path is still the same one.
+ * Tests whether a directory is recognised as the same one.
  */
 import {mkdirSync, renameSync, symlinkSync} from 'node:fs';
 import {join} from 'node:path';
@@ -22,7 +22,7 @@ test('a directory that is moved, replaced, and moved back', t => {
 	t.is(directory.state, 'same');
 });
 
-test('a directory that was absent at first is another one; a link loop counts as absent', t => {
+test('a directory that was missing at first is another one; a link loop counts as missing', t => {
 	const path = join(temporaryDirectory(t), 'd');
 	const directory = new DirectoryIdentity(join(path, 's'));
 	mkdirSync(path);

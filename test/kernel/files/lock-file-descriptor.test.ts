@@ -1,5 +1,5 @@
 /**
- * The owner of a lock file that root creates, so that the user of the service can open it.
+ * Tests the owner of a lock file that root creates, so that the user of the service can open it.
  */
 import {chownSync, closeSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, unlinkSync} from 'node:fs';
 import {createServer} from 'node:net';

@@ -1,5 +1,5 @@
 /**
- * The choice between the addon and the command: both lock, each excludes the other, and what happens without them.
+ * Tests the choice between the addon and the command: each excludes the other, and one is enough.
  */
 import {readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';

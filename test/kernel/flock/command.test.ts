@@ -1,5 +1,5 @@
 /**
- * flock(1): where it is found, and that none of its failures is mistaken for contention.
+ * Tests flock(1): how it is found, and that no failure is mistaken for contention.
  */
 import {mkdirSync, symlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * The process that has the lock, as the kernel shows it. A record counts only if the kernel does not contradict it.
+ * Tests the search for the holder in the kernel's tables. A record counts only if the kernel does not contradict it.
  */
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
@@ -173,7 +173,7 @@ maybe('a process that waits for the lock is not its holder', async t => {
 	await waiting.expect('line');
 	const {ino} = statSync(`${address}.lock`);
 	const queued = new RegExp(`-> FLOCK .*:${ino} `);
-	await until(() => queued.test(readFileSync('/proc/locks', 'utf8')), 'somebody who waits for the lock');
+	await until(() => queued.test(readFileSync('/proc/locks', 'utf8')), 'a process that waits for the lock');
 	t.is((await refusedBy(t, address))?.pid, process.pid);
 	await lock.release();
 	await waiting.exited;
@@ -211,7 +211,7 @@ const inNamespace = ['unshare', '--pid', '--uts', '--fork', '--kill-child', '--m
 const maybeNamespaced = testUnless(noPidNamespaces());
 
 maybeNamespaced(
-	'a holder outside our pid namespace on the same host: named as a claim, and not as the process that has its pid here',
+	'a holder outside our pid namespace on the same host is an unverified claim, not the process with its pid here',
 	async t => {
 		const address = join(temporaryDirectory(t), 's');
 		const lock = await acquire(address);
@@ -222,7 +222,7 @@ maybeNamespaced(
 	},
 );
 
-maybeNamespaced('a holder in another container: as its record claims, with its host, not verified', async t => {
+maybeNamespaced('a holder in another container is an unverified claim, with its host', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const lock = await acquire(address, {label: 'blue'});
 	const before = [...inNamespace, 'sh', '-c', 'echo elsewhere > /proc/sys/kernel/hostname && exec "$@"', 'sh'];
@@ -233,11 +233,11 @@ maybeNamespaced('a holder in another container: as its record claims, with its h
 	await lock.release();
 });
 
-maybeNamespaced('a holder in a pid namespace below ours is confirmed, with its pid in our namespace', async t => {
+maybeNamespaced('a holder in a child pid namespace is confirmed, with its pid in our namespace', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = start(t, 'holder', ['acquire', address, '{"label":"inner"}'], {before: inNamespace});
 	const {pid} = await program.expect('held');
-	t.true(Number(pid) < 10, 'its own idea of its pid');
+	t.true(Number(pid) < 10, 'its pid in its own namespace');
 	const holder = await refusedBy(t, address);
 	t.true(holder?.verified);
 	t.regex(holder?.command ?? '', /holder\.js$/);
@@ -254,7 +254,7 @@ maybeNamespaced('a lock that /proc/locks of a pid namespace hides, because its t
 });
 
 maybeNamespaced(
-	'the record of a container that has ended: /proc/locks shows every lock here, so the lock is free',
+	'the record of a container that has ended does not count: /proc/locks shows every lock here, so the lock is free',
 	async t => {
 		const address = join(temporaryDirectory(t), 's');
 		const program = start(t, 'holder', ['acquire', address], {before: inNamespace});
@@ -272,17 +272,21 @@ maybeNamespaced(
 			'--json',
 			address,
 		]);
-		t.like(jsonLines(other.stdout)[0], {state: 'held', holder: {verified: false}}, 'another container cannot know');
+		t.like(
+			jsonLines(other.stdout)[0],
+			{state: 'held', holder: {verified: false}},
+			'from another container this is unknown',
+		);
 	},
 );
 
-test.serial('a killed process has ended, even while it is a zombie', async t => {
+test.serial('a killed process counts as ended, even as a zombie', async t => {
 	const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {stdio: 'ignore'});
 	const {pid = 0} = child;
 	const record = {pid, boot: bootId(), pidNamespace: namespaceOf('pid')};
 	t.false(hasEnded(record));
 	child.kill('SIGKILL');
-	// Without a turn of the event loop, in which Node would wait for the process.
+	// No turn of the event loop, in which Node would reap the process.
 	const began = performance.now();
 	while (!hasEnded(record) && !isLate(began));
 	t.regex(readFileSync(`/proc/${pid}/stat`, 'utf8'), /^\d+ \(.*\) [RXZ] /);

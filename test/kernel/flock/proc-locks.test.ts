@@ -1,5 +1,5 @@
 /**
- * Locks on filesystems whose device number differs between /proc/locks and stat(2).
+ * Tests locks on filesystems whose device number differs between /proc/locks and stat(2).
  */
 import {execFileSync} from 'node:child_process';
 import {chmodSync, mkdirSync, statSync, truncateSync, writeFileSync} from 'node:fs';
@@ -40,7 +40,7 @@ testUnless(noFlockCommand())('a lock whose taker has exited counts if its device
 	t.deepEqual(contentionOf('/proc/version', {dev: anonymousDevice, ino}), {kind: 'unseen'}, 'on another mount');
 });
 
-testUnless(noFlockCommand())('a lock that is seen on a descriptor of another file does not count', async t => {
+testUnless(noFlockCommand())('a lock on a descriptor of another file does not count', async t => {
 	const lockPath = join(temporaryDirectory(t), 's.lock');
 	await startShell(t, lockPath, 'flock -x "$0" sh -c "echo locked; exec cat"');
 	t.is(contentionOf(lockPath, {}).kind, 'exclusive');

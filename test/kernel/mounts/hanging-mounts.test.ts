@@ -1,5 +1,5 @@
 /**
- * The filesystem types that may hang.
+ * Tests which filesystem types may hang.
  */
 import test from 'ava';
 import {mayHang} from '../../../src/kernel/mounts/hanging-mounts.js';

@@ -1,5 +1,5 @@
 /**
- * Paths of other processes are resolved as the kernel does it, but never onto a mount that may hang.
+ * Tests the resolution of paths of other processes: as the kernel does it, but never onto a mount that may hang.
  */
 import {mkdirSync, realpathSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
@@ -24,7 +24,7 @@ function makeTree(t: ExecutionContext): string {
 	return directory;
 }
 
-test.serial('a path is resolved as by the kernel, and returned without symbolic links', t => {
+test.serial('a path is resolved as the kernel does it, and returned without symbolic links', t => {
 	const directory = makeTree(t);
 	const file = join(directory, 'real/file');
 	const {ino} = statSync(file, {bigint: true});

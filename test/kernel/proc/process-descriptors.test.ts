@@ -1,5 +1,5 @@
 /**
- * The open file descriptors of processes.
+ * Tests the open file descriptors of processes.
  */
 import {execFileSync} from 'node:child_process';
 import {closeSync, openSync} from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * The identity and state of processes, and signals to them.
+ * Tests the identity and state of processes, and signals to them.
  */
 import {symlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
@@ -49,13 +49,13 @@ test.serial('a pid that no process has: undefined, empty or false, and no error'
 	t.false(allProcesses().includes(unusedPid));
 });
 
-test.serial('a process runs until it exits, and not until its parent waits for it', async t => {
+test.serial('a process runs until it exits, even if its parent has not reaped it', async t => {
 	const program = startCommand(t, 'sh', ['-c', 'echo on; read line']);
 	await program.expect('line');
 	t.true(isRunning(program.pid));
 	program.signal('SIGKILL');
 	const began = performance.now();
-	// Without a turn of the event loop, in which Node would wait for the process.
+	// No turn of the event loop, in which Node would reap the process.
 	while (isRunning(program.pid) && !isLate(began));
 	t.false(isRunning(program.pid));
 	t.not(readProc(`/proc/${program.pid}/stat`), undefined);
@@ -116,7 +116,7 @@ testUnless(noOtherUser())('a process of another user', async t => {
 });
 
 test.serial('a zombie, which has no command line, causes no error', async t => {
-	// The shell starts a child, and execs a program that never waits for it.
+	// The shell starts a child, and execs a program that never reaps it.
 	const program = startCommand(t, 'sh', ['-c', 'sleep 20 & echo $!; exec cat']);
 	const {line} = await program.expect('line');
 	const zombie = Number(line);

@@ -1,5 +1,5 @@
 /**
- * Reading files of /proc.
+ * Tests reading files of /proc.
  */
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';

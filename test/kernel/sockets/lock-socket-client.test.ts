@@ -1,5 +1,5 @@
 /**
- * Waiting for the end of a lock socket.
+ * Tests waiting for the end of a lock socket.
  */
 import {readdirSync} from 'node:fs';
 import {connect, createServer, type Socket} from 'node:net';

@@ -1,5 +1,5 @@
 /**
- * The lock socket under hostile clients: it answers, stays bound, and keeps its memory and descriptors bounded.
+ * Tests the lock socket under hostile clients: it answers, stays bound, and limits its memory and descriptors.
  */
 import {readdirSync} from 'node:fs';
 import {connect, type Server, type Socket} from 'node:net';
@@ -131,7 +131,7 @@ async function crowd(t: ExecutionContext, names: readonly string[], count: numbe
 
 for (const limit of [1024, 256, 64]) {
 	test.serial(
-		`1500 clients that stay: each is answered, and a holder keeps most of its ${limit} descriptors`,
+		`1500 lasting clients: each is answered, and a holder keeps most of its ${limit} descriptors`,
 		async t => {
 			const name = freshName(t);
 			const holder = start(t, 'holder', ['listen', `unix:@${name}`], {before: limited(limit)});
@@ -152,7 +152,7 @@ for (const limit of [1024, 256, 64]) {
 	);
 }
 
-test.serial('the clients of all locks of a process together use a quarter of its descriptors at most', async t => {
+test.serial('the clients of all locks of a process together use at most a quarter of its descriptors', async t => {
 	const names = Array.from({length: 8}, (_, i) => `${freshName(t)}${i}`);
 	const script = `
 		import {acquire} from ${JSON.stringify(new URL('../../../src/index.js', import.meta.url).href)};
@@ -170,7 +170,7 @@ test.serial('the clients of all locks of a process together use a quarter of its
 	holder.end();
 });
 
-test.serial('clients that reconnect all the time do not keep the holder from serving', async t => {
+test.serial('clients that reconnect continuously do not keep the holder from serving', async t => {
 	const name = freshName(t);
 	const holder = start(t, 'holder', ['listen', `unix:@${name}`], {before: limited(64)});
 	await holder.expect('held');

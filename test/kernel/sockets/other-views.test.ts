@@ -1,5 +1,5 @@
 /**
- * A live server that refuses connections by another view of its directory: its socket file is not removed.
+ * Tests other views of a directory, in which a live server refuses connections: its socket file is not removed.
  */
 import {execFileSync, spawnSync} from 'node:child_process';
 import {
@@ -73,28 +73,33 @@ onFuse('FUSE: the socket of a live server is not removed through a mirror of its
 	t.regex(error.message, /start the server where it runs, or remove the file yourself/);
 });
 
-onFuse('FUSE: nor through the directory itself, if it was bound through the mirror', async t => {
+onFuse('FUSE: the socket of a server bound through the mirror is not removed through the directory itself', async t => {
 	const {real, mirror} = await mirrored(t);
 	const server = await serverAt(t, join(mirror, 'viewed'));
 	await staysBlocked(t, join(real, 'viewed'), join(mirror, 'viewed'), server);
 });
 
-onFuse('FUSE: nor without a lock file', async t => {
+onFuse('FUSE: the socket of a live server without a lock file is not removed through a mirror', async t => {
 	const {real, mirror} = await mirrored(t);
 	const server = await serverAt(t, join(real, 'viewed'));
 	unlinkSync(join(real, 'viewed.lock'));
 	await staysBlocked(t, join(mirror, 'viewed'), join(real, 'viewed'), server);
-	t.false(existsSync(join(real, 'viewed.lock')), 'a lock file made for it goes again');
+	t.false(existsSync(join(real, 'viewed.lock')), 'a new lock file is removed');
 });
 
-testUnless(noFuse(), lacking('unshare'))('FUSE: nor if the server is in another network namespace', async t => {
-	const {real, mirror} = await mirrored(t);
-	const server = start(t, 'holder', ['listen', join(real, 'viewed'), '{"heal":false}'], {before: ['unshare', '--net']});
-	await server.expect('held');
-	await staysBlocked(t, join(mirror, 'viewed'), join(real, 'viewed'), server);
-});
+testUnless(noFuse(), lacking('unshare'))(
+	'FUSE: the socket of a live server in another network namespace is not removed through a mirror',
+	async t => {
+		const {real, mirror} = await mirrored(t);
+		const server = start(t, 'holder', ['listen', join(real, 'viewed'), '{"heal":false}'], {
+			before: ['unshare', '--net'],
+		});
+		await server.expect('held');
+		await staysBlocked(t, join(mirror, 'viewed'), join(real, 'viewed'), server);
+	},
+);
 
-onFuse('FUSE: nor with a lease, which has no record', async t => {
+onFuse('FUSE: a lease, which has no record, does not remove the socket of a live server through a mirror', async t => {
 	const {real, mirror} = await mirrored(t);
 	const server = await serverAt(t, join(real, 'viewed'));
 	unlinkSync(join(real, 'viewed.lock'));
@@ -116,55 +121,61 @@ onFuse('FUSE: a crashed server is replaced if its record names a process that ha
 	await lock.release();
 });
 
-onFuse('FUSE: not if the record is of another boot or pid namespace, or names a live process', async t => {
-	const {mirror} = await mirrored(t);
-	const address = join(mirror, 'viewed');
-	const server = await serverAt(t, address);
-	await server.kill();
-	const record = readFileSync(`${address}.lock`, 'utf8');
-	const changed = {
-		'another boot': record.replace(/"boot":"[^"]+"/, '"boot":"00000000-0000-0000-0000-000000000000"'),
-		'no boot': record.replace(/"boot":"[^"]+",/, ''),
-		'another pid namespace': record.replace(/"pidNamespace":"[^"]+"/, '"pidNamespace":"pid:[1]"'),
-		'a live process': record.replaceAll(String(server.pid), String(process.ppid)),
-		'a bare pid': `${server.pid}\n`,
-		nothing: '',
-	};
-	for (const [what, text] of Object.entries(changed)) {
-		t.not(text, record, what);
-		writeFileSync(`${address}.lock`, text);
-		await t.throwsAsync(acquire(address), {code: 'ERR_LIVENESS_UNKNOWN'}, what);
-	}
-	writeFileSync(`${address}.lock`, record);
-	await (await acquire(address)).release();
-});
+onFuse(
+	'FUSE: a socket is not replaced if its record is of another boot or pid namespace, or names a live process',
+	async t => {
+		const {mirror} = await mirrored(t);
+		const address = join(mirror, 'viewed');
+		const server = await serverAt(t, address);
+		await server.kill();
+		const record = readFileSync(`${address}.lock`, 'utf8');
+		const changed = {
+			'another boot': record.replace(/"boot":"[^"]+"/, '"boot":"00000000-0000-0000-0000-000000000000"'),
+			'no boot': record.replace(/"boot":"[^"]+",/, ''),
+			'another pid namespace': record.replace(/"pidNamespace":"[^"]+"/, '"pidNamespace":"pid:[1]"'),
+			'a live process': record.replaceAll(String(server.pid), String(process.ppid)),
+			'a bare pid': `${server.pid}\n`,
+			nothing: '',
+		};
+		for (const [what, text] of Object.entries(changed)) {
+			t.not(text, record, what);
+			writeFileSync(`${address}.lock`, text);
+			await t.throwsAsync(acquire(address), {code: 'ERR_LIVENESS_UNKNOWN'}, what);
+		}
+		writeFileSync(`${address}.lock`, record);
+		await (await acquire(address)).release();
+	},
+);
 
-onFuse('FUSE: not while a process of the same user serves that name on another mount', async t => {
-	const {real, mirror} = await mirrored(t);
-	const crashed = await serverAt(t, join(mirror, 'viewed'));
-	await crashed.kill();
-	copyFileSync(join(real, 'viewed.lock'), join(real, 'record'));
-	unlinkSync(join(real, 'viewed'));
-	const server = start(t, 'naive', [join(real, 'viewed'), '{"once":true}']);
-	await server.expect('listening');
-	copyFileSync(join(real, 'record'), join(real, 'viewed.lock'));
-	const before = inodeOf(join(real, 'viewed'));
-	await t.throwsAsync(acquire(join(mirror, 'viewed')), {code: 'ERR_LIVENESS_UNKNOWN'});
-	t.is(inodeOf(join(real, 'viewed')), before);
-});
+onFuse(
+	'FUSE: a socket is not replaced while a process of the same user is bound to its name on another mount',
+	async t => {
+		const {real, mirror} = await mirrored(t);
+		const crashed = await serverAt(t, join(mirror, 'viewed'));
+		await crashed.kill();
+		copyFileSync(join(real, 'viewed.lock'), join(real, 'record'));
+		unlinkSync(join(real, 'viewed'));
+		const server = start(t, 'naive', [join(real, 'viewed'), '{"once":true}']);
+		await server.expect('listening');
+		copyFileSync(join(real, 'record'), join(real, 'viewed.lock'));
+		const before = inodeOf(join(real, 'viewed'));
+		await t.throwsAsync(acquire(join(mirror, 'viewed')), {code: 'ERR_LIVENESS_UNKNOWN'});
+		t.is(inodeOf(join(real, 'viewed')), before);
+	},
+);
 
 testUnless(
 	noFuse(),
 	noPython(),
 	noOtherUser(),
-)('FUSE: a socket of another user with that name does not keep a crashed server from starting again', async t => {
+)('FUSE: a socket of another user with the same name does not keep a crashed server from restarting', async t => {
 	const [mine, theirs] = [temporaryDirectory(t), await mirrored(t)];
 	execFileSync('chmod', ['-R', '777', theirs.real]);
 	await makeStale(join(mine, 'viewed'));
 	const link = join(theirs.mirror, 'viewed');
 	const script =
 		'import socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(1); print("up", flush=True); sys.stdin.read()';
-	// This user owns the mount, and not our file.
+	// This user owns the mount, but not our file.
 	const before = ['setpriv', `--reuid=${otherUid}`, `--regid=${otherUid}`, '--clear-groups'];
 	const stranger = startCommand(t, '/usr/bin/python3', ['-c', script, link], {before});
 	await stranger.peek().catch(() => undefined);
@@ -222,25 +233,31 @@ testUnless(noMounts())('overlay: the socket of a live server is not removed thro
 	await staysBlocked(t, join(upper, 'run/viewed'), join(merged, 'run/viewed'), server);
 });
 
-testUnless(noMounts())('overlay: nor if the overlay is in another mount namespace', async t => {
-	const directory = temporaryDirectory(t);
-	const of = (name: string): string => join(directory, name);
-	for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(of(name));
-	const mount = `mount -t overlay overlay -o lowerdir=${of('lower')},upperdir=${of('upper')},workdir=${of('work')} ${of('merged')}`;
-	const before = ['unshare', '--mount', '--net', 'sh', '-c', `${mount} && exec "$@"`, 'sh'];
-	const server = start(t, 'holder', ['listen', of('merged/viewed'), '{"heal":false}'], {before});
-	await server.expect('held');
-	const inode = inodeOf(of('upper/viewed'));
-	const error = await t.throwsAsync(acquire(of('upper/viewed')), {code: 'ERR_LIVENESS_UNKNOWN'});
-	t.regex(error?.message ?? '', /in the upper layer of the overlay mounted at/);
-	t.is(inodeOf(of('upper/viewed')), inode);
-});
+testUnless(noMounts())(
+	'overlay: the socket is not removed through the upper layer if the overlay is in another mount namespace',
+	async t => {
+		const directory = temporaryDirectory(t);
+		const of = (name: string): string => join(directory, name);
+		for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(of(name));
+		const mount = `mount -t overlay overlay -o lowerdir=${of('lower')},upperdir=${of('upper')},workdir=${of('work')} ${of('merged')}`;
+		const before = ['unshare', '--mount', '--net', 'sh', '-c', `${mount} && exec "$@"`, 'sh'];
+		const server = start(t, 'holder', ['listen', of('merged/viewed'), '{"heal":false}'], {before});
+		await server.expect('held');
+		const inode = inodeOf(of('upper/viewed'));
+		const error = await t.throwsAsync(acquire(of('upper/viewed')), {code: 'ERR_LIVENESS_UNKNOWN'});
+		t.regex(error?.message ?? '', /in the upper layer of the overlay mounted at/);
+		t.is(inodeOf(of('upper/viewed')), inode);
+	},
+);
 
-testUnless(noMounts())('overlay: nor through the overlay, if it was bound in the upper layer', async t => {
-	const {upper, merged} = mountOverlay(t, temporaryDirectory(t));
-	const server = await serverAt(t, join(upper, 'viewed'));
-	await staysBlocked(t, join(merged, 'viewed'), join(upper, 'viewed'), server);
-});
+testUnless(noMounts())(
+	'overlay: the socket of a server bound in the upper layer is not removed through the overlay',
+	async t => {
+		const {upper, merged} = mountOverlay(t, temporaryDirectory(t));
+		const server = await serverAt(t, join(upper, 'viewed'));
+		await staysBlocked(t, join(merged, 'viewed'), join(upper, 'viewed'), server);
+	},
+);
 
 testUnless(noMounts())('overlay: a crashed server is replaced', async t => {
 	const {merged} = mountOverlay(t, temporaryDirectory(t));
@@ -319,7 +336,7 @@ testUnless(
 	noMounts(),
 	noOtherUser(),
 	noStrangersMounts(),
-)('overlay: one that another user has mounted does not keep a crashed server from starting again', async t => {
+)('overlay: an overlay that another user has mounted does not keep a crashed server from restarting', async t => {
 	const [run, theirs] = [join(temporaryDirectory(t), 'run'), temporaryDirectory(t)];
 	mkdirSync(run);
 	await makeStale(join(run, 'crashed'));

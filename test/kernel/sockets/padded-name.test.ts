@@ -1,5 +1,5 @@
 /**
- * The padded spelling of abstract names.
+ * Tests the padded spelling of abstract names.
  */
 import test from 'ava';
 import {nameInTable, paddedName} from '../../../src/kernel/sockets/padded-name.js';

@@ -1,5 +1,5 @@
 /**
- * Which process is bound to a socket file.
+ * Tests which process is bound to a socket file.
  */
 import {once} from 'node:events';
 import {chmodSync, chownSync, linkSync, mkdirSync} from 'node:fs';
@@ -37,7 +37,7 @@ test.serial('a dead server is not bound, although a client still has its connect
 	client.destroy();
 });
 
-testUnless(noPython())('every type of socket, listening or not', async t => {
+testUnless(noPython())('a socket of any type is found, listening or not', async t => {
 	for (const kind of ['bound', 'datagram', 'seqpacket'] as const) {
 		const address = join(temporaryDirectory(t), 'table');
 		const program = await startSocket(t, kind, address);
@@ -53,13 +53,13 @@ test.serial('a server is found by each hard link of its file', async t => {
 	t.like((await boundAt(join(directory, 'd', 'table')))?.holder, {pid: process.pid});
 });
 
-testUnless(notRoot, noPython())('a server with another root directory', async t => {
+testUnless(notRoot, noPython())('a server with another root directory is found', async t => {
 	const directory = temporaryDirectory(t);
 	const program = await startSocket(t, 'bound', '/table', {chroot: directory});
 	t.like((await boundAt(join(directory, 'table')))?.holder, {pid: program.pid});
 });
 
-testUnless(noMounts())('a server in another mount namespace', async t => {
+testUnless(noMounts())('a server in another mount namespace is found', async t => {
 	const [here, there] = [temporaryDirectory(t), temporaryDirectory(t)];
 	const before = ['unshare', '--mount', 'sh', '-c', `mount --bind '${here}' '${there}' && exec "$@"`, 'sh'];
 	const program = start(t, 'naive', [join(there, 'table')], {before});
@@ -67,7 +67,7 @@ testUnless(noMounts())('a server in another mount namespace', async t => {
 	t.like((await boundAt(join(here, 'table')))?.holder, {pid: program.pid});
 });
 
-testUnless(noPython())('a server that has bound a path below /proc/self', async t => {
+testUnless(noPython())('a server bound by a path below /proc/self is found', async t => {
 	const directory = temporaryDirectory(t);
 	for (const path of ['/proc/self/cwd/table', '/proc/thread-self/cwd/table']) {
 		const program = await startSocket(t, 'bound', path, {cwd: directory});
@@ -78,7 +78,7 @@ testUnless(noPython())('a server that has bound a path below /proc/self', async 
 	}
 });
 
-testUnless(noPython())('a server in a directory whose name is not UTF-8', async t => {
+testUnless(noPython())('a server in a directory whose name is not UTF-8 is found', async t => {
 	const directory = temporaryDirectory(t);
 	const script = `import os, socket, sys
 os.mkdir(os.fsencode(sys.argv[1]) + b'/\\xff')

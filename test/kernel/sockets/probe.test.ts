@@ -1,5 +1,5 @@
 /**
- * Whether a socket is bound to a file that refuses connections, by the access time of the file.
+ * Tests whether a socket is bound to a file that refuses connections, by the access time of the file.
  */
 import {chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync, utimesSync} from 'node:fs';
 import {join} from 'node:path';
@@ -34,7 +34,7 @@ async function connectTo(path: string): Promise<string> {
 	}
 }
 
-/** Probes a socket that is bound and does not listen, then a dead one; several times, because each probe changes the access time. */
+/** Probes a bound socket that does not listen, then a dead one; several times, because each probe changes the access time. */
 async function checkAnswers(t: ExecutionContext, directory: string, options: StartOptions = {}): Promise<void> {
 	const path = join(directory, 's');
 	const server = await startSocket(t, 'bound', path, options);
@@ -86,7 +86,7 @@ test.serial('an access time in the future: UNPROVED', async t => {
 	t.is(await connectTo(path), 'UNPROVED');
 });
 
-test.serial('times that a client has set are told from an access', async t => {
+test.serial('an access time that a client has set is told from an access', async t => {
 	const path = join(temporaryDirectory(t), 's');
 	await makeStale(path);
 	const pinned = openSync(path, 0o10000000 | constants.O_NOFOLLOW);
@@ -100,7 +100,7 @@ test.serial('times that a client has set are told from an access', async t => {
 });
 
 testUnless(noPython(), noOtherUser())(
-	'another user who sets the times all the time does not keep a dead socket from being removed',
+	'another user who sets the access time continuously does not keep a dead socket from being removed',
 	async t => {
 		const directory = temporaryDirectory(t);
 		const path = join(directory, 'touched');

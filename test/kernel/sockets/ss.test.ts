@@ -1,5 +1,5 @@
 /**
- * The files of bound sockets by ss(8).
+ * Tests the files of bound sockets in the output of ss(8).
  */
 import {join} from 'node:path';
 import {acquire} from '../../../src/index.js';

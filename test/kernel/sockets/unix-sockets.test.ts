@@ -1,5 +1,5 @@
 /**
- * The rows of /proc/net/unix that count as a server.
+ * Tests which rows of /proc/net/unix count as a server.
  */
 import {once} from 'node:events';
 import {linkSync, readFileSync, renameSync} from 'node:fs';
