@@ -1,6 +1,6 @@
 /**
  * Tests foreign servers: each is recognised, whatever its type, state and path, gets no connection if
- * possible, and is told from a dead socket.
+ * possible, and is never mistaken for a dead socket.
  */
 import {once} from 'node:events';
 import {

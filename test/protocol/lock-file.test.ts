@@ -16,7 +16,7 @@ import {contentOf, namesIn, treeOf} from '../helpers/tree.js';
 
 checkLeaks();
 
-/** Creates a foreign file at `<path>.lock`; the code is that of the refusal. */
+/** For each kind of foreign file: the code of the refusal, and a function that creates the file at `<path>.lock`. */
 const occupants: Readonly<
 	Record<string, readonly [code: string, make: (lockPath: string, t: ExecutionContext) => unknown]>
 > = {
@@ -37,7 +37,7 @@ const occupants: Readonly<
 			writeFileSync(join(path, 'pid'), '1234');
 		},
 	],
-	'a socket that somebody listens on': [
+	'the socket of a live server': [
 		'ENXIO',
 		async (path, t) => {
 			const server = createServer().listen(path);

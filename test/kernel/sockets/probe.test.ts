@@ -86,7 +86,7 @@ test.serial('an access time in the future: UNPROVED', async t => {
 	t.is(await connectTo(path), 'UNPROVED');
 });
 
-test.serial('an access time that a client has set is told from an access', async t => {
+test.serial('an access time that a client has set is not mistaken for an access', async t => {
 	const path = join(temporaryDirectory(t), 's');
 	await makeStale(path);
 	const pinned = openSync(path, 0o10000000 | constants.O_NOFOLLOW);
