@@ -1,5 +1,5 @@
 /**
- * The page of the benchmarks says what was measured: it is what its generator makes of the kept results.
+ * Tests that the page of the benchmarks is generated from the stored results.
  */
 import {existsSync, readFileSync} from 'node:fs';
 import test from 'ava';
@@ -16,18 +16,18 @@ test('docs/benchmarks.md is generated from bench/results', t => {
 	t.is(read('docs/benchmarks.md'), page(readResults()));
 });
 
-test('every plot is of the kept results', t => {
+test('every plot has the digest of the stored results', t => {
 	for (const plot of plots) t.true(read(`docs/benchmarks/${plot.name}.svg`).includes(digest(plot)), plot.name);
 	t.true(plots.length > 5);
 });
 
 const notInstalled = existsSync(new URL('bench/node_modules', root)) ? undefined : 'needs the packages of bench/';
 
-testUnless(notInstalled)('every plot is what is drawn of them, to the byte', async t => {
+testUnless(notInstalled)('every plot equals a new drawing, byte by byte', async t => {
 	for (const plot of plots) t.is(await draw(plot), read(`docs/benchmarks/${plot.name}.svg`), plot.name);
 });
 
-test('the results tell nothing of whose machine it was', t => {
+test('the results do not identify the machine', t => {
 	for (const result of Object.values(readResults())) {
 		t.notRegex(JSON.stringify(result), /\/(home|root|tmp|work|dev)\//);
 		t.deepEqual(Object.keys(result.environment).sort(), [

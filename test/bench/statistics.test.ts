@@ -1,5 +1,5 @@
 /**
- * The statistics of the benchmarks, and what they believe of an address.
+ * Tests the statistics of the benchmarks, and their observation of an address.
  */
 import {renameSync, unlinkSync} from 'node:fs';
 import {join} from 'node:path';
@@ -9,7 +9,7 @@ import {look} from '../../bench/measure/sighting.js';
 import {makeStale} from '../helpers/detectors.js';
 import {start, temporaryDirectory} from '../helpers/programs.js';
 
-test('the median and the quartiles, whatever the order and however many', t => {
+test('the median and the quartiles, for any order and number of values', t => {
 	t.deepEqual(summarise([5, 1, 3]), {median: 3, low: 2, high: 4, count: 3});
 	t.deepEqual(summarise([4, 1, 3, 2]), {median: 2.5, low: 1.75, high: 3.25, count: 4});
 	t.deepEqual(summarise([7]), {median: 7, low: 7, high: 7, count: 1});
@@ -21,7 +21,7 @@ test('four significant digits', t => {
 	t.deepEqual([12_345.6, 0.012_345_6, 0].map(rounded), [12_350, 0.012_35, 0]);
 });
 
-test('no server, one, two of which one is masked, and one whose socket file is gone', async t => {
+test('no server, one server, two of which one is masked, and one without a socket file', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	await makeStale(address);
 	t.deepEqual(look(address), {servers: 0, socketThere: true});

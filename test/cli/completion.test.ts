@@ -1,5 +1,5 @@
 /**
- * The completions of shells.
+ * Tests the shell completions.
  */
 import test from 'ava';
 import {lacking, testUnless} from '../helpers/abilities.js';
@@ -19,7 +19,7 @@ test('completions', async t => {
 });
 
 for (const shell of ['zsh', 'fish']) {
-	testUnless(lacking(shell))(`completions for ${shell} can be read by it`, async t => {
+	testUnless(lacking(shell))(`${shell} can read its completions`, async t => {
 		const {stdout} = await bindlock(['completion', shell]);
 		t.is((await runToEnd(shell, ['-n', '-c', stdout])).status, 0);
 	});

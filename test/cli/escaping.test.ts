@@ -1,5 +1,5 @@
 /**
- * What other users have named or written is printed by the command as one kind: escaped, and on one line.
+ * Tests that the command escapes the names and texts of other users, and prints each on one line.
  */
 import {chmodSync, mkdirSync, symlinkSync} from 'node:fs';
 import {join} from 'node:path';
@@ -9,13 +9,13 @@ import {bindlock, jsonLines, type Outcome} from '../helpers/command.js';
 import {start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 import {makeStaleSync, serveNaively} from '../helpers/sockets.js';
 
-/** Makes a line of its own; gives a terminal orders; turns text around; ends a line or paragraph; cannot be seen. */
+/** Starts a new line; controls a terminal; reverses text; ends a line or paragraph; is invisible. */
 const hostile = 'x\nforged\u001B[31m\u009B\u007F\u202E\u2066\u2028\u2029\u200B';
 
-/** Any but the newline. */
+/** Matches unprintable characters except the newline. */
 const unprintable = /[^\P{C}\n]|[\p{Zl}\p{Zp}]/u;
 
-/** Runs it with and without `--json`, and looks that nothing is printed raw and every line is the command's own. */
+/** Runs the command with and without `--json`, and checks that every line is its own and printable. */
 async function printsNothingRaw(t: ExecutionContext, args: readonly string[], uid?: number): Promise<Outcome> {
 	const options = uid === undefined ? {} : {uid};
 	const [name = '', ...rest] = args;
@@ -63,7 +63,7 @@ test('paths and directories', async t => {
 	t.is(jsonLines(stdout)[0]?.['address'], address, 'a program reads the name itself');
 });
 
-/** As `printable` shows it. */
+/** Escapes a path as `printable` does. */
 function escapedPath(path: string): string {
 	return JSON.stringify(path).replace(
 		/[\u007F-\u009F\p{Cf}\u2028\u2029]/gu,
@@ -71,7 +71,7 @@ function escapedPath(path: string): string {
 	);
 }
 
-test('an option that is not there, however it is written', async t => {
+test('an unknown option', async t => {
 	const forged = `--wat\n(Did you mean forged?)\nforged`;
 	const {stderr} = await printsNothingRaw(t, ['wait', forged]);
 	t.is(stderr.split('\n').length, 3, stderr);
@@ -79,7 +79,7 @@ test('an option that is not there, however it is written', async t => {
 	t.is(near, "bindlock: unknown option '--timout' (Did you mean --timeout?)\nTry 'bindlock wait --help' for more.\n");
 });
 
-testUnless(noOtherUser())("the system's words about a directory of somebody else", async t => {
+testUnless(noOtherUser())("the system's message about another user's directory", async t => {
 	const directory = temporaryDirectory(t);
 	chmodSync(directory, 0o755);
 	mkdirSync(join(directory, hostile), {mode: 0o700});
@@ -141,7 +141,7 @@ test('an abstract name', async t => {
 	}
 });
 
-test('no command prints an argument of a holder, which may be secret', async t => {
+test('no command prints the arguments of a holder, which may be secret', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const holder = start(t, 'holder', ['listen', address, '{}', '--db-password=hunter2', 'hunter2.js']);
 	await holder.expect('held');

@@ -1,5 +1,5 @@
 /**
- * The manual page.
+ * Tests the manual page.
  */
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * Standard output: when it cannot be written, and when it is coloured.
+ * Tests standard output: write errors and colours.
  */
 import {join} from 'node:path';
 import test from 'ava';

@@ -1,5 +1,5 @@
 /**
- * The command line as a whole: help, version, mistakes, and the page that documents it.
+ * Tests the command line as a whole: help, version, usage errors, and the page that documents it.
  */
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * `bindlock reclaim`, on real sockets.
+ * Tests `bindlock reclaim` on real sockets.
  */
 import {chmodSync, existsSync, readdirSync, writeFileSync} from 'node:fs';
 import type {Server} from 'node:net';
@@ -51,24 +51,27 @@ testUnless(noOtherUser())(
 	},
 );
 
-testUnless(noOtherUser())("reclaim --reclaim-foreign removes another user's dead socket, where it may", async t => {
-	const directory = temporaryDirectory(t);
-	const address = join(directory, 'of-another');
-	makeStaleSync(address);
-	const reclaim = async (mode: number): Promise<unknown[]> => {
-		chmodSync(directory, mode);
-		const {status, stdout} = await bindlock(['reclaim', '--reclaim-foreign', '--json', address], {uid: otherUid});
-		const [{state, removed, reason} = {}] = jsonLines(stdout);
-		return [status, state, removed, (reason as {code: string} | undefined)?.code];
-	};
-	chmodSync(address, 0o755);
-	t.deepEqual(await reclaim(0o777), [75, 'blocked', false, 'EACCES'], 'it cannot be asked');
-	chmodSync(address, 0o777);
-	t.deepEqual(await reclaim(0o1777), [75, 'blocked', false, 'EPERM'], 'the directory is sticky');
-	t.true(existsSync(address));
-	t.deepEqual(await reclaim(0o777), [0, 'free', true, undefined]);
-	t.deepEqual(readdirSync(directory), []);
-	serveNaively(t, address);
-	chmodSync(address, 0o777);
-	t.deepEqual(await reclaim(0o777), [75, 'foreign', false, undefined]);
-});
+testUnless(noOtherUser())(
+	"reclaim --reclaim-foreign removes another user's dead socket if it has permission",
+	async t => {
+		const directory = temporaryDirectory(t);
+		const address = join(directory, 'of-another');
+		makeStaleSync(address);
+		const reclaim = async (mode: number): Promise<unknown[]> => {
+			chmodSync(directory, mode);
+			const {status, stdout} = await bindlock(['reclaim', '--reclaim-foreign', '--json', address], {uid: otherUid});
+			const [{state, removed, reason} = {}] = jsonLines(stdout);
+			return [status, state, removed, (reason as {code: string} | undefined)?.code];
+		};
+		chmodSync(address, 0o755);
+		t.deepEqual(await reclaim(0o777), [75, 'blocked', false, 'EACCES'], 'it cannot be asked');
+		chmodSync(address, 0o777);
+		t.deepEqual(await reclaim(0o1777), [75, 'blocked', false, 'EPERM'], 'the directory is sticky');
+		t.true(existsSync(address));
+		t.deepEqual(await reclaim(0o777), [0, 'free', true, undefined]);
+		t.deepEqual(readdirSync(directory), []);
+		serveNaively(t, address);
+		chmodSync(address, 0o777);
+		t.deepEqual(await reclaim(0o777), [75, 'foreign', false, undefined]);
+	},
+);

@@ -1,5 +1,5 @@
 /**
- * `bindlock status`, on real sockets.
+ * Tests `bindlock status` on real sockets.
  */
 import {chmodSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
@@ -59,7 +59,7 @@ test('status --watch prints each change', async t => {
 	t.is(await next(), 'held');
 	kill(pid, 'SIGKILL');
 	const states = [await next()];
-	// It may have been seen between the start of the command and the record of its pid.
+	// The first state may be read between the start of the command and the record of its pid.
 	if (states[0] === 'held') states.push(await next());
 	t.is(states.at(-1), 'free');
 	watcher.signal('SIGINT');

@@ -1,5 +1,5 @@
 /**
- * `bindlock wait`, on real sockets.
+ * Tests `bindlock wait` on real sockets.
  */
 import {existsSync} from 'node:fs';
 import {createServer, type Server} from 'node:net';

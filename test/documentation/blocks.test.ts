@@ -1,5 +1,5 @@
 /**
- * What the documentation shows is run as it stands there, page by page, and prints what it says.
+ * Runs the code blocks of the documentation, page by page, and compares their output.
  */
 
 import {readdirSync} from 'node:fs';
@@ -23,12 +23,12 @@ for (const page of pages()) {
 		text.includes('curl ') ? lacking('curl') : undefined,
 	];
 	if (tested.length > 0) {
-		testUnless(...needs)(`${page}: its ${tested.length} tested blocks do what they say`, async t => {
+		testUnless(...needs)(`${page}: its ${tested.length} tested blocks run as described`, async t => {
 			await follow(t, page, temporaryDirectory(t));
 		});
 	}
 	for (const block of blocks.filter(({language}) => ['js', 'ts'].includes(language))) {
-		test(`${block.where} is ${block.language} that can be parsed`, t => {
+		test(`${block.where} is valid ${block.language}`, t => {
 			const {diagnostics = []} = ts.transpileModule(block.text, {
 				reportDiagnostics: true,
 				compilerOptions: {target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext},
@@ -41,7 +41,7 @@ for (const page of pages()) {
 	}
 }
 
-test('the code of README, tutorial and examples is run', t => {
+test('the code of README, tutorial and examples is tested', t => {
 	for (const page of ['README.md', 'docs/tutorial.md', 'examples/README.md']) {
 		t.true(
 			blocksOf(page).some(({words}) => words.includes('run')),

@@ -1,5 +1,5 @@
 /**
- * No page leads nowhere: each relative link, and each anchor, exists; and each page can be found.
+ * Tests that each relative link and anchor exists, and that the index lists each page.
  */
 import {existsSync} from 'node:fs';
 import {dirname, join, normalize} from 'node:path';
@@ -12,7 +12,7 @@ interface Link {
 }
 
 for (const page of pages()) {
-	test(`${page}: its links lead somewhere`, t => {
+	test(`${page}: its links exist`, t => {
 		const links = linksOf(readText(page));
 		if (links.length === 0) t.pass();
 		for (const {target, line} of links) {
@@ -36,7 +36,7 @@ test('every page in docs/ is in its index', t => {
 	}
 });
 
-test('the check finds what it is for', t => {
+test('the check reports missing pages and anchors', t => {
 	const text = '# A `b`: c\n[x](y.md#z)\n```\n[no](link)\n```\n<img src="p.svg"> `[no](code)`\n## A b c\n## A b c\n';
 	t.deepEqual(
 		linksOf(text).map(({target}) => target),
@@ -54,7 +54,7 @@ function linksOf(text: string): Link[] {
 	}));
 }
 
-/** As GitHub makes them: numbered where a heading comes again. */
+/** Returns the anchors of the headings as GitHub makes them. Repeated headings are numbered. */
 function anchorsOf(text: string): string[] {
 	const seen = new Map<string, number>();
 	return [...blanked(text).matchAll(/^#{1,6} (.+)$/gm)].map(([, heading = '']) => {
@@ -66,7 +66,7 @@ function anchorsOf(text: string): string[] {
 	});
 }
 
-/** Code blocks empty, lines kept. */
+/** Empties code blocks, and keeps the line numbers. */
 function blanked(text: string): string {
 	return text.replace(/^```[\s\S]*?^```$/gm, block => block.replace(/[^\n]/g, ''));
 }

@@ -1,6 +1,5 @@
 /**
- * The reference is complete: every error code, diagnostics channel, option and export that is in
- * the source is in the documentation too.
+ * Tests that the documentation covers every error code, diagnostics channel, option and export of the source.
  */
 import {join} from 'node:path';
 import test from 'ava';
@@ -9,14 +8,14 @@ import {filesIn, readText, root} from '../helpers/repository.js';
 
 const sources: readonly string[] = filesIn('src', '.ts');
 
-/** Codes that a string of the source only compares with, or that are handled where they arise. */
+/** Codes that the source only compares with or handles where they arise. */
 const handled: readonly string[] = [
 	...['EAGAIN', 'ECONNREFUSED', 'ECONNRESET', 'EEXIST', 'EPIPE', 'EPROTOTYPE', 'ESRCH', 'ETIMEDOUT', 'ENOMEM'],
 	// Of proper-lockfile.
 	'ELOCKED',
 ];
 
-test('every error code in the source is explained in docs/errors.md, or known to be handled', t => {
+test('every error code in the source is in docs/errors.md or handled internally', t => {
 	const page = readText('docs/errors.md');
 	const codes = new Set(
 		sources.flatMap(path =>
@@ -29,7 +28,7 @@ test('every error code in the source is explained in docs/errors.md, or known to
 	}
 });
 
-test('no error code in docs/errors.md is a thing of the past', t => {
+test('every error code in docs/errors.md exists in the source', t => {
 	const source = sources.map(readText).join('');
 	for (const [, code = ''] of readText('docs/errors.md').matchAll(/`(ERR_[A-Z_]+)`/g)) {
 		const [, first = '', rest = ''] = /^(ERR_HOLDER_)(.*)$/.exec(code) ?? [];
@@ -44,7 +43,7 @@ test('every diagnostics channel is in docs/diagnostics.md', t => {
 	for (const channel of channels) t.true(page.includes(`\`${channel}\``), channel);
 });
 
-test('every member of what index.ts exports has a comment', t => {
+test('every exported member of index.ts has a comment', t => {
 	const program = ts.createProgram(
 		sources.map(path => join(root, path)),
 		{target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.NodeNext},

@@ -1,5 +1,5 @@
 /**
- * Servers of real frameworks, which know nothing of bindlock, under `bindlock/register`; asked by real clients.
+ * Tests servers of real frameworks, without bindlock in their code, under `bindlock/register`, with real clients.
  */
 import {execFile} from 'node:child_process';
 import {existsSync, readFileSync} from 'node:fs';
@@ -21,7 +21,7 @@ function serve(t: ExecutionContext, framework: string, address: string, options:
 	return start(t, 'frameworks/serve', [framework, address], {nodeOptions: ['--import', register], ...options});
 }
 
-/** The pid that answers an HTTP client. */
+/** Returns the pid that answers an HTTP request. */
 async function byHttp(address: string): Promise<number> {
 	const dispatcher = new Agent({connect: {socketPath: address}});
 	try {
@@ -65,7 +65,7 @@ const clients: Readonly<Record<string, (address: string) => Promise<number>>> = 
 
 for (const [framework, ask] of Object.entries(clients)) {
 	for (const kind of framework === 'grpc' ? ['a path', 'an abstract name'] : ['a path']) {
-		test(`${framework}, ${kind}: a second one is refused, a killed one is succeeded, a closed one leaves nothing`, async t => {
+		test(`${framework}, ${kind}: a second server is refused, a killed server is replaced, a closed server leaves no socket`, async t => {
 			const abstract = kind === 'an abstract name';
 			const address = abstract ? `@bindlock-grpc-${process.pid}` : join(temporaryDirectory(t), 's');
 			const first = serve(t, framework, address);
@@ -73,7 +73,7 @@ for (const [framework, ask] of Object.entries(clients)) {
 			t.is(await ask(address), first.pid);
 			const second = serve(t, framework, address);
 			const {code, message} = await second.expect('refused');
-			// gRPC passes on the message only.
+			// gRPC reports only the message.
 			t.true(code === 'EADDRINUSE' || String(message).includes('EADDRINUSE'), `${code}: ${message}`);
 			t.is(await ask(address), first.pid);
 			await first.kill();
@@ -90,7 +90,7 @@ for (const [framework, ask] of Object.entries(clients)) {
 	}
 }
 
-testUnless(lacking('curl'))('curl reaches it by its path', async t => {
+testUnless(lacking('curl'))('curl reaches the server by its path', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const server = serve(t, 'express', address);
 	await server.expect('serving');
@@ -98,7 +98,7 @@ testUnless(lacking('curl'))('curl reaches it by its path', async t => {
 	t.is(Number(stdout), server.pid);
 });
 
-test('as pm2 and nodemon restart: the new one starts while the old one serves, and waits for it', async t => {
+test('as in a restart by pm2 and nodemon, the new server waits for the old one', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const env = {BINDLOCK_WAIT_MS: '20000'};
 	let old = serve(t, 'fastify', address, {env});

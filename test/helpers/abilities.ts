@@ -1,6 +1,6 @@
 /**
- * What this machine lets a test do. Each is the reason to skip, or `undefined` if it can be done;
- * a test that cannot run says so in its title.
+ * Requirements of tests. Each function returns the reason to skip a test, or `undefined`. A skipped test shows the reason
+ * in its title.
  */
 import {spawnSync} from 'node:child_process';
 import {chmodSync, existsSync, mkdtempSync, rmSync, symlinkSync} from 'node:fs';
@@ -13,7 +13,7 @@ import {notRoot} from './programs.js';
 
 type Run = (t: ExecutionContext) => void | Promise<void>;
 
-/** A serial test, skipped aloud if there is an obstacle. */
+/** Defines a serial test, or a skipped test if there is an obstacle. */
 export function testUnless(...obstacles: readonly (string | undefined)[]): (title: string, run: Run) => void {
 	const reason = obstacles.find(obstacle => obstacle !== undefined);
 	return (title, run) => {
@@ -22,7 +22,7 @@ export function testUnless(...obstacles: readonly (string | undefined)[]): (titl
 	};
 }
 
-/** A user that owns nothing, for tests that must not be root. */
+/** A user without files, for tests that must not run as root. */
 export const otherUid = 54_321;
 
 export function noOtherUser(): string | undefined {
@@ -48,7 +48,7 @@ export function noPidNamespaces(): string | undefined {
 	);
 }
 
-/** Debian's own before others: those in home directories are not for other users. */
+/** Prefers Debian's python3, because other users cannot run one in a home directory. */
 export const python: string = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
 
 export function noPython(): string | undefined {
@@ -80,12 +80,12 @@ function unlessWorks(reason: string, command: string, ...args: readonly string[]
 	return spawnSync(command, args, {stdio: 'ignore'}).status === 0 ? undefined : reason;
 }
 
-/** A program that is not everywhere. */
+/** Returns the reason to skip if a program is not installed. */
 export function lacking(program: string): string | undefined {
 	return unlessWorks(`needs ${program}`, 'sh', '-c', `command -v ${program}`);
 }
 
-/** A PATH with flock(1), and nothing else, so without ss(8). */
+/** Returns a PATH that contains only flock(1), so no ss(8). */
 export function pathWithoutSs(t: ExecutionContext): string {
 	const directory = mkdtempSync(join(tmpdir(), 'bl-'));
 	t.teardown(() => rmSync(directory, {recursive: true}));
@@ -96,7 +96,7 @@ export function pathWithoutSs(t: ExecutionContext): string {
 	return directory;
 }
 
-/** Until the end of the test this process and its children have that PATH. */
+/** Sets that PATH for this process and its children until the test ends. */
 export function withoutSs(t: ExecutionContext): void {
 	const {PATH: before = ''} = process.env;
 	process.env['PATH'] = pathWithoutSs(t);

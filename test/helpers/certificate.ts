@@ -1,5 +1,5 @@
 /**
- * A certificate that lives as long as its test; see `noOpenssl`.
+ * Makes a certificate for one test; see `noOpenssl`.
  */
 import {execFileSync} from 'node:child_process';
 import {readFileSync} from 'node:fs';

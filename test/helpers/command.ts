@@ -1,5 +1,5 @@
 /**
- * The command `bindlock` as a process, for its tests.
+ * Runs the command `bindlock` in tests.
  */
 import {spawn} from 'node:child_process';
 import {readFileSync} from 'node:fs';
@@ -9,7 +9,7 @@ import type {ExecutionContext} from 'ava';
 import {patienceMs, until, withDeadline} from './deadlines.js';
 import {type Program, type StartOptions, startCommand} from './programs.js';
 
-/** The bundle, as it is published, or another: `BINDLOCK_TEST_COMMAND=build/src/cli/main.js`. */
+/** The published bundle, or the file in `BINDLOCK_TEST_COMMAND`, for example build/src/cli/main.js. */
 export const cli: string = resolve(
 	process.env['BINDLOCK_TEST_COMMAND'] ?? fileURLToPath(new URL('../../cli.cjs', import.meta.url)),
 );
@@ -21,12 +21,12 @@ export interface Outcome {
 	readonly stderr: string;
 }
 
-/** Runs it to its end. */
+/** Runs bindlock and waits for its end. */
 export async function bindlock(args: readonly string[], options: StartOptions = {}): Promise<Outcome> {
 	return runToEnd(process.execPath, [cli, ...args], options);
 }
 
-/** Runs any command to its end, with nothing on its standard input. */
+/** Runs a command with an empty standard input, and waits for its end. */
 export async function runToEnd(
 	command: string,
 	args: readonly string[],
@@ -59,12 +59,12 @@ export async function runToEnd(
 	}
 }
 
-/** Starts it; what it prints, and what its command prints, are events. */
+/** Starts bindlock. Its output and its command's output become events. */
 export function startBindlock(t: ExecutionContext, args: readonly string[], options: StartOptions = {}): Program {
 	return startCommand(t, process.execPath, [cli, ...args], options);
 }
 
-/** A command for `run` that says its pid in a line, lives until it is killed, and is killed after the test. */
+/** A command for `run` that prints its pid and lives until it is killed. */
 export const lastingCommand: readonly string[] = ['sh', '-c', 'echo $$; exec sleep 300'];
 
 /** Starts `bindlock run` with a lasting command. */
@@ -74,13 +74,13 @@ export async function startLasting(
 	options: StartOptions = {},
 ): Promise<{readonly program: Program; readonly pid: number}> {
 	const program = startBindlock(t, ['run', ...args, '--', ...lastingCommand], options);
-	// Teardowns run last in, first out: the command before bindlock, whose output it keeps open.
+	// Teardowns run in reverse order: this ends the command before bindlock, whose output it keeps open.
 	const pid = Number((await program.expect('line'))['line']);
 	t.teardown(() => kill(pid, 'SIGKILL'));
 	return {program, pid};
 }
 
-/** Nothing happens if it is gone. */
+/** Sends a signal. Ignores a process that has ended. */
 export function kill(pid: number, signal: NodeJS.Signals): void {
 	try {
 		process.kill(pid, signal);
@@ -99,7 +99,7 @@ export function gone(pid: number): Promise<void> {
 	return until(() => !isAlive(pid), `the end of process ${pid}`);
 }
 
-/** Each line of `--json`. */
+/** Parses each line of `--json`. */
 export function jsonLines(text: string): Record<string, unknown>[] {
 	return text
 		.split('\n')
@@ -107,7 +107,7 @@ export function jsonLines(text: string): Record<string, unknown>[] {
 		.map(line => JSON.parse(line) as Record<string, unknown>);
 }
 
-/** What `bindlock status --json` says of one address. */
+/** Returns the row of `bindlock status --json` for one address. */
 export async function statusOf(address: string, options: StartOptions = {}): Promise<Record<string, unknown>> {
 	const {stdout} = await bindlock(['status', '--json', address], options);
 	return jsonLines(stdout)[0] ?? {};

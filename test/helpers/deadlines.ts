@@ -1,22 +1,22 @@
 /**
- * Deadlines that grow with the load of the machine: a test that works never comes near one.
+ * Deadlines that grow with the load of the machine, so that a correct test never reaches one.
  */
 import {availableParallelism, loadavg} from 'node:os';
 
-/** How long a test waits on an idle machine for something that takes milliseconds. */
+/** The deadline, on an idle machine, for an event that takes milliseconds. */
 export const patienceMs = 20_000;
 
-/** Below ava's own limit, which ends the whole file. */
+/** Less than ava's timeout, which ends the whole file. */
 const mostMs = 240_000;
 
-/** What takes this long at the most on an idle machine, at the present load. To be asked again when it is over. */
+/** Scales a deadline for an idle machine to the current load. Call it again after the deadline, because the load changes. */
 export function atLoad(milliseconds: number): number {
 	const [runnable = 0] = loadavg();
 	const scaled = milliseconds * Math.max(1, runnable / availableParallelism());
 	return Math.round(Math.min(scaled, Math.max(milliseconds, mostMs)));
 }
 
-/** Whether the time is up that began then, by `performance.now()`. */
+/** Returns whether the deadline has passed since `began`, a time of `performance.now()`. */
 export function isLate(began: number, milliseconds: number = patienceMs): boolean {
 	const elapsedMs = performance.now() - began;
 	return elapsedMs > milliseconds && elapsedMs > atLoad(milliseconds);
@@ -41,7 +41,7 @@ export async function withDeadline<Result>(
 	}
 }
 
-/** Waits until something holds that nobody announces, looking often. */
+/** Polls until a condition holds, or throws at the deadline. */
 export async function until(what: () => boolean | Promise<boolean>, description: string): Promise<void> {
 	const began = performance.now();
 	while (!(await what())) {

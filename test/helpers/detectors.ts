@@ -1,12 +1,12 @@
 /**
- * What is true of an address, found out without asking bindlock.
+ * Observes an address without bindlock.
  */
 
 import {once} from 'node:events';
 import {linkSync, readdirSync, readFileSync, readlinkSync, renameSync, statSync} from 'node:fs';
 import {connect, createServer} from 'node:net';
 
-/** Leaves a socket file behind that no process is bound to. */
+/** Creates a stale socket. */
 export async function makeStale(path: string): Promise<void> {
 	const server = createServer().listen(path);
 	await once(server, 'listening');
@@ -16,7 +16,7 @@ export async function makeStale(path: string): Promise<void> {
 	renameSync(`${path}.kept`, path);
 }
 
-/** How many listening sockets are bound to the address, masked ones included, by the kernel's own table. */
+/** Returns the number of listening sockets bound to the address, including masked ones, in the kernel's table. */
 export function listeners(address: string): number {
 	const shown = address.replaceAll('\0', '@');
 	const rows = readFileSync('/proc/net/unix', 'utf8').split('\n');
@@ -26,7 +26,7 @@ export function listeners(address: string): number {
 	}).length;
 }
 
-/** The pid that answers a client, or the code of its error. */
+/** Returns the pid that answers a client, or the error code. */
 export function reach(address: string): Promise<number | string> {
 	return new Promise(resolve => {
 		const socket = connect(address);
@@ -40,12 +40,12 @@ export function reach(address: string): Promise<number | string> {
 	});
 }
 
-/** Which of these processes have an exclusive flock of the file. */
+/** Returns the processes with an exclusive flock on the file. */
 export function flockHolders(path: string, pids: readonly number[]): number[] {
 	return pids.filter(pid => hasFlock(path, pid));
 }
 
-/** Whether the process has an exclusive flock of the file, from its descriptors' fdinfo. Throws if one of them is gone. */
+/** Returns whether the process has an exclusive flock on the file, from fdinfo. Throws if one of the two is gone. */
 export function hasFlock(path: string, pid: number): boolean {
 	const {ino} = statSync(path);
 	const pattern = new RegExp(`FLOCK +ADVISORY +WRITE .*:${ino} `);
@@ -54,7 +54,7 @@ export function hasFlock(path: string, pid: number): boolean {
 			if (readlinkSync(`/proc/${pid}/fd/${fd}`) !== path) return false;
 			return pattern.test(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'));
 		} catch {
-			// The descriptor that read the directory, or one that is closed by now: it says nothing about the others.
+			// A descriptor that is closed by now, for example the one that read the directory.
 			return false;
 		}
 	});

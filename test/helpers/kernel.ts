@@ -1,5 +1,5 @@
 /**
- * What the kernel layer finds at a path.
+ * Queries the kernel layer about a path.
  */
 import {NodeSystem} from '../../src/kernel/node-system.js';
 import {boundTo} from '../../src/kernel/sockets/pathname-owners.js';

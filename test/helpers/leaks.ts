@@ -1,15 +1,15 @@
 /**
- * Every test ends with the descriptors and child processes it began with.
+ * Checks that every test ends with the descriptors and child processes that it began with.
  */
 import {readdirSync, readlinkSync} from 'node:fs';
 import test from 'ava';
 import {isLate} from './deadlines.js';
 import {readOrNothing} from './processes.js';
 
-/** Closing is not always over at once: sockets and children take a turn of the event loop. */
+/** Sockets and children need a turn of the event loop to close. */
 const closingMs = 3000;
 
-/** Call once in a file whose tests are all serial. */
+/** Installs the check. Call it once in a file whose tests are all serial. */
 export function checkLeaks(): void {
 	let before: string[] = [];
 	test.serial.beforeEach(() => {
@@ -27,13 +27,13 @@ export function checkLeaks(): void {
 	});
 }
 
-/** How many descriptors this process has open. */
+/** Returns the number of open descriptors of this process. */
 export function countDescriptors(): number {
 	return descriptors().length;
 }
 
 function possessions(): string[] {
-	// libuv keeps the one inotify descriptor that its first watch needs.
+	// libuv keeps the inotify descriptor of its first watch.
 	return [...descriptors().filter(one => !one.endsWith('anon_inode:inotify')), ...children()];
 }
 

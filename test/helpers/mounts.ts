@@ -1,5 +1,5 @@
 /**
- * Filesystems of other kinds than the one of temporary files.
+ * Mounts filesystems for tests.
  */
 import {execFileSync, spawnSync} from 'node:child_process';
 import {chmodSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync} from 'node:fs';
@@ -14,13 +14,13 @@ export function noFuse(): string | undefined {
 }
 
 /**
- * Shows a directory at another, which is made, by FUSE. A guard unmounts it when this process is killed.
+ * Mirrors a directory by FUSE at a new directory. A guard unmounts it if this process is killed.
  *
- * @returns the program that answers for it: see {@link hang}
+ * @returns the FUSE server: see {@link hang}
  */
 export async function mountByFuse(t: ExecutionContext, directory: string, at: string): Promise<Program> {
 	mkdirSync(at);
-	// In a session of its own, so that it also outlives a test run that is killed as a group.
+	// The guard has its own session, so it survives a kill of the test run's process group.
 	startCommand(t, 'setsid', ['sh', '-c', 'read -r _; umount -l "$1"', 'sh', at]);
 	const program = startCommand(t, 'setpriv', ['--pdeathsig', 'KILL', 'bindfs', '-f', directory, at]);
 	t.teardown(() => spawnSync('umount', ['-l', at]));
@@ -28,7 +28,7 @@ export async function mountByFuse(t: ExecutionContext, directory: string, at: st
 	return program;
 }
 
-/** Has it answer no more, until the test ends: before the processes end that use it, which could not. */
+/** Stops the FUSE server until the test ends. It continues before the teardown of its clients, which could not end otherwise. */
 export function hang(t: ExecutionContext, fuse: Program): void {
 	fuse.signal('SIGSTOP');
 	t.teardown(() => fuse.signal('SIGCONT'));
@@ -43,7 +43,7 @@ export function noBtrfs(): string | undefined {
 	);
 }
 
-/** A btrfs of its own, in a file; unmounted after the test. */
+/** Mounts a btrfs image until the test ends. */
 export function mountBtrfs(t: ExecutionContext): string {
 	const directory = temporaryDirectory(t);
 	const [image, at] = [join(directory, 'image'), join(directory, 'at')];
@@ -57,14 +57,14 @@ export function mountBtrfs(t: ExecutionContext): string {
 	return at;
 }
 
-/** A filesystem of another kind at a directory, which is made; unmounted after the test. */
+/** Mounts a filesystem at a new directory until the test ends. */
 export function mountAt(t: ExecutionContext, at: string, type: string, options: string): void {
 	mkdirSync(at, {recursive: true});
 	execFileSync('mount', ['-t', type, '-o', options, 'none', at]);
 	t.teardown(() => spawnSync('umount', ['-l', at]));
 }
 
-/** An overlay with its layers beside it, in a directory. */
+/** Mounts an overlay, with its layers in the same directory. */
 export function mountOverlay(t: ExecutionContext, directory: string): {upper: string; merged: string} {
 	const of = (name: string): string => join(directory, name);
 	for (const name of ['lower', 'upper', 'work']) mkdirSync(of(name));

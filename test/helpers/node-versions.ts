@@ -1,5 +1,5 @@
 /**
- * The versions of Node that are supported, to run fixtures with, as `npm run nodes` installs them.
+ * The supported versions of Node, as installed by `npm run nodes`, to run fixtures with.
  */
 import {existsSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
@@ -10,7 +10,7 @@ export const versions = [20, 22, 24, 26] as const;
 
 export const otherVersions: readonly number[] = versions.filter(version => version !== thisNode);
 
-/** Each with each. */
+/** All pairs of versions. */
 export const pairs: readonly (readonly [number, number])[] = versions.flatMap((one, index) =>
 	versions.slice(index + 1).map(other => [one, other] as const),
 );
@@ -20,7 +20,7 @@ export function nodeOf(version: number): string {
 	return fileURLToPath(new URL(`../../nodes/node_modules/node${version}/bin/node`, import.meta.url));
 }
 
-/** The reason to skip, or `undefined`. */
+/** Returns the reason to skip if this version is not installed. */
 export function noNode(version: number): string | undefined {
 	return existsSync(nodeOf(version)) ? undefined : `needs Node ${version}; npm run nodes installs it`;
 }

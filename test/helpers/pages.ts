@@ -1,11 +1,11 @@
 /**
- * The code in the documentation, as a reader would use it: in an own directory for each page, with
- * `bindlock` installed there. Words after the language of a code block say what it is:
+ * Runs the code of the documentation, in a separate directory for each page, with `bindlock` installed there. Words after
+ * the language of a code block control the test:
  *
  * - `run`: run it; it must succeed, or exit with the status N of `status=N`
- * - `background`: run it, and leave it running for the rest of the page
- * - `file=NAME`: the content of this file
- * - `output`: what the block before has printed, but for what differs each time
+ * - `background`: run it until the end of the page
+ * - `file=NAME`: write the text to this file
+ * - `output`: compare the text with the output of the previous block, except for values that vary
  */
 import {spawn} from 'node:child_process';
 import {chmodSync, cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync} from 'node:fs';
@@ -38,14 +38,14 @@ export function wordOf({words}: Block, name: string): string | undefined {
 	return words.find(word => word.startsWith(`${name}=`))?.slice(name.length + 1);
 }
 
-/** Whether a test has something to do with it. */
+/** Returns whether a block is tested. */
 export function isTested(block: Block): boolean {
 	return (
 		['run', 'background', 'output'].some(word => block.words.includes(word)) || wordOf(block, 'file') !== undefined
 	);
 }
 
-/** Follows a page from its beginning to its end. */
+/** Runs all blocks of a page in order. */
 export async function follow(t: ExecutionContext, page: string, directory: string): Promise<void> {
 	const environment = makeProject(dirname(page), directory);
 	for (const block of blocksOf(page)) installImported(block.text, directory);
@@ -67,12 +67,12 @@ async function expectOutput(
 ): Promise<void> {
 	const expected = withoutChance(block.text, directory);
 	const actual = (): string => withoutChance(printed?.() ?? '', directory);
-	// What runs in the background may still be about to say it.
+	// A background process may not have printed its output yet.
 	await until(() => actual() === expected, block.where).catch(() => {});
 	t.is(actual(), expected, block.where);
 }
 
-/** Without process ids, times and what depends on the machine. */
+/** Removes process ids, times and other values that vary. */
 function withoutChance(text: string, directory: string): string {
 	return text
 		.replaceAll(`${directory}/`, '/run/')
@@ -102,7 +102,7 @@ async function runBlock(
 	const ended = new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
 	const end = (): void => {
 		try {
-			// The group: what a shell has started too.
+			// Kills the process group, with the children of a shell.
 			if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
 		} catch {}
 	};
@@ -131,14 +131,14 @@ function commandFor(language: string, text: string, directory: string): string[]
 	return [process.execPath, script];
 }
 
-/** An empty project with the package installed, and the files that lie beside the page. */
+/** Makes an empty project with bindlock installed and the files in the page's folder. */
 function makeProject(folder: string, directory: string): NodeJS.ProcessEnv {
 	if (folder === 'examples') cpSync(join(root, folder), directory, {recursive: true});
 	const build = fileURLToPath(new URL('../../', import.meta.url));
 	const installed = join(directory, 'node_modules/bindlock');
 	mkdirSync(installed, {recursive: true});
 	symlinkSync(join(build, 'src'), join(installed, 'dist'));
-	// As package.json has them, but for the compiled sources instead of the bundles.
+	// The exports of package.json, with the compiled sources instead of the bundles.
 	const exports = {'.': './dist/index.js', './register': './dist/api/register.js'};
 	writeFileSync(join(installed, 'package.json'), JSON.stringify({name: 'bindlock', type: 'module', exports}));
 	writeFileSync(join(directory, 'package.json'), '{"type": "module"}');
@@ -151,7 +151,7 @@ function makeProject(folder: string, directory: string): NodeJS.ProcessEnv {
 	return {...process.env, PATH: `${bin}${delimiter}${process.env['PATH']}`, NO_COLOR: '1', FORCE_COLOR: '0'};
 }
 
-/** The packages that a block imports, where they are among those of the tests. */
+/** Installs the packages that a block imports, if the tests have them. */
 function installImported(text: string, directory: string): void {
 	for (const [, name = ''] of text.matchAll(/^import .* from '((?:@[\w-]+\/)?[\w.-]+)/gm)) {
 		const [from, to] = [join(root, 'node_modules', name), join(directory, 'node_modules', name)];

@@ -1,9 +1,9 @@
 /**
- * What /proc says of other processes.
+ * Reads /proc about other processes.
  */
 import {readFileSync} from 'node:fs';
 
-/** The processes whose parent, or parent's parent, that is. */
+/** Returns the children and grandchildren of a process. */
 export function descendants(pid: number): number[] {
 	const children = readOrNothing(`/proc/${pid}/task/${pid}/children`).trim().split(' ').filter(Boolean).map(Number);
 	return [...children, ...children.flatMap(descendants)];
@@ -13,7 +13,7 @@ export function isAlive(pid: number): boolean {
 	return !/^\d+ \(.*\) Z|^$/.test(readOrNothing(`/proc/${pid}/stat`));
 }
 
-/** An empty text if the file, or the process that it is about, is not there. */
+/** Returns the text of a file, or an empty text if the file or its process does not exist. */
 export function readOrNothing(path: string): string {
 	try {
 		return readFileSync(path, 'utf8');

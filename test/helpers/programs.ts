@@ -1,7 +1,6 @@
 /**
- * Other processes for tests: each says what happens as a line of JSON on its standard output, waits
- * have deadlines, and none outlives its test. They end by themselves when their standard input ends,
- * so a crashed test run leaves none behind either.
+ * Starts other processes in tests. Each prints events as lines of JSON, and waits for events have deadlines. No process
+ * outlives its test. The programs end with their standard input, so they also end if the test run crashes.
  */
 import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
@@ -19,14 +18,14 @@ export interface Event {
 }
 
 export interface StartOptions {
-	/** The executable; default: this Node. */
+	/** The executable; default: the current Node. */
 	readonly executable?: string;
 	readonly nodeOptions?: readonly string[];
 	readonly env?: Readonly<Record<string, string>>;
 	readonly cwd?: string;
-	/** Run as this user (needs root). */
+	/** The user to run as (needs root). */
 	readonly uid?: number;
-	/** A command and arguments to put before the executable, for example `unshare --net`. */
+	/** A command to run the executable with, for example `unshare --net`. */
 	readonly before?: readonly string[];
 }
 
@@ -80,7 +79,7 @@ export class Program {
 		return this.#errors.join('');
 	}
 
-	/** The next event, whatever it is; it stays the next. */
+	/** Returns the next event without consuming it. */
 	async peek(): Promise<Event> {
 		const began = performance.now();
 		for (;;) {
@@ -95,14 +94,14 @@ export class Program {
 		}
 	}
 
-	/** The next event, whatever it is. */
+	/** Returns the next event. */
 	async next(): Promise<Event> {
 		const first = await this.peek();
 		this.#events.shift();
 		return first;
 	}
 
-	/** The next event, which must be this one. */
+	/** Returns the next event, which must have this name. */
 	async expect(event: string): Promise<Event> {
 		const next = await this.next();
 		if (next.event !== event)
@@ -114,7 +113,7 @@ export class Program {
 		this.#child.stdin?.write(`${line}\n`);
 	}
 
-	/** Closes its standard input, which asks it to end. */
+	/** Closes standard input, which ends the fixture. */
 	end(): void {
 		this.#child.stdin?.end();
 	}
@@ -123,7 +122,7 @@ export class Program {
 		if (!this.#ended) this.#child.kill(signal);
 	}
 
-	/** SIGKILL, and waits until it is gone. */
+	/** Sends SIGKILL and waits for the end of the process. */
 	async kill(): Promise<void> {
 		this.signal('SIGKILL');
 		await this.exited;
@@ -146,7 +145,7 @@ export function start(
 	);
 }
 
-/** Starts any program; its lines that are not JSON are events named 'line'. */
+/** Starts any program. Lines that are not JSON become events named 'line'. */
 export function startCommand(
 	t: ExecutionContext,
 	command: string,
@@ -158,7 +157,7 @@ export function startCommand(
 	return program;
 }
 
-/** A directory with a short name, because socket paths have 107 bytes; removed after the test. */
+/** Makes a directory until the test ends. Its name is short, because socket paths have at most 107 bytes. */
 export function temporaryDirectory(t: ExecutionContext, parent: string = tmpdir()): string {
 	const directory = mkdtempSync(join(parent, 'bl-'));
 	t.teardown(() => rmSync(directory, {recursive: true, force: true}));
@@ -176,7 +175,7 @@ function parse(line: string): Event {
 	return {event: 'line', line};
 }
 
-/** Returns a PATH with a flock(1) that is this shell script. */
+/** Returns a PATH on which flock(1) is this shell script. */
 export function fakeFlock(t: ExecutionContext, script: string): string {
 	const directory = temporaryDirectory(t);
 	writeFileSync(join(directory, 'flock'), `#!/bin/sh\n${script}\n`);

@@ -1,5 +1,5 @@
 /**
- * The shipped protocol on this machine, with a test between it and the kernel.
+ * Runs the shipped protocol on this machine, with hooks between it and the kernel.
  */
 
 import {parseAddress} from '../../src/kernel/address-parser.js';
@@ -30,7 +30,7 @@ export async function takeWith(system: System, address: string): Promise<TakenLo
 	return await run(takePathname(pathname(address), claim), system);
 }
 
-/** In the middle of another's taking: for addresses where nobody has to be asked. */
+/** Takes an address synchronously, for example within another process's attempt. The address must need no probe. */
 export function takeSync(address: string): TakenLock {
 	return runSync(takePathname(pathname(address), claim), new NodeSystem(address));
 }
@@ -40,7 +40,7 @@ export function giveBack(address: string, taken: TakenLock, options: {readonly r
 	runSync(releaseLock(pathname(address).lockPath, taken, removeLockFile), new NodeSystem(address));
 }
 
-/** What happens instead of a call; `proceed()` is the call itself. */
+/** Replacements for calls. `proceed()` makes the call itself. */
 export type Changes = {
 	readonly [Name in keyof System]?: (
 		proceed: () => ReturnType<System[Name]>,
@@ -48,7 +48,7 @@ export type Changes = {
 	) => ReturnType<System[Name]>;
 };
 
-/** This machine, except for some calls. */
+/** Returns the real System with some calls replaced. */
 export function systemWith(changes: Changes): System {
 	return wrap((name, proceed, parameters) => {
 		const change = changes[name] as ((...all: readonly unknown[]) => unknown) | undefined;
@@ -56,7 +56,7 @@ export function systemWith(changes: Changes): System {
 	});
 }
 
-/** This machine, and somebody between the protocol and each call. */
+/** Returns the real System with a hook before each call. */
 export function wrap(
 	between: (name: keyof System, proceed: () => unknown, parameters: readonly unknown[]) => unknown,
 ): System {
@@ -69,7 +69,7 @@ export function wrap(
 	});
 }
 
-/** An action for one moment: the first call does it, further calls do nothing. */
+/** Returns a function that runs the action on its first call only. */
 export function once(action: () => void): () => void {
 	let done = false;
 	return () => {

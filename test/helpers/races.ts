@@ -1,7 +1,6 @@
 /**
- * Many real processes go for one address at the same moment, and holders are killed in a loop. Two
- * detectors that know nothing of each other count the servers: what the processes say, and what
- * the kernel's tables and a client show.
+ * Races of real processes for one address, and holders that are killed in a loop. Two independent detectors count the
+ * servers: the reports of the processes, and the kernel's tables with a client.
  */
 import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
@@ -12,17 +11,17 @@ import type {RecipeName} from './recipes.js';
 
 export interface Tally {
 	rounds: number;
-	/** Rounds in which more than one process said that it serves. */
+	/** Rounds in which more than one process reported that it serves. */
 	saidDouble: number;
-	/** Rounds in which the kernel had more than one listening socket bound to the address. */
+	/** Rounds in which the kernel had more than one listening socket at the address. */
 	seenDouble: number;
-	/** Rounds in which nobody served. */
+	/** Rounds without a server. */
 	none: number;
 }
 
 export type Kind = 'pathname' | 'abstract';
 
-/** As Node writes it, and as it can be given to a program: arguments cannot have a NUL. */
+/** The address in Node's notation, and as an argument, which cannot contain a NUL. */
 interface Contested {
 	readonly kind: Kind;
 	readonly address: string;
@@ -46,7 +45,7 @@ async function startRacers(
 	return racers;
 }
 
-/** Rounds of starting together on a stale socket: so many, or until what was counted is enough. */
+/** Starts the processes together on a stale socket, for the given number of rounds or until the counts suffice. */
 export async function race(
 	t: ExecutionContext,
 	kind: Kind,
@@ -93,12 +92,12 @@ async function checkRound(
 	t.deepEqual([...new Set(events.filter(event => event.event === 'refused').map(event => event.code))], ['EADDRINUSE']);
 }
 
-/** Of bindlock's own racers: one serves in each round, and is reached. */
+/** Races bindlock processes: in each round exactly one serves, and clients reach it. */
 export async function raceWell(t: ExecutionContext, kind: Kind, processes: number, rounds: number): Promise<void> {
 	t.deepEqual(await race(t, kind, 'bindlock', processes, rounds), {rounds, saidDouble: 0, seenDouble: 0, none: 0});
 }
 
-/** Kills the holder again and again while others try, or wait: one successor each, none masked. */
+/** Kills the holder repeatedly while others try or wait. Each time there is one successor, and no server is masked. */
 export async function killHolders(
 	t: ExecutionContext,
 	kind: Kind,

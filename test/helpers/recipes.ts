@@ -1,6 +1,6 @@
 /**
- * Ways to bind a Unix socket although a stale file may lie there: bindlock's, and the popular ones
- * that it replaces. The detectors of the race tests must find the popular ones out.
+ * Recipes that bind a Unix socket despite a stale file: bindlock's, and popular ones without a lock. The detectors of
+ * the race tests must catch the popular recipes.
  */
 import {unlinkSync} from 'node:fs';
 import {connect, type Server} from 'node:net';
@@ -18,7 +18,7 @@ export type RecipeName =
 export const recipes: Readonly<Record<RecipeName, Recipe>> = {
 	bindlock: async (server, address) => void (await listen(server, address)),
 
-	/** Node's documentation, and most answers on the web. */
+	/** The recipe of Node's documentation and of most tutorials. */
 	'unlink, then listen': async (server, address) => {
 		remove(address);
 		await bare(server, address);

@@ -1,5 +1,5 @@
 /**
- * Sockets that Node cannot make, made by python3; see `noPython`.
+ * Makes sockets that Node cannot make, with python3; see `noPython`.
  */
 import {linkSync, renameSync} from 'node:fs';
 import {createServer, type Server} from 'node:net';
@@ -12,9 +12,9 @@ export type SocketKind =
 	| 'bound'
 	/** A datagram socket. */
 	| 'datagram'
-	/** A seqpacket socket that listens. */
+	/** A listening seqpacket socket. */
 	| 'seqpacket'
-	/** A stream socket that listens, never accepts, and has as many connections waiting as it may have. */
+	/** A listening stream socket with a full backlog, which never accepts. */
 	| 'full';
 
 const script = `
@@ -42,7 +42,10 @@ print(json.dumps({'event': 'ready', 'pid': os.getpid()}), flush=True)
 sys.stdin.read()
 `;
 
-/** A process that has such a socket bound to the path, until its test ends; with `chdir`, it has left its directory since; with `chroot`, the path is below that; with `jail`, that is its root since. */
+/**
+ * Starts a process with such a socket at the path, until the test ends. After the bind, `chdir` changes its directory
+ * and `jail` its root. With `chroot` the path is relative to that root.
+ */
 export async function startSocket(
 	t: ExecutionContext,
 	kind: SocketKind,
@@ -59,7 +62,7 @@ export async function startSocket(
 	return program;
 }
 
-/** Leaves a socket file behind that no process is bound to, before it returns. */
+/** Creates a stale socket synchronously. */
 export function makeStaleSync(path: string): void {
 	const server = createServer().listen(path);
 	linkSync(path, `${path}.kept`);
@@ -67,7 +70,7 @@ export function makeStaleSync(path: string): void {
 	renameSync(`${path}.kept`, path);
 }
 
-/** A server that takes no lock; bound, in this process, when this returns. */
+/** Starts a server without a lock in this process. It is bound when this returns. */
 export function serveNaively(t: ExecutionContext, path: string): Server {
 	const server = createServer(socket => socket.on('error', () => {}).end('naive')).listen(path);
 	t.teardown(() => server.close());

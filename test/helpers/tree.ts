@@ -1,5 +1,5 @@
 /**
- * Everything that is in a directory, for tests that say: nothing was changed.
+ * Snapshots of a directory, to check that nothing has changed.
  */
 import {type BigIntStats, lstatSync, readdirSync, readFileSync, readlinkSync} from 'node:fs';
 import {join} from 'node:path';
@@ -11,24 +11,24 @@ export interface Entry {
 	readonly mode: bigint;
 	readonly uid: bigint;
 	readonly links: bigint;
-	/** Of the content, in nanoseconds. */
+	/** The modification time in nanoseconds. */
 	readonly modified: bigint;
 	readonly content: string;
 }
 
-/** What is in a directory and below it; with `''`, the directory itself, whose time tells whether names came or went. */
+/** Returns the entries of a directory and its subdirectories. With `''`, includes the directory, whose time shows added or removed names. */
 export function treeOf(directory: string): Entry[] {
 	return ['', ...readdirSync(directory, {recursive: true, encoding: 'utf8'})]
 		.sort()
 		.map(name => entryOf(directory, name));
 }
 
-/** The same without times of directories: names may have come and gone. */
+/** Returns the same without times of directories, so temporary files are ignored. */
 export function contentOf(directory: string): Entry[] {
 	return treeOf(directory).map(entry => (isDirectory(entry) ? {...entry, modified: 0n} : entry));
 }
 
-/** The names in a directory. */
+/** Returns the names in a directory. */
 export function namesIn(directory: string): string[] {
 	return readdirSync(directory).sort();
 }

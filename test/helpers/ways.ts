@@ -1,5 +1,5 @@
 /**
- * The ways of waiting for a holder: both kinds of address, and both of waiting for a flock.
+ * Tests of waiting for a holder, for both kinds of address and both implementations of flock.
  */
 import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
@@ -30,7 +30,7 @@ export async function startHolder(t: ExecutionContext, address: string, options:
 	return holder;
 }
 
-/** All that must hold of one way of waiting. */
+/** Defines all tests of one way of waiting. */
 export function testWaiting({title, obstacle, options, address: addressFor}: Way, waiters: number): void {
 	const only = testUnless(obstacle);
 
@@ -73,7 +73,7 @@ export function testWaiting({title, obstacle, options, address: addressFor}: Way
 		t.like(refused, {code: 'EADDRINUSE', holder: {pid: holder.pid}});
 		t.true((refused['waitedMs'] as number) >= 150);
 		t.regex(refused['message'] as string, /; waited \d+ ms$/);
-		// It also ends there: nothing keeps it alive but its standard input.
+		// The process also ends: only standard input keeps it alive.
 		waiter.end();
 		t.is((await waiter.exited).code, 0);
 	});
@@ -144,7 +144,7 @@ export function testWaiting({title, obstacle, options, address: addressFor}: Way
 	);
 }
 
-/** Many wait, and are released or killed in turn. */
+/** Releases or kills many waiters in turn. */
 async function inTurn(
 	t: ExecutionContext,
 	{options, address}: {readonly options: StartOptions; readonly address: string},

@@ -1,6 +1,6 @@
 /**
- * The package as people get it: packed, installed into an empty project with install scripts and
- * without, and used as a library, by `require`, as a command, and by strict compilers.
+ * Tests the published package: packed, installed with and without install scripts, and used as a library, by
+ * `require`, as a command, and by strict compilers.
  */
 import {existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {isBuiltin} from 'node:module';
@@ -17,7 +17,7 @@ const directory: string = mkdtempSync(join(tmpdir(), 'bindlock-package-'));
 const [allowed, blocked] = [join(directory, 'allowed'), join(directory, 'blocked')];
 let packed: {readonly files: readonly {readonly path: string}[]} | undefined;
 
-test.serial.before('pack, and install', async t => {
+test.serial.before('pack and install the package', async t => {
 	t.timeout(atLoad(120_000));
 	const {stdout} = await npm(root, 'pack', '--json', '--pack-destination', directory);
 	const [report] = JSON.parse(stdout.slice(stdout.indexOf('[\n'))) as {filename: string; files: {path: string}[]}[];
@@ -26,7 +26,7 @@ test.serial.before('pack, and install', async t => {
 	await Promise.all([install(allowed, tarball), install(blocked, tarball, '--ignore-scripts')]);
 });
 
-test.after.always('remove them', () => rmSync(directory, {recursive: true, force: true}));
+test.after.always('remove the projects', () => rmSync(directory, {recursive: true, force: true}));
 
 async function install(project: string, tarball: string, ...options: readonly string[]): Promise<void> {
 	mkdirSync(project);
@@ -35,8 +35,8 @@ async function install(project: string, tarball: string, ...options: readonly st
 }
 
 /**
- * With the headers of this Node, so that an addon fits it and nothing is downloaded; and with scripts, also where
- * the user's settings have none: who packs needs them, and who installs without says so.
+ * Runs npm with the headers of the current Node, so that the addon fits it and nothing is downloaded. Install scripts
+ * are enabled regardless of the user's configuration, because packing needs them. Installs without scripts disable them.
  */
 async function npm(cwd: string, ...args: readonly string[]): Promise<Outcome> {
 	const prefix = dirname(dirname(process.execPath));
@@ -50,7 +50,7 @@ async function npm(cwd: string, ...args: readonly string[]): Promise<Outcome> {
 	return outcome;
 }
 
-/** Takes an address, is refused the second time, gives it back. */
+/** Takes an address, is refused the second time, and releases it. */
 const use = `
 const address = process.argv[2];
 const lock = await acquire(address);
@@ -88,12 +88,9 @@ for (const program of Object.keys(programs)) {
 	});
 
 	for (const version of versions) {
-		testUnless(noNode(version), noFlockCommand())(
-			`${program}: on Node ${version}, without a word of warning`,
-			async t => {
-				t.like(await usedBy(nodeOf(version), blocked, program), {stdout: usedWell, stderr: '', status: 0});
-			},
-		);
+		testUnless(noNode(version), noFlockCommand())(`${program}: on Node ${version}, without warnings`, async t => {
+			t.like(await usedBy(nodeOf(version), blocked, program), {stdout: usedWell, stderr: '', status: 0});
+		});
 	}
 }
 
@@ -113,7 +110,7 @@ for (const project of [allowed, blocked]) {
 	);
 }
 
-test('the tarball has what is used and nothing else', t => {
+test('the tarball contains only the files in use', t => {
 	const files = packed?.files.map(({path}) => path) ?? [];
 	const used = ['dist/index.js', 'dist/index.d.ts', 'dist/cli.cjs', 'dist/cli.LICENSE'];
 	for (const file of [...used, 'docs/bindlock.1', 'LICENSE', 'README.md']) t.true(files.includes(file), file);
@@ -125,7 +122,7 @@ test('the tarball has what is used and nothing else', t => {
 	);
 });
 
-test('what package.json names is there: entries, types, command, manual page', t => {
+test('the files named in package.json exist: entries, types, command, manual page', t => {
 	const installed = join(allowed, 'node_modules/bindlock');
 	const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Record<string, unknown>;
 	const named = [manifest['exports'], manifest['bin'], manifest['man']].flatMap(strings);
@@ -133,7 +130,7 @@ test('what package.json names is there: entries, types, command, manual page', t
 	for (const path of named) t.true(existsSync(resolve(installed, path)), path);
 });
 
-test('what is installed beside it is what it loads, no more and no less', t => {
+test('the dependencies are exactly the packages that the code loads', t => {
 	const installed = join(allowed, 'node_modules/bindlock');
 	const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Record<string, object>;
 	const dist = join(installed, 'dist');
@@ -175,7 +172,7 @@ for (const [module, moduleResolution] of [
 	['nodenext', 'nodenext'],
 	['esnext', 'bundler'],
 ] as const) {
-	test(`a strict consumer compiles with moduleResolution ${moduleResolution}, its libraries checked too`, async t => {
+	test(`a strict consumer compiles with moduleResolution ${moduleResolution} and without skipLibCheck`, async t => {
 		t.timeout(atLoad(60_000));
 		const project = join(allowed, moduleResolution);
 		mkdirSync(project);
@@ -187,7 +184,7 @@ for (const [module, moduleResolution] of [
 		writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({compilerOptions, files: ['consumer.ts']}));
 		const tsc = join(root, 'node_modules/typescript/bin/tsc');
 		const {stdout} = await runToEnd(process.execPath, [tsc, '-p', project], {deadlineMs: 60_000});
-		// The types of Node have an error of their own with these options.
+		// The types of Node have an error with these options.
 		const complaints = stdout.split('\n').filter(line => line.includes('error') && !line.includes('@types/node/'));
 		t.deepEqual(complaints, []);
 	});

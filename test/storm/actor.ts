@@ -1,6 +1,6 @@
 /**
- * One process of a storm: `actor.js ADDRESS`. It takes, serves and gives back as it is told, and says
- * when it did, by the clock that all processes share.
+ * One process of a storm: `actor.js ADDRESS`. It takes, serves and releases on command, and reports the times on the
+ * clock that all processes share.
  */
 import {readdirSync} from 'node:fs';
 import {createServer, type Server} from 'node:net';
@@ -13,7 +13,7 @@ let server: Server = createServer();
 let lock: BindLock | undefined;
 let abort = new AbortController();
 
-/** `CLOCK_MONOTONIC`, in milliseconds: the same for every process of the machine. */
+/** Returns `CLOCK_MONOTONIC` in milliseconds, which is the same for all processes of the machine. */
 function now(): number {
 	return Number(process.hrtime.bigint()) / 1e6;
 }

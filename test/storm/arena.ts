@@ -1,6 +1,5 @@
 /**
- * One address of a storm, the processes that go for it, the clients that connect all the while, and
- * the detectors that watch.
+ * One address of a storm, with its competing processes, connecting clients and detectors.
  */
 import {setTimeout as sleep} from 'node:timers/promises';
 import {fileURLToPath} from 'node:url';
@@ -22,7 +21,7 @@ export interface Tally {
 	looks: number;
 	naive: number;
 	cleaned: number;
-	/** Naive servers that lost their address in a window that no call of the kernel closes. */
+	/** Naive servers that lost their address in a window that no system call closes. */
 	windows: number;
 }
 
@@ -30,7 +29,7 @@ export function now(): number {
 	return Number(process.hrtime.bigint()) / 1e6;
 }
 
-/** What a plan meets when all is well: anything else is reported. */
+/** Expected error codes. All others are reported. */
 const expectedCodes = ['EADDRINUSE', 'ABORTED'];
 
 export class Arena {
@@ -40,7 +39,7 @@ export class Arena {
 	readonly #report: (what: string) => void;
 	readonly #programs = new Map<number, Program>();
 	readonly #cooperative: boolean;
-	/** When ours were taking or giving back: a window of somebody else must lie in one of these. */
+	/** When bindlock processes took or released. A removal in a known window must lie in one of these intervals. */
 	readonly operations: {readonly from: number; readonly to: number}[] = [];
 	ended = false;
 
@@ -52,7 +51,7 @@ export class Arena {
 		this.tenures = new Tenures(this.#report, cooperative);
 	}
 
-	/** One process after the other, each with the same choices for the same seed. */
+	/** Runs one process after the other. Equal seeds make equal choices. */
 	async play(seed: number): Promise<void> {
 		const random = new Random(seed);
 		let program: Program | undefined;
@@ -79,12 +78,12 @@ export class Arena {
 		this.#programs.delete(program.pid);
 	}
 
-	/** @returns whether the process lives on */
+	/** @returns whether the process is still alive */
 	async #turn(program: Program, plan: Plan): Promise<boolean> {
 		tell(program, plan.take);
 		const event = await this.#outcome(program, plan);
 		if (event === undefined) return false;
-		// Its unlink and its bind come last, whatever it waited for before.
+		// The unlink and the bind are the last calls, however long the process waited before.
 		this.#operation(Number(event['at']) - 50, Number(event['at']));
 		if (event.event !== 'holds') {
 			this.tally.refused++;
@@ -98,7 +97,7 @@ export class Arena {
 		return this.#end(program, plan, tenure);
 	}
 
-	/** The next event; `undefined` if it was killed while it waited. */
+	/** Returns the next event, or `undefined` if the process was killed while it waited. */
 	async #outcome(program: Program, plan: Plan): Promise<Event | undefined> {
 		const impatient = new AbortController();
 		const event = program.next();
@@ -115,8 +114,8 @@ export class Arena {
 		this.tally.killed++;
 		const last = await event.catch(() => undefined);
 		if (last?.event === 'holds') {
-			// It got the address at this very moment, perhaps after we looked at the clock: on a busy machine there
-			// are tens of milliseconds from that to its death, in which it may serve.
+			// It got the address during the kill, perhaps after the clock was read. On a busy machine it may serve for
+			// tens of milliseconds before it dies.
 			const at = Number(last['at']);
 			const tenure = this.tenures.start(program.pid, Number(last['began']), at);
 			this.tenures.end(tenure, Math.max(killedAt, at), now());
@@ -144,7 +143,7 @@ export class Arena {
 		if (stopMs > 0) program.signal('SIGCONT');
 		tell(program, {do: ending});
 		if (ending === 'exit') {
-			// When it let go is not known: not before it was told.
+			// The time of the release is unknown, but not before the command.
 			await withDeadline(program.exited);
 			this.tenures.end(tenure, told, now());
 			this.#operation(told, now());
@@ -162,7 +161,7 @@ export class Arena {
 		if (this.operations.length > 1000) this.operations.shift();
 	}
 
-	/** Clients connect all the while. */
+	/** Connects clients for the duration of the storm. */
 	async connect(seed: number): Promise<void> {
 		const random = new Random(seed);
 		while (!this.ended) {
@@ -171,14 +170,14 @@ export class Arena {
 			this.tally.clients++;
 			if (this.#cooperative && typeof answer === 'number' && !Number.isNaN(answer)) {
 				const answered = now();
-				// What it said about itself may still be on its way.
+				// The event of the answering process may still be on its way.
 				void sleep(200).then(() => this.tenures.check(answer, asked, answered));
 			}
 			await sleep(random.upTo(10));
 		}
 	}
 
-	/** The kernel's view: who has the lock, and how many listen. */
+	/** Watches the kernel's view: the holder of the lock, and the number of listening sockets. */
 	async watch(): Promise<void> {
 		const bound = new Persistent(25);
 		while (!this.ended) {
@@ -197,7 +196,7 @@ export class Arena {
 		void sleep(200).then(() => this.tenures.checkLocked(locked, from, to));
 	}
 
-	/** Whatever still runs is ended; nothing is left behind. */
+	/** Ends all remaining processes. */
 	async close(): Promise<void> {
 		await Promise.all([...this.#programs.values()].map(program => program.kill()));
 	}
@@ -205,7 +204,7 @@ export class Arena {
 
 export function start(program: 'actor' | 'naive', address: string): Program {
 	const script = fileURLToPath(new URL(`./${program}.js`, import.meta.url));
-	// No NUL can be in an argument.
+	// Arguments cannot contain a NUL.
 	return new Program(process.execPath, [script, address.replace('\0', 'unix-abstract:')]);
 }
 

@@ -1,26 +1,26 @@
 /**
- * What a storm has seen, and whether it can be true: the detectors. They know nothing of each other.
+ * The detectors of a storm. They record events and report contradictions, independently of each other.
  */
 import {hasFlock} from '../helpers/detectors.js';
 
-/** From the moment that a process said it has the address, to the moment that it let it go or was killed. */
+/** The time from a process reporting that it has the address until its release or its death. */
 export interface Tenure {
 	readonly pid: number;
 	readonly began: number;
 	readonly from: number;
-	/** Until when it certainly had the address: when it was told, or killed, to end that. */
+	/** The end of the time in which it certainly had the address: the command to release it, or the kill. */
 	sure: number;
 	to: number;
 	freed: number;
 }
 
-/** The first detector: what the processes say. */
+/** The first detector: the reports of the processes. */
 export class Tenures {
 	readonly #all: Tenure[] = [];
 	readonly #report: (what: string) => void;
 	readonly #exclusive: boolean;
 
-	/** @param exclusive `false` where somebody deletes lock files: there the lock itself can be two */
+	/** @param exclusive `false` if an outsider deletes lock files, because two processes can then hold a lock */
 	constructor(report: (what: string) => void, exclusive = true) {
 		this.#report = report;
 		this.#exclusive = exclusive;
@@ -35,8 +35,8 @@ export class Tenures {
 	}
 
 	/**
-	 * Looks for one that overlaps, among those whose end is known too: one that has ended, and has not
-	 * been heard of yet, is compared when it is.
+	 * Compares the tenure with all tenures whose end is known. A tenure that has ended but is not yet reported is
+	 * compared when its end is reported.
 	 */
 	end(tenure: Tenure, to: number, freed: number): void {
 		tenure.sure = Math.min(tenure.sure, to);
@@ -50,7 +50,7 @@ export class Tenures {
 		}
 	}
 
-	/** The second detector, one half: whoever had the address during the whole look had the lock, says the kernel. */
+	/** The second detector: a process that had the address during the whole check must have held the lock. */
 	checkLocked(locked: readonly number[], from: number, to: number): void {
 		for (const each of this.#all) {
 			if (each.from >= from || each.sure <= to || locked.includes(each.pid)) continue;
@@ -60,14 +60,14 @@ export class Tenures {
 		}
 	}
 
-	/** The other half: whom a client reached was serving while it asked. */
+	/** The second detector: a process that answered a client must have been serving then. */
 	check(pid: number, asked: number, answered: number): void {
 		const serves = this.#all.some(each => each.pid === pid && each.began <= answered && each.freed >= asked);
 		if (!serves) this.#report(`a client was answered by ${pid}, which does not have the address`);
 	}
 }
 
-/** Which of them have an exclusive flock of the file that is at this path: nobody has, if it or the process is gone. */
+/** Returns the processes with an exclusive flock on the file at this path. Missing files and processes have none. */
 export function lockHolders(lockPath: string, pids: readonly number[]): number[] {
 	return pids.filter(pid => {
 		try {
@@ -79,8 +79,7 @@ export function lockHolders(lockPath: string, pids: readonly number[]): number[]
 }
 
 /**
- * Something that is wrong only if it stays so: /proc is not read at one moment, and a killed process
- * takes a while to go.
+ * Filters transient contradictions: /proc is not read atomically, and a killed process takes some time to end.
  */
 export class Persistent {
 	readonly #limit: number;
@@ -91,7 +90,7 @@ export class Persistent {
 		this.#limit = limit;
 	}
 
-	/** @returns whether this has been seen so often in a row */
+	/** @returns whether this was observed the required number of times in a row */
 	seen(what: string | undefined): boolean {
 		this.#times = what !== undefined && what === this.#last ? this.#times + 1 : 0;
 		this.#last = what ?? '';

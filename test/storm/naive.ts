@@ -1,6 +1,6 @@
 /**
- * A server that takes no lock: `naive.js ADDRESS`. It unlinks whatever is there and binds, answers
- * every client with its pid, and says when it did that.
+ * A server that takes no lock: `naive.js ADDRESS`. It unlinks the path, binds, reports the time, and answers every
+ * client with its pid.
  */
 import {lstatSync, unlinkSync} from 'node:fs';
 import {createServer} from 'node:net';

@@ -1,6 +1,6 @@
 /**
- * Those of a storm who keep to no protocol: a cleaner that deletes lock files and sockets, and a
- * server that unlinks and binds. Whatever they do to ours, ours must not do it to them.
+ * The outsiders of a storm: a cleaner that deletes lock files and sockets, and a naive server that unlinks and binds.
+ * bindlock must not remove the socket of the naive server.
  */
 import {lstatSync, unlinkSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
@@ -26,7 +26,7 @@ function clean(arena: Arena, path: string): void {
 	} catch {}
 }
 
-/** While it serves nobody cleans; so if its file goes, it was one of ours who removed it. */
+/** Runs a naive server. The cleaner is idle meanwhile, so a removed socket file was removed by bindlock. */
 async function serveNaively(arena: Arena, milliseconds: number, report: (what: string) => void): Promise<void> {
 	const program = start('naive', arena.address);
 	try {
@@ -37,7 +37,7 @@ async function serveNaively(arena: Arena, milliseconds: number, report: (what: s
 		while (now() < until && !arena.ended) {
 			await sleep(5);
 			if (await isThere(arena.address, Number(ino))) continue;
-			// One of ours must have been between its look and its unlink while this one took its place.
+			// A bindlock process must have been between its check and its unlink when this server bound.
 			await sleep(300);
 			const inWindow = arena.operations.some(each => each.from <= Number(at) && each.to >= Number(began));
 			if (!inWindow) report(`the socket of a server that takes no lock was removed, bound from ${began} to ${at}`);
@@ -50,7 +50,7 @@ async function serveNaively(arena: Arena, milliseconds: number, report: (what: s
 	}
 }
 
-/** It may be set aside for a moment, to be put back. */
+/** Returns whether the file exists. It may be renamed for a moment and then restored. */
 async function isThere(path: string, ino: number): Promise<boolean> {
 	for (let attempt = 0; attempt < 20; attempt++) {
 		if (lstatSync(path, {throwIfNoEntry: false})?.ino === ino) return true;

@@ -1,5 +1,5 @@
 /**
- * What a process of a storm does next: chosen at random, and told to it as a command.
+ * Random choices for the next turn of a process in a storm.
  */
 import type {Random} from './random.js';
 
@@ -12,14 +12,14 @@ export type Command =
 	  }
 	| {readonly do: 'release' | 'close' | 'abort' | 'exit'};
 
-/** One turn: it takes, holds if it can, and ends that. */
+/** One turn: take, hold, and release or die. */
 export interface Plan {
 	readonly take: Extract<Command, {do: 'take'}>;
-	/** How long to let it wait, and what happens then. */
+	/** How long the process may wait, and what happens then. */
 	readonly patienceMs: number;
 	readonly impatience: 'abort' | 'kill';
 	readonly holdMs: number;
-	/** SIGSTOP, and SIGCONT after so long; 0: not at all. */
+	/** The time between SIGSTOP and SIGCONT; 0: no SIGSTOP. */
 	readonly stopMs: number;
 	readonly ending: 'release' | 'close' | 'exit' | 'kill';
 	readonly restMs: number;

@@ -1,9 +1,9 @@
 /**
- * Random choices that a seed repeats: each process of a storm has its own, so that what it chooses
- * does not depend on how fast the others are.
+ * Reproducible random choices. Each process of a storm has its own generator, so its choices do not depend on the
+ * speed of the others.
  */
 
-/** mulberry32: small, and good enough to choose from a few. */
+/** The generator mulberry32. Its quality is sufficient to choose from short lists. */
 export class Random {
 	#state: number;
 
@@ -11,7 +11,7 @@ export class Random {
 		this.#state = seed >>> 0;
 	}
 
-	/** From 0, less than 1. */
+	/** Returns a number in [0, 1). */
 	next(): number {
 		this.#state = (this.#state + 0x6d2b79f5) >>> 0;
 		let mixed = this.#state;

@@ -1,6 +1,6 @@
 /**
- * A storm: real processes that take, serve, give back, wait, abort, are stopped, continued and killed
- * at random, with clients all the while, and outsiders mixed in.
+ * Runs a storm: real processes take, serve, release, wait, abort, stop, continue and are killed at random, among
+ * clients and outsiders.
  */
 import {appendFileSync, mkdtempSync, readdirSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -20,7 +20,7 @@ export interface StormOptions {
 export interface StormResult {
 	readonly tally: Tally;
 	readonly violations: readonly string[];
-	/** Where the evidence is kept, if there are violations. */
+	/** Keeps the evidence if there are violations. */
 	readonly directory: string;
 }
 
@@ -38,7 +38,7 @@ export async function storm({milliseconds, processes, seed, progress}: StormOpti
 		new Arena(join(directory, 'mixed'), false, tally, report),
 	] as const;
 	const playing = [...playAll(arenas, processes, seed), disturb(arenas[2], seed, report)];
-	// What fails early is seen early; the others end with the storm.
+	// Reports early failures at once. The others end with the storm.
 	const failed = Promise.all(playing).then(() => 'ended' as const);
 	const until = performance.now() + milliseconds;
 	try {
@@ -60,7 +60,7 @@ export async function storm({milliseconds, processes, seed, progress}: StormOpti
 	return {tally, violations, directory};
 }
 
-/** Most go for the pathname, some for the abstract name, and some meet the outsiders. */
+/** Starts the processes: most for the pathname, some for the abstract name, some among outsiders. */
 function* playAll(arenas: readonly [Arena, Arena, Arena], processes: number, seed: number): Generator<Promise<void>> {
 	const [pathname, abstract, mixed] = arenas;
 	const places = [pathname, abstract, mixed, pathname, pathname, abstract, pathname, mixed];
@@ -71,7 +71,7 @@ function* playAll(arenas: readonly [Arena, Arena, Arena], processes: number, see
 	for (const arena of [pathname, abstract]) yield arena.watch();
 }
 
-/** Everybody has been killed: a newcomer gets every address, and finds nothing but sockets and lock files. */
+/** Checks the end of the storm: a newcomer gets every address, and only sockets and lock files are left. */
 async function checkRest(arenas: readonly Arena[], directory: string, report: (what: string) => void): Promise<void> {
 	for (const {address} of arenas) {
 		try {

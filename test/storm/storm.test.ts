@@ -1,5 +1,5 @@
 /**
- * A short storm; `npm run storm` makes long ones.
+ * Runs a short storm and tests its detectors. `npm run storm` runs long storms.
  */
 import test from 'ava';
 import {atLoad} from '../helpers/deadlines.js';
@@ -7,7 +7,7 @@ import {Persistent, Tenures} from './evidence.js';
 import {Random} from './random.js';
 import {storm} from './run.js';
 
-test('eight processes for twelve seconds: nobody overlaps, nobody is masked, nothing is left', async t => {
+test('a storm of eight processes for twelve seconds has no violation', async t => {
 	t.timeout(atLoad(60_000));
 	const {tally, violations} = await storm({milliseconds: 12_000, processes: 8, seed: 1});
 	t.log(JSON.stringify(tally));
@@ -27,7 +27,7 @@ test('eight processes for twelve seconds: nobody overlaps, nobody is masked, not
 	}
 });
 
-test('the detectors detect: two tenures that overlap, and an answer from one who has no tenure', t => {
+test('the detectors report overlapping tenures, and an answer from a process without a tenure', t => {
 	const reports: string[] = [];
 	const tenures = new Tenures(what => reports.push(what));
 	const [first, second] = [tenures.start(1, 0, 10), tenures.start(2, 0, 19)];
@@ -42,14 +42,14 @@ test('the detectors detect: two tenures that overlap, and an answer from one who
 	t.is(reports.length, 2);
 	tenures.checkLocked([2], 12, 18);
 	t.regex(reports[2] ?? '', /1 had the address and not the lock/);
-	// Killed at the moment that it said so, and may have served until it was dead.
+	// Killed when it reported the address. It may have served until its death.
 	tenures.end(tenures.start(4, 0, 25), 25, 28);
 	t.regex(reports[3] ?? '', /two had the address at once/);
 	tenures.check(4, 27, 29);
 	t.is(reports.length, 4);
 });
 
-test('what passes is not reported, what stays is', t => {
+test('transient contradictions are ignored, persistent ones reported', t => {
 	const persistent = new Persistent(2);
 	t.deepEqual(
 		['a', 'a', 'b', undefined, 'b', 'b', 'b', 'b'].map(what => persistent.seen(what)),
@@ -57,7 +57,7 @@ test('what passes is not reported, what stays is', t => {
 	);
 });
 
-test('a seed repeats its choices', t => {
+test('equal seeds make equal choices', t => {
 	const choices = (): number[] => {
 		const random = new Random(7);
 		return Array.from({length: 20}, () => random.upTo(1000));

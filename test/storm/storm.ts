@@ -1,6 +1,6 @@
 /**
- * `npm run storm -- --minutes M --processes P [--seed S]`: exit code 1 and the evidence kept on a
- * violation.
+ * `npm run storm -- --minutes M --processes P [--seed S]`: runs a storm. On a violation it keeps the evidence and exits
+ * with 1.
  */
 import {parseArgs} from 'node:util';
 import type {Tally} from './arena.js';

@@ -61,7 +61,7 @@ testUnless(noMounts())('doctor names the topmost of stacked mounts', async t => 
 	t.true(stdout.includes(`filesystem: ramfs at ${directory}`), stdout + stderr);
 });
 
-test('doctor of a directory that is too long for a socket leaves nothing behind, there or elsewhere', async t => {
+test('doctor in a directory whose path is too long for a socket leaves no file behind', async t => {
 	const parent = temporaryDirectory(t);
 	for (const length of [100, 104, 105]) {
 		const directory = join(parent, 'd'.repeat(length - parent.length - 1));
@@ -74,7 +74,7 @@ test('doctor of a directory that is too long for a socket leaves nothing behind,
 	}
 });
 
-testUnless(noOtherUser())('doctor: another user may not write there', async t => {
+testUnless(noOtherUser())('doctor in a directory where another user may not write', async t => {
 	const {status, stdout} = await bindlock(['doctor', join(temporaryDirectory(t), 's')], {uid: otherUid});
 	t.is(status, 71);
 	t.regex(stdout, /^problem +directory: /m);

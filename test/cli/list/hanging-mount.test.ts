@@ -1,5 +1,5 @@
 /**
- * `bindlock list` where a filesystem does not answer.
+ * Tests `bindlock list` with a filesystem that does not respond.
  */
 import {execFileSync, spawnSync} from 'node:child_process';
 import {mkdirSync, writeFileSync} from 'node:fs';
@@ -17,11 +17,11 @@ checkLeaks();
 
 interface Scene {
 	readonly directory: string;
-	/** Answers for `mirror`, which shows another directory. */
+	/** The FUSE server of `mirror`, which mirrors another directory. */
 	readonly fuse: Program;
 }
 
-/** Servers with sockets on a FUSE mount, by an absolute path and by a relative one, and a socket beside it. */
+/** Starts servers on a FUSE mount, with an absolute and a relative path, and one server elsewhere. */
 async function startServers(t: ExecutionContext): Promise<Scene> {
 	const directory = temporaryDirectory(t);
 	const fuse = await mountByFuse(t, temporaryDirectory(t), join(directory, 'mirror'));
@@ -31,7 +31,7 @@ async function startServers(t: ExecutionContext): Promise<Scene> {
 	return {directory, fuse};
 }
 
-/** A name of its own for each test: `list` shows the relative paths of all of them. */
+/** Returns a unique name for each test, because `list` shows the relative paths of all tests. */
 function relativeIn(directory: string): string {
 	return `relative-${basename(directory)}`;
 }

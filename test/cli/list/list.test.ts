@@ -1,5 +1,5 @@
 /**
- * `bindlock list`, on real sockets.
+ * Tests `bindlock list` on real sockets.
  */
 import {chmodSync, mkdirSync, unlinkSync} from 'node:fs';
 import {join} from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * The descriptors that `bindlock run` leaves to its command: those it was started with, the lock, and none of Node's.
+ * Tests the descriptors of a command under `bindlock run`: the inherited ones, the lock, and none of Node's.
  */
 import {readdirSync, readFileSync, readlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
@@ -9,7 +9,7 @@ import {bindlock, cli, kill, runToEnd} from '../../helpers/command.js';
 import {until} from '../../helpers/deadlines.js';
 import {startCommand, temporaryDirectory} from '../../helpers/programs.js';
 
-test('descriptors that the shell gave are passed on', async t => {
+test('descriptors of the shell are inherited', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	writeFileSync(join(directory, 'three'), 'three');
@@ -21,9 +21,9 @@ test('descriptors that the shell gave are passed on', async t => {
 	t.is(three.stdout, 'three', three.stderr);
 });
 
-test('a copy of a standard descriptor, and /dev/null, are passed on as any other', async t => {
+test('a copy of a standard descriptor, and /dev/null, are inherited', async t => {
 	const address = join(temporaryDirectory(t), 's');
-	// Through cat, because Node gives no pipes, but sockets; and the copy is the second descriptor of the pipe.
+	// cat makes standard output a pipe, because Node uses socket pairs. The copy is the second descriptor of the pipe.
 	for (const [redirection, expected] of [
 		['3>&1', 'x\n'],
 		['4>&1', 'x\n'],
@@ -39,7 +39,7 @@ test('a copy of a standard descriptor, and /dev/null, are passed on as any other
 	}
 });
 
-test('the command has what it had without bindlock, and the lock', async t => {
+test('the command has its descriptors without bindlock, and the lock', async t => {
 	for (const redirections of [
 		'',
 		'3>&1',
@@ -54,8 +54,8 @@ test('the command has what it had without bindlock, and the lock', async t => {
 });
 
 /**
- * Opens a pipe, as make and cargo do for their jobserver, and executes with both ends under these
- * numbers, and copies of the end to write under all further ones.
+ * Opens a pipe, as the jobserver of make and cargo does. Executes a command with both ends at the given numbers, and
+ * with copies of the write end at all further numbers.
  */
 const jobserver = `
 import os, sys
@@ -72,20 +72,23 @@ os.set_blocking(numbers[1], 'write' not in sys.argv[2])
 os.execvp(sys.argv[3], sys.argv[3:])
 `;
 
-testUnless(noPython())('a pipe of which both ends are here is passed on where Node has none like it', async t => {
-	for (const [numbers, nonblocking] of [
-		['3,4', 'none'],
-		['3,4', 'read'],
-		['3,4', 'read and write'],
-		['8,9', 'none'],
-		['8,9', 'read'],
-		['8,9,11', 'read and write'],
-		['0,4', 'none'],
-		['100,101', 'none'],
-	] as const) {
-		await assertSame(t, python, ['-c', jobserver, numbers, nonblocking], `${numbers}, not blocking: ${nonblocking}`);
-	}
-});
+testUnless(noPython())(
+	'a pipe with both ends in the process is inherited, if its numbers differ from those of Node',
+	async t => {
+		for (const [numbers, nonblocking] of [
+			['3,4', 'none'],
+			['3,4', 'read'],
+			['3,4', 'read and write'],
+			['8,9', 'none'],
+			['8,9', 'read'],
+			['8,9,11', 'read and write'],
+			['0,4', 'none'],
+			['100,101', 'none'],
+		] as const) {
+			await assertSame(t, python, ['-c', jobserver, numbers, nonblocking], `${numbers}, not blocking: ${nonblocking}`);
+		}
+	},
+);
 
 const nameless = `
 import ctypes, os, sys
@@ -96,7 +99,7 @@ os.closerange(4, 12)
 os.execvp(sys.argv[1], sys.argv[1:])
 `;
 
-testUnless(noPython())('descriptors without a name are passed on, if Node cannot have opened them', async t => {
+testUnless(noPython())('anonymous descriptors are inherited, if Node cannot have opened them', async t => {
 	await assertSame(t, python, ['-c', nameless], 'an eventfd and a timerfd');
 });
 
@@ -111,10 +114,10 @@ testUnless(noMounts())('without /proc the command has its standard descriptors a
 	t.regex(stderr, /^error\nbindlock: listen EADDRINUSE: [^\n]*\n$/);
 });
 
-/** Says its pid in a line, and opens nothing any more. */
+/** Prints its pid, and opens no more descriptors. */
 const lasting: readonly string[] = ['sh', '-c', 'echo $$; read -r _'];
 
-/** What it has open when this command executes it, and when this command executes `bindlock run` with it. */
+/** Checks that a command has the same descriptors with and without `bindlock run`, except for the lock. */
 async function assertSame(t: ExecutionContext, command: string, args: readonly string[], title: string): Promise<void> {
 	const address = join(temporaryDirectory(t), 's');
 	const direct = await openIn(t, command, [...args, ...lasting]);
@@ -138,7 +141,7 @@ async function openIn(
 	t.teardown(() => kill(pid, 'SIGKILL'));
 	const targets = new Map<number, string>();
 	for (const name of readdirSync(`/proc/${pid}/fd`).sort((one, other) => Number(one) - Number(other))) {
-		// Pipes and sockets of another run have other numbers.
+		// The numbers of pipes and sockets differ between runs.
 		targets.set(Number(name), readlinkSync(`/proc/${pid}/fd/${name}`).replace(/\[\d+\]$/, ''));
 	}
 	return {pid, targets};

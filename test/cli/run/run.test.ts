@@ -1,5 +1,5 @@
 /**
- * `bindlock run`: the lock lives as long as the command, whatever becomes of bindlock.
+ * Tests `bindlock run`: the command holds the lock for its lifetime, even after the death of bindlock.
  */
 import {chmodSync, existsSync, readFileSync, readlinkSync, statSync, writeFileSync} from 'node:fs';
 import {createServer} from 'node:net';
@@ -21,7 +21,7 @@ import {until, withDeadline} from '../../helpers/deadlines.js';
 import {temporaryDirectory} from '../../helpers/programs.js';
 import {makeStaleSync} from '../../helpers/sockets.js';
 
-test('the command has the lock, and the record names it', async t => {
+test('the command holds the lock, and the record names it', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const {pid} = await startLasting(t, [address, '--label', 'blue']);
 	await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${pid}\n`), 'the record of the command');
@@ -47,7 +47,7 @@ test('a second server is refused with 75 and a message that names the holder', a
 	t.like(JSON.parse(json.stderr), {error: {code: 'EADDRINUSE', exit: 75, holder: {pid}}});
 });
 
-test('after kill -9 of bindlock the command has the lock still; after kill -9 of the command nobody has', async t => {
+test('after kill -9 of bindlock the command still holds the lock; after kill -9 of the command the lock is free', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const {program, pid} = await startLasting(t, [address]);
 	await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${pid}\n`), 'the record of the command');
@@ -61,7 +61,7 @@ test('after kill -9 of bindlock the command has the lock still; after kill -9 of
 	t.is((await bindlock(['run', address, '--', 'true'])).status, 0);
 });
 
-test('the end of the command is the end of bindlock, with its status', async t => {
+test('bindlock exits after the command, with its status', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	t.is((await bindlock(['run', address, '--', 'sh', '-c', 'exit 42'])).status, 42);
 	t.is((await bindlock(['run', address, '--', 'sh', '-c', 'kill -TERM $$'])).status, 128 + 15);
@@ -72,7 +72,7 @@ test('the end of the command is the end of bindlock, with its status', async t =
 	t.is(readFileSync(`${address}.lock`, 'utf8'), '', 'nor does any record say otherwise');
 });
 
-test('a process that the command leaves behind keeps the lock, as a daemon does', async t => {
+test('a background process of the command keeps the lock, as a daemon does', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const {stdout, status} = await bindlock(['run', address, '--', 'sh', '-c', 'sleep 300 >/dev/null 2>&1 & echo $!']);
 	const pid = Number(stdout);
@@ -85,7 +85,7 @@ test('a process that the command leaves behind keeps the lock, as a daemon does'
 	t.like(await statusOf(address), {state: 'free'});
 });
 
-test('a server of Node does not pass the lock on to its own children', async t => {
+test('a Node server does not pass the lock on to its children', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const script = `const {spawn} = require('node:child_process');
 const child = spawn('sleep', ['300'], {detached: true, stdio: 'ignore'});
@@ -98,7 +98,7 @@ console.log(child.pid);`;
 	t.like(await statusOf(address), {state: 'free'});
 });
 
-test('a stale socket is removed, a served one is not', async t => {
+test('a stale socket is removed, a served socket is not', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	makeStaleSync(address);
 	const {status} = await bindlock(['run', address, '--', 'test', '!', '-e', address]);
@@ -111,7 +111,7 @@ test('a stale socket is removed, a served one is not', async t => {
 	t.true(existsSync(address));
 });
 
-testUnless(noOtherUser())('--lock-file-mode and --reclaim-foreign: commands of two users', async t => {
+testUnless(noOtherUser())('--lock-file-mode and --reclaim-foreign between two users', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	chmodSync(directory, 0o777);
@@ -128,7 +128,7 @@ testUnless(noOtherUser())('--lock-file-mode and --reclaim-foreign: commands of t
 	t.is((await bindlock(['run', address, ...mode, ...command], {uid: otherUid})).status, 0);
 });
 
-test('a command that is not there is 127, one that cannot be executed 126, and the lock is given back', async t => {
+test('a missing command exits with 127, one that cannot be executed with 126, and the lock is released', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	const file = join(directory, 'file');
@@ -151,7 +151,7 @@ test('a command that is not there is 127, one that cannot be executed 126, and t
 	}
 });
 
-test('wrong command lines are 64, with a hint', async t => {
+test('wrong command lines exit with 64 and a hint', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const cases = [
 		['run'],
@@ -179,7 +179,7 @@ test('wrong command lines are 64, with a hint', async t => {
 	t.false(existsSync(`${address}.lock`));
 });
 
-test('options of the command are its own, with or without a double dash', async t => {
+test('options after the command belong to the command, with or without a double dash', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	for (const args of [
 		[address, '--', 'echo', '--label', '--', '--wait'],
@@ -195,7 +195,7 @@ test('options of the command are its own, with or without a double dash', async 
 	}
 });
 
-test('--wait takes over when the holder dies, and says whom it waits for', async t => {
+test('--wait takes over when the holder dies, and names the holder', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const {pid} = await startLasting(t, [address]);
 	const waiter = startBindlock(t, ['run', address, '--wait', '--', 'echo', 'mine']);
@@ -206,7 +206,7 @@ test('--wait takes over when the holder dies, and says whom it waits for', async
 	t.like(await withDeadline(waiter.exited), {code: 0});
 });
 
-test('--wait=100ms is 75 when the time is up', async t => {
+test('--wait=100ms exits with 75 after the timeout', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	await startLasting(t, [address]);
 	const {status, stderr} = await bindlock(['run', address, '--wait=100ms', '--', 'true']);
@@ -214,7 +214,7 @@ test('--wait=100ms is 75 when the time is up', async t => {
 	t.regex(stderr, /waited \d+ ms/);
 });
 
-test('an interrupted wait ends by the signal, and leaves nothing behind', async t => {
+test('an interrupted wait ends by the signal, and leaves no files behind', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const {pid} = await startLasting(t, [address]);
 	await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${pid}\n`), 'the record of the command');
@@ -233,7 +233,7 @@ test('--replace sends the holder a signal and takes over', async t => {
 	t.like(await withDeadline(program.exited), {code: 128 + 2});
 });
 
-test('--close-fd: bindlock has the lock, the command has not', async t => {
+test('--close-fd: bindlock holds the lock, the command has no descriptor', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const {program, pid} = await startLasting(t, [address, '--close-fd']);
 	t.like(await statusOf(address), {state: 'held', holder: {pid: program.pid, verified: true}});
@@ -249,7 +249,7 @@ test('--close-fd: bindlock has the lock, the command has not', async t => {
 
 test('bindlock warns if the command closes the descriptor', async t => {
 	const address = join(temporaryDirectory(t), 's');
-	// Without starting anything: it has to be done within the second after which bindlock looks.
+	// The shell starts no process here, because bindlock checks after one second.
 	const closing = 'for fd in 10 11 12 13 14 15; do eval "exec $fd>&-"; done; echo $$; exec sleep 300';
 	const program = startBindlock(t, ['run', address, '--', 'bash', '-c', closing]);
 	const pid = Number((await program.expect('line'))['line']);
@@ -258,11 +258,11 @@ test('bindlock warns if the command closes the descriptor', async t => {
 	t.like(await statusOf(address), {state: 'free'});
 });
 
-test('a command that has just ended is not said to have closed the descriptor', async t => {
+test('bindlock does not warn about the descriptor of a command that has just ended', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const {program, pid} = await startLasting(t, [address]);
 	await until(() => readFileSync(`${address}.lock`, 'utf8').startsWith(`${pid}\n`), 'the record of the command');
-	// Stopped when both happen, bindlock comes to the look before it hears of the end.
+	// bindlock is stopped during both events, so it makes its check before it handles the end of the command.
 	program.signal('SIGSTOP');
 	await until(() => /^State:\s+T/m.test(readFileSync(`/proc/${program.pid}/status`, 'utf8')), 'the stop of bindlock');
 	const due = performance.now() + 1100;
@@ -274,7 +274,7 @@ test('a command that has just ended is not said to have closed the descriptor', 
 	t.is(program.stderr, '');
 });
 
-testUnless(noMounts())('nor is one that cannot be looked at, without /proc', async t => {
+testUnless(noMounts())('bindlock does not warn without /proc, where it cannot check', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const before = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', '-'];
 	const {program, pid} = await startLasting(t, [address], {before});
@@ -285,7 +285,7 @@ testUnless(noMounts())('nor is one that cannot be looked at, without /proc', asy
 	t.is(program.stderr, '');
 });
 
-test('an abstract name: the command inherits the lock, and bindlock answers for it as long as it lives', async t => {
+test('an abstract name: the command inherits the lock, and bindlock answers for it until the command ends', async t => {
 	const address = `@bindlock-test-${process.pid}-run`;
 	const {program, pid} = await startLasting(t, [address, '--label', 'green']);
 	t.like(await statusOf(address), {state: 'held', holder: {label: 'green', verified: true}});
@@ -306,7 +306,7 @@ test('@name is abstract, ./@name is a path', async t => {
 	t.false(existsSync(join(directory, `@bindlock-test-${process.pid}-at.lock`)));
 });
 
-test('a closed standard output or error is not the end of it', async t => {
+test('a closed standard output or standard error does not end bindlock', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	for (const closing of ['>&-', '2>&-', '<&-', '>&- 2>&- <&-']) {
 		const script = `"$0" "$1" run "$2" -- sh -c 'exit 7' ${closing}`;
@@ -316,7 +316,7 @@ test('a closed standard output or error is not the end of it', async t => {
 	}
 });
 
-testUnless(noAddon())('with either way to flock', async t => {
+testUnless(noAddon())('with both implementations of flock', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	for (const way of ['addon', 'command']) {
 		const {pid} = await startLasting(t, [address], {env: {BINDLOCK_FLOCK: way}});

@@ -1,6 +1,6 @@
 /**
- * Servers that know nothing of bindlock: each is run, refused a second time, killed, and run again
- * on the socket that it has left behind.
+ * Tests `bindlock run` with servers that take no lock. Each server is started, refused a second time, killed, and
+ * started again on its stale socket.
  */
 import {existsSync, writeFileSync} from 'node:fs';
 import {connect} from 'node:net';
@@ -13,7 +13,7 @@ import {temporaryDirectory} from '../../helpers/programs.js';
 
 interface Server {
 	readonly command: (directory: string, address: string) => readonly string[];
-	/** What is sent, and what comes back. */
+	/** The request and the expected response. */
 	readonly ask: string;
 	readonly answer: RegExp;
 }
@@ -90,7 +90,7 @@ async function check(t: ExecutionContext, server: Server): Promise<void> {
 	}
 }
 
-/** The workers of nginx go on without their master: they serve, so they have the lock, too. */
+/** Ends the workers of nginx. They continue to serve after the death of their master, and so keep the lock. */
 async function endWorkers(address: string): Promise<void> {
 	await until(async () => {
 		const {state, holder} = (await statusOf(address)) as {state: string; holder?: {pid: number}};

@@ -1,5 +1,5 @@
 /**
- * Signals to `bindlock run`: the command gets each of them, once, and decides what becomes of both.
+ * Tests signals to `bindlock run`: the command receives each signal once, and bindlock exits when the command does.
  */
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
@@ -13,9 +13,9 @@ import {type Program, startCommand, temporaryDirectory} from '../../helpers/prog
 
 const signalled = fileURLToPath(new URL('../../fixtures/signalled.js', import.meta.url));
 
-test('the command gets the signals that bindlock gets, and its end is the end of both', async t => {
+test('bindlock forwards its signals to the command, and exits after it', async t => {
 	const address = join(temporaryDirectory(t), 's');
-	// A session of its own has no terminal, wherever the tests run.
+	// A new session has no terminal, wherever the tests run.
 	const program = startCommand(t, 'setsid', [
 		'-w',
 		process.execPath,
@@ -44,7 +44,7 @@ test('the command gets the signals that bindlock gets, and its end is the end of
 	t.is((await withDeadline(program.exited)).code, 5);
 });
 
-test('a command that a signal ends gives 128+n', async t => {
+test('a command that is killed by a signal exits with 128+n', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	for (const [signal, status] of [
 		['SIGTERM', 143],
@@ -60,7 +60,7 @@ test('a command that a signal ends gives 128+n', async t => {
 	}
 });
 
-/** Runs a command on a terminal of its own, copies its output, and obeys the lines of standard input. */
+/** Runs a command on a new terminal, copies its output, and reads instructions from standard input. */
 const terminal = `
 import os, pty, signal, sys, termios, threading
 pid, master = pty.fork()
@@ -115,7 +115,7 @@ testUnless(noPython())(
 	},
 );
 
-testUnless(noPython())('Ctrl-C on a terminal ends a command that lets it, with 130', async t => {
+testUnless(noPython())('Ctrl-C on a terminal ends a command with default handling, with 130', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = startCommand(t, python, [...onTerminal(address), 'sh', '-c', 'echo up; exec sleep 300']);
 	await next(program, 'line');
@@ -123,48 +123,51 @@ testUnless(noPython())('Ctrl-C on a terminal ends a command that lets it, with 1
 	t.is((await next(program, 'end'))['status'], 130);
 });
 
-testUnless(noPython())('on a busy machine, too: the witness is asked, and waited for', async t => {
-	const address = join(temporaryDirectory(t), 's');
-	const program = startCommand(t, python, [...onTerminal(address), process.execPath, signalled]);
-	const {parent, pid} = await ready(program);
-	const others = (): number[] => descendants(parent).filter(child => child !== pid);
-	const nextWitness = async (before = 0): Promise<number> => {
-		await until(() => others().length === 1 && others()[0] !== before, 'the witness');
-		return others()[0] ?? 0;
-	};
-	const first = await nextWitness();
-	// It does not answer, as on a busy machine.
-	process.kill(first, 'SIGSTOP');
-	program.send('type \\x03');
-	await next(program, 'SIGINT');
-	await new Promise(resolve => setTimeout(resolve, 300));
-	process.kill(first, 'SIGCONT');
-	const witness = await nextWitness(first);
-	await settled(program);
-	program.send('kill SIGINT');
-	await next(program, 'SIGINT');
-	// A witness that never answers delays the signal only.
-	process.kill(witness, 'SIGSTOP');
-	program.send('kill SIGTERM');
-	await next(program, 'SIGTERM');
-	process.kill(witness, 'SIGCONT');
-	program.send('type quit\\n');
-	t.is((await next(program, 'end'))['status'], 5);
-	await until(() => !isAlive(witness), 'the end of the witness');
-});
+testUnless(noPython())(
+	'Ctrl-C reaches the command once on a busy machine, where bindlock waits for the witness',
+	async t => {
+		const address = join(temporaryDirectory(t), 's');
+		const program = startCommand(t, python, [...onTerminal(address), process.execPath, signalled]);
+		const {parent, pid} = await ready(program);
+		const others = (): number[] => descendants(parent).filter(child => child !== pid);
+		const nextWitness = async (before = 0): Promise<number> => {
+			await until(() => others().length === 1 && others()[0] !== before, 'the witness');
+			return others()[0] ?? 0;
+		};
+		const first = await nextWitness();
+		// A stopped witness simulates a busy machine.
+		process.kill(first, 'SIGSTOP');
+		program.send('type \\x03');
+		await next(program, 'SIGINT');
+		await new Promise(resolve => setTimeout(resolve, 300));
+		process.kill(first, 'SIGCONT');
+		const witness = await nextWitness(first);
+		await settled(program);
+		program.send('kill SIGINT');
+		await next(program, 'SIGINT');
+		// A witness that never answers only delays the signal.
+		process.kill(witness, 'SIGSTOP');
+		program.send('kill SIGTERM');
+		await next(program, 'SIGTERM');
+		process.kill(witness, 'SIGCONT');
+		program.send('type quit\\n');
+		t.is((await next(program, 'end'))['status'], 5);
+		await until(() => !isAlive(witness), 'the end of the witness');
+	},
+);
 
 function onTerminal(address: string): readonly string[] {
 	return ['-c', terminal, process.execPath, cli, 'run', address, '--'];
 }
 
-/** @returns the pid of bindlock, the parent */
+/** @returns the pid of the command, and of its parent bindlock */
 async function ready(program: Program): Promise<{readonly parent: number; readonly pid: number}> {
 	const {pid} = await next(program, 'ready');
 	const parent = Number(/^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 	return {parent, pid: Number(pid)};
 }
 
-/** The next event but lines of other things. */
+/** Returns the next event with this name, and skips other lines. */
 async function next(program: Program, event: string): Promise<Record<string, unknown>> {
 	for (;;) {
 		const found = await program.next();
@@ -173,7 +176,7 @@ async function next(program: Program, event: string): Promise<Record<string, unk
 	}
 }
 
-/** Waits longer than bindlock needs to find out whether the group received a signal too. */
+/** Waits longer than bindlock needs to detect a signal to the process group. */
 async function settled(program: Program): Promise<void> {
 	await new Promise(resolve => setTimeout(resolve, 300));
 	program.send('type x\\n');
