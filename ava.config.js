@@ -1,12 +1,13 @@
 /**
- * The sources are compiled first, so a test never runs on stale output. In CI the output is TAP, so that it can be
- * counted. BINDLOCK_TESTS selects: `usual` is `npm test`, `rest` is all that it leaves out, `quick` is
- * `npm run test:quick`; without it, the files that are named on the command line run, or all.
+ * Compiles the sources first, so that no test runs on stale output. In CI the output is TAP, which can be counted.
+ *
+ * BINDLOCK_TESTS selects the files: `usual` for `npm test`, `rest` for all others, `quick` for `npm run test:quick`.
+ * Without it, the files on the command line run, or all files.
  */
 import {availableParallelism} from 'node:os';
 import {compile} from './scripts/compile.js';
 
-/** Many processes or states, other users, filesystems and programs: minutes. */
+/** Minutes: many processes or states, other users, filesystems and programs. */
 const rest = [
 	'build/test/**/*.deep.test.js',
 	'build/test/{documentation,frameworks,package,storm}/**/*.test.js',
@@ -19,7 +20,7 @@ const rest = [
 	'build/test/protocol/filesystems.test.js',
 ];
 
-/** At most a few processes each: seconds. */
+/** Seconds: at most a few processes each. */
 const quick = [
 	'build/test/model/*.test.js',
 	'build/test/api/{listen,listen.failures}.test.js',

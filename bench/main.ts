@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- NAME…] [--quick]`: runs the benchmarks (all, or those named), keeps what they find
- * in `bench/results/`, and writes `docs/benchmarks.md` and its plots from what is kept there.
+ * `npm run bench [-- NAME…] [--quick]`: runs all benchmarks or the named ones, stores the results in `bench/results/`,
+ * and writes `docs/benchmarks.md` and its plots from them.
  */
 import {spawnSync} from 'node:child_process';
 import {existsSync} from 'node:fs';
@@ -60,7 +60,7 @@ async function runOne(name: BenchmarkName, quick: boolean): Promise<void> {
 	process.stderr.write(`${process.stderr.isTTY ? '\r\x1b[K' : ''}${name}: done in ${seconds} s\n`);
 }
 
-/** They are dependencies of `bench/` alone. A peer that cannot be built is optional, and reported as such. */
+/** Dependencies of `bench/` only. A peer that cannot be built is optional and reported. */
 function installPeers(): void {
 	const directory = fileURLToPath(new URL('bench', root));
 	if (existsSync(new URL('bench/node_modules/.package-lock.json', root))) return;

@@ -1,7 +1,7 @@
 /**
  * `npm run compile`: writes the JavaScript of src/, test/, bench/, examples/ and scripts/ to build/, and bundles the
- * command into build/cli.cjs, in less than a second. ava.config.js calls it, so a test never runs on stale output. The
- * compiler (`tsc`) only checks types.
+ * command into build/cli.cjs, in less than a second. ava.config.js calls it, so that no test runs on stale output.
+ * `tsc` only checks types.
  */
 import {mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
@@ -12,7 +12,7 @@ import {build} from 'esbuild';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folders = ['src', 'test', 'bench', 'examples', 'scripts'];
 
-/** Writes only what has changed, because another run of the tests may be reading, and deletes output without a source. */
+/** Writes only changed files, because another test run may read them, and deletes output without a source. */
 export async function compile() {
 	const entryPoints = folders.flatMap(folder => filesOf(join(root, folder)).filter(isSource));
 	const {outputFiles} = await build({
@@ -41,7 +41,7 @@ export async function compile() {
 	}
 }
 
-/** The command in one file, as it is published: it starts in two thirds of the time. */
+/** Bundles the command into one file, as it is published: it starts in two thirds of the time. */
 function bundleCommand(outfile, write = true) {
 	return build({
 		entryPoints: [join(root, 'src/cli/main.ts')],

@@ -1,7 +1,7 @@
 /**
- * `npm run test:matrix [-- VERSION... [-- AVA-ARGUMENT...]]`: the whole suite on each version of Node
- * that is supported, with the registry's own binaries. Each version gets a project folder of its own
- * in build/matrix, because the addon fs-ext must be compiled for it.
+ * `npm run test:matrix [-- VERSION... [-- AVA-ARGUMENT...]]`: runs the whole suite on each supported version of Node,
+ * with the registry's binaries. Each version has its own project folder in build/matrix, because the addon fs-ext must
+ * be compiled for it.
  */
 import {type SpawnOptions, type SpawnSyncReturns, spawnSync} from 'node:child_process';
 import {cpSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync} from 'node:fs';
@@ -56,7 +56,7 @@ function testOn(version: number): Outcome {
 			...process.env,
 			PATH: `${join(home, 'bin')}:${process.env['PATH']}`,
 			npm_config_nodedir: home,
-			// Not "addon": what the addon cannot do, as in worker threads, the command does.
+			// Not "addon": worker threads need the command.
 			BINDLOCK_FLOCK: flock === 'addon' ? '' : flock,
 		},
 	});
@@ -64,7 +64,7 @@ function testOn(version: number): Outcome {
 	return {version, exact, flock, good: status === 0, counts: countsOf(stdout)};
 }
 
-/** What the tests need beside them, in the places where they look for it. Links lead to what does not depend on the version. */
+/** Links the files that the tests need and that do not depend on the version. */
 function makeProject(folder: string): void {
 	rmSync(folder, {recursive: true, force: true});
 	mkdirSync(join(folder, 'node_modules'), {recursive: true});
@@ -81,7 +81,7 @@ function makeProject(folder: string): void {
 	}
 }
 
-/** Whether the addon could be compiled for the Node in `home`, with the headers that come with it. */
+/** Returns whether the addon could be compiled for the Node in `home`, with that Node's headers. */
 function compileAddon(folder: string, home: string): boolean {
 	const source = join(root, 'node_modules/fs-ext');
 	if (!existsSync(source)) return false;
@@ -90,7 +90,7 @@ function compileAddon(folder: string, home: string): boolean {
 	const nodeGyp = process.env['npm_config_node_gyp'];
 	if (nodeGyp === undefined) throw new Error('Start this by npm run test:matrix, which brings node-gyp');
 	const node = join(home, 'bin/node');
-	// A nodedir of npm's own configuration would prevail over the option.
+	// A `nodedir` in npm's configuration would take precedence over the option.
 	const made = capture(node, [nodeGyp, 'rebuild'], {cwd: addon, env: {...process.env, npm_config_nodedir: home}});
 	const loads = capture(node, ['-e', 'require("fs-ext")'], {cwd: folder});
 	if (made.status === 0 && loads.status === 0) return true;
@@ -102,7 +102,7 @@ function capture(command: string, args: readonly string[], options: SpawnOptions
 	return spawnSync(command, args, {...options, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe']});
 }
 
-/** What failed with all that is said about it, and what was skipped. */
+/** Returns the failures with their diagnostics, and the skipped tests. */
 function report(tap: string): void {
 	const parts = tap.split(/^(?=(?:not )?ok )/m);
 	for (const part of parts) {

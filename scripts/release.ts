@@ -1,6 +1,6 @@
 /**
- * `npm run release:check`: packs, and checks all that must hold of a release, except the tests, which
- * CI runs. It publishes nothing.
+ * `npm run release:check`: packs the package and checks all conditions of a release except the tests, which CI runs.
+ * Publishes nothing.
  */
 import {type SpawnSyncReturns, spawnSync} from 'node:child_process';
 import {createHash} from 'node:crypto';
@@ -44,7 +44,7 @@ if (problems === 0)
 else console.log(`${problems} ${problems === 1 ? 'thing is' : 'things are'} in the way of a release.`);
 process.exitCode = problems === 0 ? 0 : 1;
 
-/** @param find returns what is wrong, or nothing */
+/** @param find returns the problem, if there is one */
 function check(what: string, find: () => string): void {
 	const problem = find();
 	console.log(problem === '' ? `ok     ${what}` : `not ok ${what}\n${problem.replace(/^/gm, '         ')}`);

@@ -1,6 +1,6 @@
 /**
- * A plugin of TypeDoc, for `npm run site`: pages are named by their first heading, not by their file,
- * and come in the order in which they should be read.
+ * A plugin of TypeDoc for `npm run site`: names pages by their first heading instead of their file, and puts them in
+ * reading order.
  */
 import {type Application, Converter, type DocumentReflection, ReflectionKind} from 'typedoc';
 

@@ -1,5 +1,5 @@
 /**
- * The limits written in C, compiled where there is a compiler.
+ * Compiles the limits written in C, if there is a compiler.
  */
 import {spawnSync} from 'node:child_process';
 import {join} from 'node:path';

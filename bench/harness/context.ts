@@ -1,5 +1,5 @@
 /**
- * What every benchmark is given: where to work, how long, and programs that end with it.
+ * The context of a benchmark: its directories, its time, and programs that end with it.
  */
 import {fileURLToPath} from 'node:url';
 import {Program, type StartOptions} from '../../test/helpers/programs.js';
@@ -21,7 +21,7 @@ export class Context {
 		this.places = places;
 	}
 
-	/** Starts a program of `bench/programs`, which says a line of JSON for whatever happens. */
+	/** Starts a program of `bench/programs`, which reports each event as a line of JSON. */
 	start(name: string, args: readonly string[], options: StartOptions = {}): Program {
 		const path = fileURLToPath(new URL(`../programs/${name}.js`, import.meta.url));
 		return this.startCommand(process.execPath, [...(options.nodeOptions ?? []), path, ...args], options);
@@ -34,7 +34,7 @@ export class Context {
 		return program;
 	}
 
-	/** Ends whatever still runs. */
+	/** Kills the programs that still run. */
 	async end(): Promise<void> {
 		await Promise.all([...this.#programs].map(program => program.kill()));
 	}

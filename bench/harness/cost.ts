@@ -1,14 +1,14 @@
 /**
- * What a process and its children have cost so far, by the kernel's own books.
+ * The cost of a process and its children so far, as the kernel counts it.
  */
 import {readdirSync, readFileSync} from 'node:fs';
 
 export interface Cost {
 	/** Milliseconds of processor time. */
 	readonly cpuMs: number;
-	/** How often one of its threads went to sleep, which is how often one was woken. */
+	/** How often a thread went to sleep: voluntary context switches. */
 	readonly wakeups: number;
-	/** Memory that nobody shares, in MiB: what would be free without it. */
+	/** Private memory in MiB: what the system would regain without the process. */
 	readonly memoryMiB: number;
 }
 
@@ -18,7 +18,7 @@ export function costOf(pid: number): Cost {
 	return {cpuMs: sum('cpuMs'), wakeups: sum('wakeups'), memoryMiB: sum('memoryMiB')};
 }
 
-/** It and all that it has started, and they. */
+/** Returns the process and all its descendants. */
 function tree(pid: number): number[] {
 	const children = threads(pid)
 		.flatMap(thread => readOrNothing(`/proc/${pid}/task/${thread}/children`).trim().split(' '))
@@ -47,7 +47,7 @@ function threads(pid: number): string[] {
 	}
 }
 
-/** A thread can end while it is looked at. */
+/** A thread may end while it is read. */
 function readOrNothing(path: string): string {
 	try {
 		return readFileSync(path, 'utf8');

@@ -1,5 +1,5 @@
 /**
- * Where a benchmark ran: enough to judge its figures, and nothing that tells whose machine it was.
+ * The environment of a benchmark: enough to judge its figures, without identifying the machine.
  */
 import {statfsSync} from 'node:fs';
 import {cpus, release, totalmem} from 'node:os';
@@ -8,11 +8,11 @@ export interface Environment {
 	readonly cpu: string;
 	readonly cores: number;
 	readonly memoryGiB: number;
-	/** Version numbers only: a kernel's name can be a provider's. */
+	/** Version numbers only: a kernel's name may be that of a provider. */
 	readonly kernel: string;
 	readonly node: string;
 	readonly filesystems: Readonly<Record<string, string>>;
-	/** The day. */
+	/** The date. */
 	readonly date: string;
 }
 
@@ -28,7 +28,7 @@ export function environment(places: Readonly<Record<string, string>>): Environme
 	};
 }
 
-/** The type of the filesystem that a directory is on, as `mount` names it. */
+/** Returns the type of the filesystem of a directory, as `mount` names it. */
 export function filesystem(directory: string): string {
 	const known: Readonly<Record<number, string>> = {
 		61267: 'ext4',

@@ -1,5 +1,5 @@
 /**
- * Locks that a program can put around unlink and listen, each as its documentation shows it.
+ * Locks that a program can put around unlink and listen, each as its documentation shows.
  */
 import {spawnSync} from 'node:child_process';
 import {closeSync, mkdirSync, openSync, readFileSync, unlinkSync, utimesSync, writeFileSync} from 'node:fs';
@@ -10,12 +10,15 @@ export type GiveBack = () => void | Promise<void>;
 
 export interface Exclusion {
 	readonly package?: string;
-	/** Rejects if somebody has it. */
+	/** Rejects if another process has the lock. */
 	take(address: string): Promise<GiveBack>;
 	leave?: (address: string) => void;
 }
 
-/** The default of proper-lockfile, and given to the others, which have none that ends within minutes. */
+/**
+ * The default of proper-lockfile. The other packages, which have no default that expires within minutes, get it as
+ * well.
+ */
 export const staleMs = 10_000;
 
 const anHourAgo = (): number => Date.now() / 1000 - 3600;
@@ -33,16 +36,16 @@ export const properLockfile: Exclusion = {
 };
 
 interface LockfileModule {
-	/** Which time of the file tells its age. */
+	/** The timestamp that tells the age of the lock file. */
 	filetime: 'ctime' | 'mtime';
 	lock(path: string, options: object, done: (error?: Error | null) => void): void;
 	unlock(path: string, done: (error?: Error | null) => void): void;
 }
 
-/** Without a staleness it never ends; with one it does, heartbeat or not, for it has none. */
+/** Without `stale` the lock never expires. With it the lock expires always, because the package has no heartbeat. */
 export async function takeLockfile(address: string, options: {readonly stale?: number}): Promise<GiveBack> {
 	const module = await load<LockfileModule>('lockfile');
-	// The other cannot be set back, as `leave` must.
+	// The other timestamp cannot be set back, which `leave` requires.
 	module.filetime = 'mtime';
 	await called(done => module.lock(`${address}.lock`, {...options}, done));
 	return () => called(done => module.unlock(`${address}.lock`, done));
@@ -65,7 +68,7 @@ export const crossProcessLock: Exclusion = {
 	package: 'cross-process-lock',
 	async take(address) {
 		const {lock} = await load<CrossProcessModule>('cross-process-lock');
-		// It locks files that exist, which a socket need not.
+		// The package locks existing files; a socket need not exist.
 		writeFileSync(`${address}.guard`, '');
 		return await lock(`${address}.guard`, {waitTimeout: 100, lockTimeout: staleMs});
 	},
@@ -74,7 +77,7 @@ export const crossProcessLock: Exclusion = {
 	},
 };
 
-/** `exec 9>app.sock.lock; flock -n 9 || exit 1`: the lock stays with our descriptor. */
+/** `exec 9>app.sock.lock; flock -n 9 || exit 1`: the lock belongs to this descriptor. */
 export const flockCommand: Exclusion = {
 	async take(address) {
 		const descriptor = openSync(`${address}.lock`, 'a');
@@ -85,7 +88,7 @@ export const flockCommand: Exclusion = {
 	},
 };
 
-/** The same by one who tidies up: the lock file is removed before the lock is dropped. */
+/** The same, but the lock file is removed before the lock is released. */
 export const removingFlockCommand: Exclusion = {
 	async take(address) {
 		const giveBack = await flockCommand.take(address);
@@ -96,7 +99,7 @@ export const removingFlockCommand: Exclusion = {
 	},
 };
 
-/** Read it, ask whether that process lives, remove it if not, and create one's own. */
+/** Reads the pid file, checks whether that process is alive, removes the file if not, and creates a new one. */
 export function pidFile(suffix: string): Exclusion {
 	return {
 		async take(address) {
@@ -130,7 +133,7 @@ function isAlive(pid: number): boolean {
 
 let dead: number | undefined;
 
-/** Of a process that has ended and been waited for. */
+/** Returns the pid of a process that has ended and was reaped. */
 function deadPid(): number {
 	dead ??= spawnSync('true').pid;
 	return dead;

@@ -1,5 +1,5 @@
 /**
- * A directory in memory and one on a disk, because a lock file's cost is the filesystem's.
+ * A directory in memory and one on a disk: the cost of a lock file depends on the filesystem.
  */
 import {mkdirSync, mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -11,7 +11,7 @@ import {root} from './results.js';
 export type PlaceName = 'tmpfs' | 'disk';
 export type Places = Readonly<Record<PlaceName, string>>;
 
-/** New and empty; short names, because an address has 107 bytes. */
+/** A new, empty directory. Its name is short, because an address has at most 107 bytes. */
 export function makePlaces(): Places {
 	const memory = '/dev/shm';
 	const built = fileURLToPath(new URL('build', root));

@@ -1,6 +1,6 @@
 /**
- * What is kept of a benchmark: every value with what it is of, and the environment. Plots and the page
- * are made of nothing else.
+ * The stored results of a benchmark: each value with its subject, and the environment. The page and its plots are made
+ * from them only.
  */
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
@@ -9,26 +9,26 @@ import {rounded} from './statistics.js';
 
 export interface Measurement {
 	readonly subject: string;
-	/** What is measured, for example `take and give back`. */
+	/** The metric, for example `take and give back`. */
 	readonly metric: string;
 	readonly place?: 'tmpfs' | 'disk';
-	/** For a curve: where on it. */
+	/** For a curve: the position on the horizontal axis. */
 	readonly x?: number;
 	readonly unit: string;
-	/** One for each round. */
+	/** One value for each round. */
 	readonly values: readonly number[];
 }
 
-/** In how many rounds something went wrong. */
+/** The number of rounds with a failure. */
 export interface Count {
 	readonly subject: string;
 	readonly scenario: string;
 	readonly rounds: number;
-	/** Two or more live servers bound to the address, by the kernel's table of sockets. */
+	/** Two or more live servers were bound to the address, by the kernel's table of sockets. */
 	readonly double: number;
-	/** No server. */
+	/** No server was bound. */
 	readonly none: number;
-	/** A live server whose socket file was gone. */
+	/** A live server had lost its socket file. */
 	readonly deleted: number;
 }
 
@@ -37,7 +37,7 @@ export interface Unavailable {
 	readonly reason: string;
 }
 
-/** What a benchmark finds out. */
+/** The results of one benchmark. */
 export interface Outcome {
 	readonly measurements?: readonly Measurement[];
 	readonly counts?: readonly Count[];
@@ -46,7 +46,7 @@ export interface Outcome {
 
 export interface Result extends Required<Outcome> {
 	readonly benchmark: string;
-	/** Few rounds, to see that it works; the figures are rough. */
+	/** Few rounds, to check that the benchmark works; the figures are rough. */
 	readonly quick: boolean;
 	readonly environment: Environment;
 }
@@ -55,7 +55,7 @@ export const benchmarkNames = ['safety', 'take', 'takeover', 'waiting', 'scale',
 export type BenchmarkName = (typeof benchmarkNames)[number];
 export type Results = Readonly<Record<BenchmarkName, Result>>;
 
-/** Of the checkout, whose `build/bench/harness/` this runs in. */
+/** The root of the checkout, which contains `build/bench/harness/`. */
 export const root: URL = new URL('../../../', import.meta.url);
 
 function fileOf(name: string): string {
@@ -71,7 +71,7 @@ export function readResults(): Results {
 	return Object.fromEntries(entries) as Results;
 }
 
-/** One measurement a line, so that a difference can be read. */
+/** Writes one measurement on each line, so that a diff is readable. */
 export function writeResult({measurements, counts, unavailable, ...about}: Result): void {
 	const short = measurements.map(one => ({...one, values: one.values.map(rounded)}));
 	const lines = (list: readonly object[]): string => list.map(one => `\n\t\t${JSON.stringify(one)}`).join(',');

@@ -1,6 +1,6 @@
 /**
- * What a list of values says: the middle, and how far half of them lie from it. Medians, because one
- * stall of a shared machine must not move a result.
+ * The summary of a list of values: the median and the quartiles. A mean would follow a single stall of a shared
+ * machine.
  */
 
 export interface Summary {
@@ -11,7 +11,7 @@ export interface Summary {
 	readonly count: number;
 }
 
-/** @throws RangeError if there is nothing to summarise */
+/** @throws RangeError if the list is empty */
 export function summarise(values: readonly number[]): Summary {
 	const sorted = [...values].sort((one, other) => one - other);
 	return {
@@ -26,7 +26,7 @@ export function median(values: readonly number[]): number {
 	return summarise(values).median;
 }
 
-/** Between the two nearest of the sorted values, in proportion. */
+/** Interpolates between the two nearest sorted values. */
 function quantile(sorted: readonly number[], share: number): number {
 	const position = (sorted.length - 1) * share;
 	const below = sorted[Math.floor(position)];
@@ -35,7 +35,7 @@ function quantile(sorted: readonly number[], share: number): number {
 	return below + (above - below) * (position - Math.floor(position));
 }
 
-/** Four significant digits: more is noise, and makes the kept results long. */
+/** Rounds to four significant digits: more is noise. */
 export function rounded(value: number): number {
 	return Number(value.toPrecision(4));
 }

@@ -1,6 +1,6 @@
 /**
- * Ways to take a lock and give it back, each as its documentation shows it, and each in a process of its
- * own, so that none is measured with another's garbage.
+ * Ways to take and release a lock, each as its documentation shows, and each in its own process, so that none is
+ * measured with the garbage of another.
  */
 import {closeSync, openSync} from 'node:fs';
 import {createRequire} from 'node:module';
@@ -14,11 +14,11 @@ export type GiveBack = () => unknown;
 export interface Taker {
 	readonly package?: string;
 	readonly env?: Readonly<Record<string, string>>;
-	/** Names in the kernel: the same on every filesystem. */
+	/** Abstract names, which do not depend on the filesystem. */
 	readonly abstract?: true;
-	/** What taking needs once, outside the measurement. */
+	/** The preparation, which is not measured. */
 	prepare?(): Promise<(address: string) => GiveBack | Promise<GiveBack>>;
-	/** Rejects or throws if it is taken. */
+	/** Rejects or throws if the lock is taken. */
 	readonly take?: (address: string) => GiveBack | Promise<GiveBack>;
 }
 
@@ -31,7 +31,7 @@ function opened(address: string): number {
 	return openSync(`${address}.lock`, 'w+', 0o600);
 }
 
-/** The descriptor, if the lock was got; else it is closed and the refusal thrown. */
+/** Returns the descriptor if the lock was granted; else closes it and throws. */
 function orClose<Got>(descriptor: number, lock: (descriptor: number) => Got): Got {
 	try {
 		return lock(descriptor);

@@ -1,5 +1,5 @@
 /**
- * Ways to wait for an address and then serve on it: until it is ours, however long that takes.
+ * Ways to wait for an address, without a limit, and then to serve on it.
  */
 import {createServer, type Server} from 'node:net';
 import lockProperly from 'proper-lockfile';
@@ -12,9 +12,9 @@ export interface Wait {
 	readonly package?: string;
 	readonly env?: Readonly<Record<string, string>>;
 	readonly abstract?: true;
-	/** A lease: it ends some time after its holder. */
+	/** A lease, which expires some time after its holder. */
 	readonly lease?: true;
-	/** Resolves when the address is ours, before any server is bound to it. */
+	/** Resolves when this process has the address. No server is bound yet. */
 	take(address: string): Promise<unknown>;
 	/** Resolves when the server listens. */
 	serve(server: Server, address: string): Promise<unknown>;
@@ -40,7 +40,7 @@ const properLockfile = async (address: string): Promise<unknown> =>
 async function lockfile(address: string): Promise<void> {
 	const module = await load<{lock(path: string, options: object, done: (error?: Error) => void): void}>('lockfile');
 	await new Promise<void>((resolve, reject) => {
-		// It has no heartbeat: whoever measures waiting must say that the lock does not grow old.
+		// The package has no heartbeat, so a benchmark of waiting must set that the lock does not expire.
 		const stale = Number(process.env['BENCH_STALE_MS'] ?? staleMs);
 		const options = {stale, wait: 600_000, pollPeriod: pollMs};
 		module.lock(`${address}.lock`, options, error => (error ? reject(error) : resolve()));
@@ -49,7 +49,7 @@ async function lockfile(address: string): Promise<void> {
 
 const poll = 'probe on EADDRINUSE, then unlink';
 
-/** The recipe without a lock has nothing to take but the socket itself. */
+/** The recipe without a lock takes only the socket itself. */
 async function pollProbing(server: Server, address: string): Promise<void> {
 	for (;;) {
 		try {

@@ -1,6 +1,6 @@
 /**
- * Ways to serve on an address where a dead server may have left its socket: bindlock's, the recipes that
- * are found everywhere, and locks of the registry put around unlink and listen.
+ * Ways to serve on an address where a crashed server may have left its socket: bindlock's, the common recipes, and
+ * locks of the registry around unlink and listen.
  */
 import {createServer, type Server} from 'node:net';
 import {type ListenOptions, listen} from '../../src/index.js';
@@ -16,15 +16,15 @@ import {
 } from './exclusions.js';
 import {load} from './load.js';
 
-/** Stops serving, as a program does that exits on purpose. */
+/** Stops serving, as in a graceful exit. */
 export type Stop = () => Promise<void>;
 
 export interface Way {
 	/** Rejects if the address is taken. */
 	serve(address: string): Promise<Stop>;
-	/** Of `bench/package.json`, if it is a peer that may be missing. */
+	/** The name in `bench/package.json`, if the peer may be missing. */
 	readonly package?: string;
-	/** What a holder that died an hour ago has left besides its socket. */
+	/** Creates what a holder that crashed an hour ago leaves besides its socket. */
 	leave?: ((address: string) => void) | undefined;
 }
 
@@ -69,7 +69,7 @@ function recipe(name: RecipeName): Way {
 	return {serve: address => served(server => recipes[name](server, address))};
 }
 
-/** The lock first, then unlink and listen; the socket closed first, the lock given back last. */
+/** Takes the lock, then unlinks and listens; on stop, closes the socket before it releases the lock. */
 function guarded(exclusion: Exclusion): Way {
 	const serve = async (address: string): Promise<Stop> => {
 		const giveBack = await exclusion.take(address);
@@ -93,7 +93,7 @@ async function served(begin: (server: Server) => Promise<void>): Promise<Stop> {
 	return () => new Promise(resolve => server.close(() => resolve()));
 }
 
-/** A library that serves by itself: the leader is whoever gets the address, the others are its clients. */
+/** A library with its own election: the process that gets the address is the leader, the others are its clients. */
 async function lead(address: string): Promise<Stop> {
 	const create =
 		await load<(path: string) => NodeJS.EventEmitter & {close(done: () => void): void}>('unix-socket-leader');
@@ -101,7 +101,7 @@ async function lead(address: string): Promise<Stop> {
 	const close: Stop = () =>
 		new Promise(resolve => {
 			leader.close(resolve);
-			// Closing it without a server or a client calls nothing back.
+			// Its close calls no callback without a server or a client.
 			setTimeout(resolve, 50);
 		});
 	const role = await new Promise<string>((resolve, reject) => {

@@ -1,5 +1,5 @@
 /**
- * One process that competes, seen from the benchmark: what it is told, and what it has said of each address.
+ * One competing process, as the benchmark sees it: the commands that it gets, and its latest reports for each address.
  */
 import type {Program} from '../../test/helpers/programs.js';
 import {type Context, sleep} from '../harness/context.js';
@@ -33,7 +33,7 @@ export class Contender {
 			ended = true;
 		});
 		while (!ended) {
-			// Silence is no failure here, and neither is the end of a killed one.
+			// Silence is no failure here, nor is the end of a killed process.
 			const said = await this.#program.next().catch(() => undefined);
 			if (said === undefined) {
 				await sleep(1);
@@ -50,7 +50,7 @@ export class Contender {
 		this.#program.send(JSON.stringify(what));
 	}
 
-	/** It has said this of the address, or says it now. */
+	/** Waits until the process has reported this event for the address. */
 	said(event: 'serving' | 'refused' | 'stopped', address: string): Promise<void> {
 		const key = `${event} ${address}`;
 		if (this.#heard.has(key)) return Promise.resolve();
@@ -66,12 +66,12 @@ export class Contender {
 	}
 }
 
-/** @returns whether it came in time */
+/** @returns whether the report came in time */
 export function within(milliseconds: number, what: Promise<unknown>): Promise<boolean> {
 	return Promise.race([what.then(() => true), sleep(milliseconds).then(() => false)]);
 }
 
-/** Of what must come: everything else would be wrong results. */
+/** For reports that must come: without them the results would be wrong. */
 export async function surely(what: Promise<unknown>, description: string): Promise<void> {
 	if (!(await within(20_000, what))) throw new Error(`never came: ${description}`);
 }

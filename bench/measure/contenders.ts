@@ -1,5 +1,5 @@
 /**
- * A few processes that compete, and are replaced when they are killed.
+ * A few competing processes, which are replaced after they are killed.
  */
 import {type Context, sleep} from '../harness/context.js';
 import type {WayName} from '../harness/ways.js';
@@ -20,7 +20,7 @@ export class Contenders {
 		return new Contenders(context, await Promise.all(Array.from({length: count}, () => Contender.start(context))));
 	}
 
-	/** All at the same moment; comes back when each has said how it went, or is late. */
+	/** Starts all processes at the same moment. Returns when each has reported its outcome, or is late. */
 	async tryTogether(way: WayName, address: string): Promise<void> {
 		const at = Date.now() + 5;
 		for (const one of this.#all) one.order({do: 'try', way, address, at});
@@ -28,7 +28,7 @@ export class Contenders {
 		await within(2000, Promise.all(answers));
 	}
 
-	/** The first serves, and the others want to. */
+	/** Lets the first process serve, and the others try to. */
 	async serveAndBesiege(way: WayName, address: string): Promise<void> {
 		const [first, ...others] = this.#all as [Contender, ...Contender[]];
 		first.order({do: 'persist', way, address});
@@ -49,7 +49,7 @@ export class Contenders {
 		await surely(first.said('stopped', address), `${way} stops`);
 	}
 
-	/** Somebody besides the first; and a moment longer, for a second one to show itself. */
+	/** Waits until another process than the first serves, and a moment longer, so that a second one can appear. */
 	async anotherServes(address: string, milliseconds: number): Promise<void> {
 		await within(milliseconds, Promise.race(this.#all.slice(1).map(one => one.said('serving', address))));
 		await sleep(20);

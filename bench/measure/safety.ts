@@ -33,7 +33,7 @@ export async function safety(context: Context): Promise<Outcome> {
 	const contenders = await Contenders.start(context, 4);
 	const playing = {start: startTogether, kill: killHolder, close: closeHolder};
 	for (const [name, play] of Object.entries(playing) as [keyof typeof playing, Play][]) {
-		// All ways take turns, so that a noisy moment of the machine affects them alike.
+		// All ways take turns, so that a noisy moment of the machine affects each of them.
 		for (let round = 0; round < rounds[name]; round++) {
 			for (const way of available) {
 				context.progress(round, rounds[name], `${name}, ${way}`);

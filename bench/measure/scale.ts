@@ -1,5 +1,5 @@
 /**
- * What grows with numbers: addresses held by one process, locks on the machine, waiters on one address.
+ * Costs that grow with numbers: addresses held by one process, locks on the machine, waiters for one address.
  */
 import {mkdirSync, readFileSync, statSync} from 'node:fs';
 import {join} from 'node:path';
@@ -16,7 +16,7 @@ export const metrics = {
 	each: 'one hand-over',
 } as const;
 
-/** Values by where they belong on which curve. */
+/** Values by curve and position. */
 class Curves {
 	readonly measurements: Map<string, Measurement & {readonly values: number[]}> = new Map();
 
@@ -43,7 +43,7 @@ const kinds = {
 	abstract: {subject: 'acquire, abstract', descriptors: 1},
 } as const;
 
-/** What a process has open besides. */
+/** The descriptors that a process has open besides. */
 const otherDescriptors = 100;
 
 async function addresses(context: Context, curves: Curves, unavailable: Unavailable[]): Promise<void> {
@@ -60,7 +60,8 @@ async function addresses(context: Context, curves: Curves, unavailable: Unavaila
 			const directory = join(context.places.tmpfs, `${kind}${round}`);
 			mkdirSync(directory);
 			const options = {nodeOptions: ['--expose-gc']};
-			// The kernel's table of sockets is read for each abstract name: ten thousand take minutes, so once is enough.
+			// The kernel's table of sockets is read for each abstract name, so ten thousand names take minutes: one round
+			// is enough.
 			const taken = possible.filter(step => kind !== 'abstract' || step <= 1000 || round === 0);
 			const program = context.start('many', [kind, directory, ...taken.map(String)], options);
 			for (const step of taken) {
@@ -80,7 +81,7 @@ async function nextStep(program: Program): Promise<Event> {
 	}
 }
 
-/** What Node raises the limit to when it starts. */
+/** The limit that Node sets when it starts. */
 function mostDescriptors(): number {
 	const line = /^Max open files\s+\d+\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
 	return line?.[1] === 'unlimited' ? Number.POSITIVE_INFINITY : Number(line?.[1]);
@@ -137,7 +138,7 @@ async function queue(context: Context, address: string, count: number): Promise<
 	return {first: milliseconds(began, first), each: milliseconds(BigInt(String(first)), last) / Math.max(1, count - 1)};
 }
 
-/** Those that the kernel has in line for the lock of this file. */
+/** Counts the processes in the kernel's queue for the lock of this file. */
 function waitersOf(inode: number): number {
 	const lines = readFileSync('/proc/locks', 'utf8').split('\n');
 	return lines.filter(line => line.includes('-> FLOCK') && line.includes(`:${inode} `)).length;

@@ -1,5 +1,5 @@
 /**
- * What the kernel shows of an address: how many servers listen there, and whether clients reach one.
+ * The kernel's view of an address: how many servers listen, and whether a client reaches one.
  */
 import {existsSync} from 'node:fs';
 import {listeners} from '../../test/helpers/detectors.js';

@@ -1,6 +1,6 @@
 /**
- * What a program pays once: the import, the first listen, and the command around another one. Whole
- * processes, by turns, so that a noisy moment is noisy for all.
+ * One-time costs of a program: the import, the first listen, and the command around another program. Whole processes,
+ * by turns, so that noise affects all of them.
  */
 import {spawnSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
@@ -75,7 +75,7 @@ function measureImport(add: Add, subject: string, script: string): void {
 	add(subject, metrics.memory, 'MiB', Number(output) / 2 ** 20);
 }
 
-/** The first call of a process, with all that it loads; then the process ends. */
+/** The first call in a process, with all modules that it loads; then the process ends. */
 function measureListen(add: Add, directory: string): void {
 	const address = join(directory, 'listen');
 	const ways = {

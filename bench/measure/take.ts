@@ -1,6 +1,6 @@
 /**
- * What it costs to take a lock and give it back, and to be refused one, beside a C loop of the same system
- * calls: in short batches by turns, so that a noisy moment is noisy for all.
+ * The cost of taking and releasing a lock, and of a refusal, beside a C loop of the same system calls: in short batches
+ * by turns, so that noise affects all of them.
  */
 import {execFileSync} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
@@ -19,12 +19,12 @@ export const metrics = {cycle: 'take and give back', refused: 'be refused'} as c
 export const limit = 'C, the same system calls';
 type What = keyof typeof metrics;
 
-/** One thing that is measured, again and again. */
+/** A subject that is measured repeatedly. */
 interface Series {
 	readonly subject: string;
 	readonly what: What;
 	readonly place: PlaceName | undefined;
-	/** Microseconds each. */
+	/** Microseconds for each call. */
 	readonly run: (milliseconds: number) => Promise<number>;
 	readonly values: number[];
 }
@@ -33,7 +33,7 @@ export async function take(context: Context): Promise<Outcome> {
 	const unavailable: Unavailable[] = [];
 	const series = [...(await takersSeries(context, unavailable)), ...limitSeries(context, unavailable)];
 	const rounds = context.quick ? 5 : 15;
-	// The compilers of the engine are through with it after that.
+	// By then V8 has optimised the code.
 	for (const [index, one] of series.entries()) {
 		context.progress(index, series.length, 'warming up');
 		await one.run(context.quick ? 100 : 500);
@@ -95,7 +95,7 @@ function limitSeries(context: Context, unavailable: Unavailable[]): Series[] {
 	return (['tmpfs', 'disk'] as const).map(place => {
 		const address = join(context.places[place], 'limit');
 		writeFileSync(`${address}.lock`, '', {mode: 0o600});
-		// As many as fit into the time, by what one has cost so far.
+		// As many calls as fit into the time, by the cost of the calls so far.
 		const seen: number[] = [];
 		const run = async (milliseconds: number): Promise<number> => {
 			const count = Math.ceil((milliseconds * 1000) / (seen.length > 0 ? median(seen) : 10));

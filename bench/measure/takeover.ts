@@ -1,7 +1,7 @@
 /**
- * From the SIGKILL of a serving holder to its successor accepting connections: by turns, in one run. The
- * successor says when it listened, on the clock that all processes share, and a client then tries it: one
- * that tried all the time would take from the successor one of few processors.
+ * The time from the SIGKILL of a serving holder until its successor accepts connections: by turns, in one run. The
+ * successor reports the time at which it listens, on a clock that all processes share. A client checks it afterwards: a
+ * client that tried repeatedly would use one of the few processors.
  */
 import {join} from 'node:path';
 import {reach} from '../../test/helpers/detectors.js';
@@ -36,7 +36,7 @@ export async function takeover(context: Context): Promise<Outcome> {
 			one.values.push(await takeOver(one, join(directory, 's')));
 		}
 	}
-	// A lease is waited for by the clock, which all of them can do at the same time.
+	// A lease expires by the clock, so all of these can wait at the same time.
 	const patient: Promise<void>[] = [];
 	context.progress(1, 1, 'waiting for leases to end');
 	for (let round = 0; round < (context.quick ? 1 : 8); round++) {
@@ -56,8 +56,8 @@ async function takeOver({startHolder, startNext, addressOf}: Successor, path: st
 	await holder.expect('serving');
 	const next = startNext(path);
 	await next.expect('waiting');
-	// The shell and its flock(1) are started after the word, and the kernel has queued them by then. At no
-	// certain moment, because others look at certain moments.
+	// The shell and its flock(1) start after the report; by now the kernel has queued them. The pause is random, because
+	// some ways poll at fixed times.
 	await sleep(150 + Math.random() * 2 * pollMs);
 	const begin = process.hrtime.bigint();
 	process.kill(holder.pid, 'SIGKILL');
@@ -86,7 +86,7 @@ async function everySuccessor(context: Context, unavailable: Unavailable[]): Pro
 	return successors;
 }
 
-/** The holder is the same as bindlock's, for what is measured is the successor. */
+/** All ways have the same holder: only the successor is measured. */
 function blockedSuccessor(context: Context, program: string): Successor {
 	const holding: WaitName = 'bindlock, queued by flock(1)';
 	return {

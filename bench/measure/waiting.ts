@@ -1,6 +1,6 @@
 /**
- * What it costs to do nothing: a waiter, a hundred of them in one process, and a holder, by the kernel's
- * books over the same stretch of time, beside a Node that is idle.
+ * The cost of doing nothing: one waiter, a hundred waiters in one process, and a holder, as the kernel counts it over
+ * the same period, beside an idle Node.
  */
 import {join} from 'node:path';
 import type {Program} from '../../test/helpers/programs.js';
@@ -22,8 +22,8 @@ interface Kept {
 export async function waiting(context: Context): Promise<Outcome> {
 	const unavailable: Unavailable[] = [];
 	const kept = [...(await startWaiters(context, unavailable)), ...(await startHolders(context))];
-	// What starting costs is not what waiting costs: children are started, and V8 collects what is left of that
-	// when it has been idle for some 40 s (seen with --trace-gc), which takes 50 ms and gives half of the memory back.
+	// The start is not part of the cost: children start, and V8 collects that garbage after about 40 s of idleness (seen
+	// with --trace-gc), which takes 50 ms and frees half of the memory.
 	await pass(context, context.quick ? 3 : 60, 'seconds to settle');
 	const before = kept.map(one => costOf(one.program.pid));
 	const began = performance.now();

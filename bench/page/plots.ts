@@ -141,7 +141,7 @@ export function short(value: number): string {
 	return String(Number(value.toPrecision(3)));
 }
 
-/** Makes the SVG a file of its own: namespace, title for screen readers, background, and light and dark colours. */
+/** Makes the SVG a complete file: namespace, title for screen readers, background, and light and dark colours. */
 function finish(drawn: string, description: PlotDescription): string {
 	const style =
 		'<style>svg{color:#1f2328;background:#fff}@media(prefers-color-scheme:dark){svg{color:#e6edf3;background:#0d1117}}</style>';

@@ -12,7 +12,7 @@ import {goal, grid, medianOf, of, points, ratio, table} from './tables.js';
 
 export interface Section {
 	readonly title: string;
-	/** How it was measured, and what it shows. */
+	/** The method, and what the figures show. */
 	readonly text: readonly string[];
 	readonly plots: readonly PlotDescription[];
 	readonly tables: readonly string[];

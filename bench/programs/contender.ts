@@ -1,6 +1,6 @@
 /**
- * One of several processes that want to serve on the same addresses: told by lines of JSON to try at a
- * moment, to try again and again until it serves, or to stop.
+ * One of several processes that compete for the same addresses. Lines of JSON tell it to try once at a given time, to
+ * try until it serves, or to stop.
  */
 import {createInterface} from 'node:readline';
 import {type Stop, type WayName, ways} from '../harness/ways.js';
@@ -9,9 +9,9 @@ export interface Order {
 	readonly do: 'try' | 'persist' | 'stop';
 	readonly way: WayName;
 	readonly address: string;
-	/** For `try`: when, in milliseconds of the epoch, so that all begin together. */
+	/** For `try`: the time, in milliseconds of the epoch, so that all processes begin together. */
 	readonly at?: number;
-	/** For `persist`: the longest pause between two tries. */
+	/** For `persist`: the longest pause between two attempts. */
 	readonly pauseMs?: number;
 }
 
@@ -45,7 +45,7 @@ async function persist(order: Order): Promise<void> {
 async function stop({address}: Order): Promise<void> {
 	given.delete(address);
 	await trying.get(address);
-	// Giving back what somebody else has given back meanwhile fails, in some ways.
+	// Some ways fail to release what another process has released.
 	await serving
 		.get(address)?.()
 		.catch(error => say('trouble', {message: String(error)}));
@@ -58,7 +58,7 @@ createInterface({input: process.stdin})
 		const order = JSON.parse(line) as Order;
 		if (order.do === 'stop') return void stop(order);
 		if (order.do === 'persist') return void trying.set(order.address, persist(order));
-		// Spun, not slept: a timer is late by different amounts in each process.
+		// A busy wait: timers are late by different amounts in each process.
 		while (Date.now() < (order.at ?? 0)) {}
 		trying.set(
 			order.address,

@@ -1,5 +1,5 @@
 /**
- * Has as many flocks as it is told, of files of its own: `crowd.js DIRECTORY`, then a number a line.
+ * Holds as many flocks on its own files as it is told: `crowd.js DIRECTORY`, then one number on each line.
  */
 import {closeSync, openSync} from 'node:fs';
 import {createRequire} from 'node:module';

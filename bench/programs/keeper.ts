@@ -1,6 +1,6 @@
 /**
- * Holds addresses, or waits for them, and does nothing else: `keeper.js hold|wait|serve|idle NAME ADDRESS COUNT`.
- * What it costs is read from /proc by whoever started it.
+ * Holds addresses, or waits for them, and does nothing else: `keeper.js hold|wait|serve|idle NAME ADDRESS COUNT`. Its
+ * parent reads its cost from /proc.
  */
 import {once} from 'node:events';
 import {createServer} from 'node:net';
@@ -10,7 +10,7 @@ import {type WaitName, waits} from '../harness/waits.js';
 
 const [, , role = '', name = '', address = '', count = '1'] = process.argv;
 
-/** Ways to keep an address, by the words of the benchmark. */
+/** Ways to keep an address, by the name on the command line. */
 const holders: Readonly<Record<string, () => Promise<unknown>>> = {
 	'bindlock, acquire': () => acquire(address),
 	'bindlock, listen': () => listen(createServer(), address),

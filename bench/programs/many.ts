@@ -1,6 +1,6 @@
 /**
- * Takes more and more addresses and holds them all: `many.js acquire|listen|abstract DIRECTORY STEP…`. Says
- * at each step what one of the last ones has cost.
+ * Takes an increasing number of addresses and holds them all: `many.js acquire|listen|abstract DIRECTORY STEP…`.
+ * Reports at each step the cost of one of the latest addresses.
  */
 import {createServer} from 'node:net';
 import {join} from 'node:path';
@@ -16,7 +16,7 @@ const take: Readonly<Record<string, (address: string) => Promise<BindLock>>> = {
 
 async function main(): Promise<void> {
 	const takeOne = take[kind] as (address: string) => Promise<BindLock>;
-	// The first loads what is needed.
+	// The first call loads the modules.
 	await (await takeOne(join(directory, 'first'))).release();
 	const locks: BindLock[] = [];
 	for (const step of steps.map(Number)) {
@@ -25,7 +25,7 @@ async function main(): Promise<void> {
 		const began = performance.now();
 		while (locks.length < step) {
 			locks.push(await takeOne(join(directory, String(locks.length))));
-			// A word now and then, for whoever has a deadline for silence.
+			// Reports progress, because the parent has a deadline for silence.
 			if (locks.length % 500 === 0) say({event: 'on'});
 		}
 		const elapsed = performance.now() - began;
@@ -39,7 +39,7 @@ async function main(): Promise<void> {
 	process.exit(0);
 }
 
-/** In KiB, garbage aside. */
+/** In KiB, after a garbage collection. */
 function privateMemory(): number {
 	globalThis.gc?.();
 	return process.memoryUsage.rss() / 1024;

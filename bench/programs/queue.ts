@@ -1,6 +1,6 @@
 /**
- * Waits for one address as often as it is told: `queue.js ADDRESS COUNT`. Each gives it back at once when it
- * is its turn; when all have had it, it says when the first and the last did, in nanoseconds of CLOCK_MONOTONIC.
+ * Waits for one address several times at once: `queue.js ADDRESS COUNT`. Each waiter releases the address at once. At
+ * the end the program reports when the first and the last had it, in nanoseconds of CLOCK_MONOTONIC.
  */
 import {acquire} from '../../src/index.js';
 

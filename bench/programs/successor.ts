@@ -1,6 +1,6 @@
 /**
- * A server that waits for its address: `successor.js WAIT ADDRESS`. Says when it listens, in nanoseconds
- * of CLOCK_MONOTONIC, and answers every client with its pid.
+ * A server that waits for its address: `successor.js WAIT ADDRESS`. Reports when it listens, in nanoseconds of
+ * CLOCK_MONOTONIC, and answers each client with its pid.
  */
 import {createServer} from 'node:net';
 import {type Wait, type WaitName, waits} from '../harness/waits.js';
@@ -13,12 +13,12 @@ let at = 0n;
 const note = (): void => {
 	at = process.hrtime.bigint();
 };
-// A clock that has run before: to compile it is not a part of what it measures.
+// The first call compiles the clock's code, which is not part of the measurement.
 note();
 const server = createServer(socket => socket.on('error', () => {}).end(`${process.pid}\n`));
 server.on('listening', note);
 process.stdin.resume().on('end', () => process.exit(0));
 say('waiting');
-// An argument cannot have the NUL that an abstract name begins with.
+// An argument cannot contain the NUL with which an abstract name begins.
 await wait.serve(server, wait.abstract ? `\0${address}` : address);
 say('serving', String(at));

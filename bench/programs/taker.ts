@@ -1,6 +1,6 @@
 /**
- * Takes and gives back in batches of tinybench: `taker.js TAKER`, told by lines of JSON what to do and for
- * how long. It can also hold, for another one to be refused.
+ * Takes and releases in batches of tinybench: `taker.js TAKER`. Lines of JSON tell it what to do and for how long. It
+ * can also hold the lock, so that another process is refused.
  */
 import {createInterface} from 'node:readline';
 import {load} from '../harness/load.js';
@@ -47,7 +47,7 @@ async function obey({do: what, address, milliseconds}: Batch, Bench: Tinybench['
 	if (what === 'hold' || what === 'drop') return {};
 	const bench = new Bench({time: milliseconds, iterations: 3, warmup: false, throws: true});
 	const once = what === 'cycle' ? cycle : beRefused;
-	// Said aloud: to find out, it would call a function that is not, and not wait for it.
+	// Stated explicitly: tinybench would call the function once to find out, without awaiting it.
 	bench.add(what, () => once(address), {async: true});
 	await bench.run();
 	const {latency} = (bench.tasks[0] as (typeof bench.tasks)[number]).result;

@@ -119,8 +119,8 @@ export interface ListenOptions extends AcquireOptions {
 	 */
 	readonly socketMode?: number | undefined;
 	/**
-	 * Create the lock file or bind the socket again when somebody removes them (cleaners of /tmp do) or replaces their
-	 * directory, unless another server took the address first. Open connections continue.
+	 * Create the lock file or bind the socket again after another program removed them (cleaners of /tmp do) or replaced
+	 * their directory, unless another server took the address first. Open connections continue.
 	 *
 	 * @defaultValue `true`
 	 */

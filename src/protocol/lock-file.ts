@@ -96,7 +96,7 @@ export function* lockDescriptor(
 	waiting: Waiting,
 ): Protocol<FileStatus | undefined> {
 	const opened = yield* call('fstat', descriptor);
-	// Removed since it was opened: a lock on an orphaned inode excludes nobody.
+	// Removed since it was opened: a lock on an orphaned inode excludes no process.
 	if (opened.nlink === 0) return undefined;
 	refuseUnlessLockFile(address, opened);
 	const record = opened.size === 0 ? undefined : yield* readRecord(address, descriptor, opened);
@@ -127,7 +127,7 @@ function* waitForLock(
 	const {descriptor, file} = lock;
 	const backoff = new Backoff();
 	do {
-		// A lock on an orphaned inode excludes nobody.
+		// A lock on an orphaned inode excludes no process.
 		if (!isSameFile(yield* call('lstat', address.lockPath), file)) return false;
 		const contention = yield* call('contention', file, address.lockPath, record);
 		// flock does not distinguish a holder from a program that tests the lock.

@@ -1,6 +1,6 @@
 /**
- * The programs that run the shipped protocol: they take, serve, give back, in rounds. Their calls to
- * the server (`bind`, `listen`, close) are in the order in which `src/api/listen.ts` makes them.
+ * Simulated servers that run the shipped protocol: they take, serve and release, in rounds. Their calls for the server
+ * (`bind`, `listen`, close) are in the order of `src/server/`.
  */
 
 import type {AbstractAddress, PathnameAddress} from '../../src/model/address.js';
@@ -27,7 +27,7 @@ export const abstractAddress: AbstractAddress = {
 	lockName: 's.lock',
 };
 
-/** One for all: nobody compares the pid, and equal records keep equal states equal. */
+/** One record for all processes: the protocol does not compare the pid, and equal records keep equal states equal. */
 export const record = '7\n';
 export const noPatience: Patience = {began: 0, waitMs: 0, onWait: undefined, replace: undefined};
 export const claim: Claim = {
@@ -38,7 +38,7 @@ export const claim: Claim = {
 	patience: noPatience,
 };
 
-/** How an option for waiting reads as patience. */
+/** Returns the claim with the patience that the option stands for. */
 export function patient(claimed: Claim, {waits}: WaitOptions): Claim {
 	const waitMs = {no: 0, while: 1000, ever: Number.POSITIVE_INFINITY, replace: 1000}[waits ?? 'no'];
 	const replace = waits === 'replace' ? ({killSignal: 'SIGKILL', escalate: false} as const) : undefined;
@@ -51,12 +51,12 @@ export interface WaitOptions {
 
 export type Body<Result> = Generator<SimulatedCall, Result, unknown>;
 
-/** The parts of the program, so that a mutant can put in a broken one. */
+/** The parts of the program. A mutant replaces one of them. */
 export interface Parts {
 	take(claim: Claim): Body<HeldLock>;
 	stop(listener: SimulatedListener, bound: FileStatus | undefined): Body<unknown>;
 	giveBack(lock: HeldLock, removeLockFile: boolean): Body<void>;
-	/** Looks at every call on its way, and may answer it itself. */
+	/** Sees every call before the kernel, and may answer it. */
 	intercept?(calls: Body<Phase | undefined>): Body<Phase | undefined>;
 	readonly lockFirst?: boolean;
 }
@@ -77,20 +77,20 @@ export const shipped: Parts = {
 export interface OwnOptions extends WaitOptions {
 	readonly rounds?: number;
 	readonly removeLockFile?: boolean;
-	/** Takes and gives back without a server in between. */
+	/** Takes and releases without a server in between. */
 	readonly idle?: boolean;
-	/** Looks once, while it serves, whether its lock file is still there. */
+	/** Checks once, while it serves, whether its lock file is still in place. */
 	readonly heals?: boolean;
-	/** Binds as in a worker thread, where libuv unlinks the path on closing. */
+	/** Binds as in a worker thread, where libuv unlinks the path on close. */
 	readonly byLibuv?: boolean;
 	/** Never stops serving. */
 	readonly stays?: boolean;
 	readonly network?: number;
-	/** Remembers everything that it was ever answered: many more states, and the same behaviour. */
+	/** Distinguishes processes by all their answers: many more states, the same behaviour. */
 	readonly exact?: boolean;
 }
 
-/** A program that has the library. */
+/** A server that uses bindlock. */
 export function own(options: OwnOptions = {}, mutant = '', parts: Parts = shipped): Program {
 	const program = new OwnProgram(options, mutant, parts);
 	return {name: program.name, ours: true, network: options.network ?? 0, start: program.taking(options.rounds ?? 1)};
@@ -149,7 +149,7 @@ class OwnProgram {
 		);
 	}
 
-	/** `bindServer`, and what `Serving` does when the server is bound. */
+	/** The calls of `ListeningSocket.bind`. */
 	#serving(rounds: number, lock: HeldLock): Phase {
 		return this.#phase(
 			'serve',
@@ -172,7 +172,7 @@ class OwnProgram {
 					if (this.#options.heals) return this.#healing(rounds, lock, listener, bound);
 					return this.#stopping(rounds, lock, listener, bound);
 				} catch {
-					// Its close is not intercepted yet.
+					// The close is not intercepted yet.
 					yield* ask('closeListener', listener);
 					return this.#givingBack(rounds, lock);
 				}
@@ -180,7 +180,7 @@ class OwnProgram {
 		);
 	}
 
-	/** What `watch.ts` does when the lock file has been removed: it takes a new one, while it serves. */
+	/** The calls of the file guard after the lock file was removed: a new lock file is taken while the server serves. */
 	#healing(rounds: number, lock: HeldLock, listener: SimulatedListener, bound: FileStatus | undefined): Phase {
 		return this.#phase(
 			'heal',
@@ -195,7 +195,7 @@ class OwnProgram {
 						yield* close(lock.descriptor);
 					}
 				} catch {
-					// The lock is lost, and it says so; it goes on serving.
+					// The lock is lost and reported; the server continues.
 				}
 				return this.#stopping(rounds, kept, listener, bound);
 			}.bind(this),
@@ -236,7 +236,7 @@ class OwnProgram {
 	}
 }
 
-/** libuv closes a listener that it has bound by two system calls, and anything can come between them. */
+/** Splits the close of a listener that libuv has bound into its two system calls, so that others can act in between. */
 function* splitClose<Result>(calls: Body<Result>): Body<Result> {
 	return yield* answering(calls, function* (call) {
 		if (call.name !== 'closeListener') return yield call;
@@ -245,7 +245,7 @@ function* splitClose<Result>(calls: Body<Result>): Body<Result> {
 		try {
 			yield* ask('close', descriptor);
 		} catch {
-			// It is closed all the same, and libuv tells nobody.
+			// The descriptor is closed in spite of the error, which libuv ignores.
 		}
 		return undefined;
 	});
@@ -267,7 +267,7 @@ export function* answering<Result>(calls: Body<Result>, answer: (call: Simulated
 	return step.value;
 }
 
-/** `call` of the protocol, with the calls that only servers and strangers make. */
+/** `call` of the protocol, extended by the calls that only servers and outsiders make. */
 export function* ask<Name extends keyof AnySystem>(
 	name: Name,
 	...parameters: Parameters<AnySystem[Name]>

@@ -1,5 +1,5 @@
 /**
- * The shipped protocol in every interleaving of every quick scenario. A violation is printed with its
+ * Explores the shipped protocol in every interleaving of every quick scenario. A violation is printed with its
  * schedule, which `npm run simulate -- --replay` runs again.
  */
 import test, {type ExecutionContext} from 'ava';

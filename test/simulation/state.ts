@@ -1,6 +1,6 @@
 /**
- * The whole machine at one moment, and what its next steps can be: a call of one process, a call
- * that fails, a death, and the kernel closing what a dead process had open.
+ * The whole machine at one moment, and its possible next steps: a call of one process, a failing call, a kill, and the
+ * kernel closing a descriptor of a dead process.
  */
 import {codeOf} from '../../src/model/errors.js';
 import {inspectState, inspectStep} from './invariants.js';
@@ -9,22 +9,22 @@ import {type Answer, Place, type Program} from './process.js';
 import {path, paths} from './programs.js';
 import {SimulatedSystem} from './system.js';
 
-/** What happened between which look of a process and its unlink. */
+/** What the invariants remember of a process between its calls. */
 export interface Local {
 	readonly place: Place;
-	/** The path that its latest call looked at, if that was a look. */
+	/** The path that the latest call looked at, if that was a look. */
 	readonly looked: string;
-	/** Whether somebody else has changed that entry since. */
+	/** Whether another process has changed that entry since. */
 	readonly changed: boolean;
-	/** Whether another socket was at the path when it looked which file its bind had made. */
+	/** Whether another socket was at the path when the process looked at the file that its bind had created. */
 	readonly misbound: boolean;
-	/** Whether its connect was refused by a server that was bound, and that no other call shows from here. */
+	/** Whether its connect was refused by a bound server that no other call shows in its network namespace. */
 	readonly refused: boolean;
-	/** Whether it has removed its own socket file, and is about to close the socket. */
+	/** Whether it has removed its own socket file, and closes the socket next. */
 	readonly closing: boolean;
 }
 
-/** What everything can still go wrong. */
+/** How many crashes and errors may still happen. */
 export interface Budget {
 	readonly crashes: number;
 	readonly errors: number;
@@ -35,16 +35,16 @@ export interface Scenario {
 	readonly programs: readonly Program[];
 	readonly budget: Budget;
 	/**
-	 * What must hold for ours: everything; all but that the path leads to who serves (outsiders unlink
-	 * sockets); or only that we unlink nothing that somebody is bound to (outsiders break the lock).
+	 * The invariants that must hold for bindlock processes: all; all except that the path leads to the serving process
+	 * (outsiders unlink sockets); or only that they unlink no bound socket (outsiders break the lock).
 	 */
 	readonly promise: 'all' | 'lock' | 'bound';
-	/** What lies there at the beginning. */
+	/** Creates the initial files. */
 	readonly prepare?: (kernel: Kernel) => void;
 	readonly kind?: 'pathname' | 'abstract';
-	/** On a mount that notes no access times. */
+	/** The mount does not record access times. */
 	readonly noatime?: boolean;
-	/** A newcomer is refused with this code in the end. */
+	/** The code with which a newcomer is refused in the final state. */
 	readonly refused?: string;
 }
 
@@ -63,14 +63,14 @@ export type Step =
 export interface Outcome {
 	readonly state: State;
 	readonly answer?: Answer;
-	/** Something of somebody else was removed in a window that the kernel's calls leave open. */
+	/** The window of a known race in which the step removed an entry of another process. */
 	readonly window?: string;
 }
 
 const nothingSeen = {looked: '', changed: false, misbound: false, refused: false, closing: false} as const;
 
 export function begin(scenario: Scenario): State {
-	// One process more than there are programs: the newcomer, in the end.
+	// One more process than programs: the newcomer of the final state.
 	const networks = [...scenario.programs.map(program => program.network ?? 0), 0];
 	const kernel = new Kernel(paths, networks, !scenario.noatime);
 	scenario.prepare?.(kernel);
@@ -102,7 +102,7 @@ function canTimeOut({name, parameters}: NonNullable<Place['call']>): boolean {
 	return (name === 'awaitFlock' || name === 'awaitLockSocket') && parameters[1] !== Number.POSITIVE_INFINITY;
 }
 
-/** How each call can fail, of EIO, EMFILE, ENOSPC, EINTR and ENOLCK, where that makes a difference. */
+/** The errors of each call, from EIO, EMFILE, ENOSPC, EINTR and ENOLCK, where they make a difference. */
 function failures({name, parameters}: NonNullable<Place['call']>): readonly string[] {
 	if (name === 'openLockFile') return parameters[1] ? ['EMFILE', 'ENOSPC'] : ['EMFILE', 'EINTR'];
 	return failuresOf[name] ?? [];
@@ -125,13 +125,13 @@ const failuresOf: Readonly<Record<string, readonly string[]>> = {
 	contention: ['EMFILE'],
 	bind: ['EMFILE'],
 	bindLockSocket: ['EMFILE'],
-	// Aborted by its signal, as every call can be that takes time.
+	// Aborted by its signal, as every call that takes time.
 	awaitFlock: ['ABORT'],
 	awaitLockSocket: ['ABORT'],
 	pause: ['ABORT'],
 };
 
-/** @throws Violation if a promise is broken */
+/** @throws Violation if an invariant is broken */
 export function take(from: State, step: Step): Outcome {
 	const {scenario, kernel: before, locals, budget} = from;
 	const kernel = before.copy();
@@ -167,9 +167,9 @@ function perform(kernel: Kernel, pid: number, {call}: Place, fails: string | und
 	try {
 		if (fails === undefined) return {value: make(...parameters)};
 		if (name === 'write' && fails === 'short') return {value: make(parameters[0], parameters[1].slice(0, -1))};
-		// Linux has freed the descriptor even where it reports an error.
+		// Linux frees the descriptor even if close(2) reports an error.
 		if (name === 'close') make(...parameters);
-		// These report no errors: as in src/kernel/, the answer says that nothing was found out.
+		// These calls report no errors: as in src/kernel/, the result says that nothing was found.
 		if (name === 'connect' && fails !== 'ABORT') return {value: fails};
 		if (fails === 'timeout') return {value: false};
 		if (name === 'contention') return {value: {kind: 'unseen'}};
@@ -200,21 +200,21 @@ function follow(before: Kernel, pid: number, local: Local, answer: Answer): Loca
 	};
 }
 
-/** A server in another network namespace that is bound and does not listen yet. */
+/** Whether the path leads to a server in another network namespace that is bound and does not listen yet. */
 function isElsewhere(kernel: Kernel, pid: number): boolean {
 	const server = kernel.boundSocket(kernel.entry(path));
 	const {network} = kernel.process(pid);
 	return server !== undefined && !server.socket.listening && kernel.process(server.pid).network !== network;
 }
 
-/** Who has been killed by this step does nothing any more. */
+/** A killed process makes no further calls. */
 function bury(locals: readonly Local[], before: Kernel, after: Kernel): readonly Local[] {
 	return locals.map((local, pid) =>
 		after.process(pid).dying && !before.process(pid).dying ? {...nothingSeen, place: Place.ended} : local,
 	);
 }
 
-/** Others see, later, that the entry they looked at has changed. */
+/** Marks the processes whose looked-at entry another process has changed. */
 function notice(locals: readonly Local[], actor: number, before: Kernel, after: Kernel): readonly Local[] {
 	if (before.names === after.names) return locals;
 	return locals.map((local, pid) => {
