@@ -9,12 +9,10 @@ import {join} from 'node:path';
 import {Worker} from 'node:worker_threads';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, handOver, inspect, listen} from '../../src/index.js';
-import {testUnless} from '../helpers/abilities.js';
 import {gone} from '../helpers/command.js';
 import {atLoad, until, withDeadline} from '../helpers/deadlines.js';
 import {flockHolders, listeners} from '../helpers/detectors.js';
 import {startLeashed} from '../helpers/leash.js';
-import {nodeOf, noNode, otherVersions} from '../helpers/node-versions.js';
 import {type Event, type Program, type StartOptions, start, temporaryDirectory} from '../helpers/programs.js';
 
 /** Starts a server that can hand itself over. All its generations end with the test. */
@@ -134,13 +132,6 @@ test.serial(
 test.serial('abstract: three hand-overs under load', async t => {
 	await handOverOften(t, `@bindlock-test-${process.pid}-relay`, 3);
 });
-
-for (const version of otherVersions) {
-	testUnless(noNode(version))(`Node ${version}: three hand-overs under load`, async t => {
-		const options = {executable: nodeOf(version), env: {BINDLOCK_FLOCK: 'command'}};
-		await handOverOften(t, join(temporaryDirectory(t), 's'), 3, options);
-	});
-}
 
 test.serial('during a hand-over the address always has a holder, and the record names the successor', async t => {
 	const address = join(temporaryDirectory(t), 's');

@@ -5,22 +5,32 @@
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
+import {testUnless} from '../helpers/abilities.js';
 import {type Answer, startClients} from '../helpers/clients.js';
 import {atLoad, until} from '../helpers/deadlines.js';
 import {startLeashed} from '../helpers/leash.js';
+import {nodeOf, noNode, otherVersions} from '../helpers/node-versions.js';
 import {isAlive} from '../helpers/processes.js';
-import {type Program, temporaryDirectory} from '../helpers/programs.js';
+import {type Program, type StartOptions, temporaryDirectory} from '../helpers/programs.js';
 
 /** A client that has not read the end of its connection yet may ask the old generation for so long. */
 const movesMs = 2000;
 
-async function firstGeneration(t: ExecutionContext): Promise<{program: Program; base: string}> {
+async function firstGeneration(
+	t: ExecutionContext,
+	start: StartOptions = {},
+): Promise<{program: Program; base: string}> {
 	const base = join(temporaryDirectory(t), 's');
-	return {program: await generation(t, base), base};
+	return {program: await generation(t, base, {}, start), base};
 }
 
-async function generation(t: ExecutionContext, base: string, options: object = {}): Promise<Program> {
-	const program = startLeashed(t, 'generation', [base, JSON.stringify(options)]);
+async function generation(
+	t: ExecutionContext,
+	base: string,
+	options: object = {},
+	start: StartOptions = {},
+): Promise<Program> {
+	const program = startLeashed(t, 'generation', [base, JSON.stringify(options)], start);
 	await program.expect('serving');
 	return program;
 }
@@ -52,31 +62,42 @@ function summary(answers: readonly Answer[]): string {
 		.join(', ');
 }
 
+/** Hands over many times. No request fails, and the clients move. */
+async function handOverOften(t: ExecutionContext, rounds: number, start: StartOptions = {}): Promise<void> {
+	const {program, base} = await firstGeneration(t, start);
+	const clients = startClients(t, base);
+	const pids = [program.pid];
+	const left = new Map<number, number>();
+	for (let round = 0; round < rounds; round++) {
+		const pid = pids.at(-1) ?? 0;
+		pids.push(await handOverFrom(program, pid, clients.answers));
+		left.set(pid, performance.now());
+	}
+	// The clients still ask.
+	await until(() => pids.slice(0, -1).every(pid => !isAlive(pid)), 'the end of the old generations');
+	await clients.stop();
+	const {answers} = clients;
+	t.log(summary(answers));
+	t.deepEqual(
+		answers.filter(({error}) => error !== undefined),
+		[],
+	);
+	t.deepEqual(late(answers, left), []);
+	t.true(isAlive(pids.at(-1) ?? 0));
+}
+
 test.serial(
 	'20 hand-overs in a row: no request fails, clients move at once, old generations end by themselves',
 	async t => {
-		const {program, base} = await firstGeneration(t);
-		const clients = startClients(t, base);
-		const pids = [program.pid];
-		const left = new Map<number, number>();
-		for (let round = 0; round < 20; round++) {
-			const pid = pids.at(-1) ?? 0;
-			pids.push(await handOverFrom(program, pid, clients.answers));
-			left.set(pid, performance.now());
-		}
-		// The clients still ask.
-		await until(() => pids.slice(0, -1).every(pid => !isAlive(pid)), 'the end of the old generations');
-		await clients.stop();
-		const {answers} = clients;
-		t.log(summary(answers));
-		t.deepEqual(
-			answers.filter(({error}) => error !== undefined),
-			[],
-		);
-		t.deepEqual(late(answers, left), []);
-		t.true(isAlive(pids.at(-1) ?? 0));
+		await handOverOften(t, 20);
 	},
 );
+
+for (const version of otherVersions) {
+	testUnless(noNode(version))(`Node ${version}: 5 hand-overs in a row`, async t => {
+		await handOverOften(t, 5, {executable: nodeOf(version), env: {BINDLOCK_FLOCK: 'command'}});
+	});
+}
 
 test.serial('old generations that are killed while they drain: only what they were answering fails', async t => {
 	const {program, base} = await firstGeneration(t);
