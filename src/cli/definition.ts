@@ -6,7 +6,7 @@
 /** What a word of the command line stands for, so that a shell can complete it. */
 export type ValueKind = 'address' | 'directory' | 'command' | 'duration' | 'signal' | 'text' | readonly string[];
 
-export interface ArgumentDefinition {
+interface ArgumentDefinition {
 	readonly name: string;
 	readonly kind: ValueKind;
 	readonly required: boolean;

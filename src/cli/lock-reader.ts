@@ -8,7 +8,7 @@ import {NodeSystem} from '../kernel/node-system.js';
 import type {Holder} from '../model/holder.js';
 import {maxRecordBytes, parseRecord} from '../model/record.js';
 
-export interface ObservedLock {
+interface ObservedLock {
 	readonly holder?: Holder;
 	/** Whether the file has a record of bindlock; otherwise another program may use it. */
 	readonly hasRecord: boolean;

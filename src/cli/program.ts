@@ -17,7 +17,7 @@ import {writeData, writeMessage} from './output.js';
 import {packageVersion} from './version.js';
 
 /** A subcommand with its operands and options. */
-export interface Invocation {
+interface Invocation {
 	readonly name: string;
 	readonly operands: readonly string[];
 	/** By their names in camel case. */

@@ -34,7 +34,7 @@ export interface Message {
 }
 
 /** How the successor is started. */
-export interface SuccessorOptions {
+interface SuccessorOptions {
 	readonly args?: readonly string[] | undefined;
 	readonly execArgv?: readonly string[] | undefined;
 	readonly env?: Readonly<NodeJS.ProcessEnv> | undefined;

@@ -15,7 +15,7 @@ import type {InheritedSocket} from '../server/socket-transfer.js';
 import {inheritedLock, type Message, PredecessorChannel} from './channel.js';
 
 /** A lock and a listening socket that the predecessor hands over. */
-export interface Inheritance extends InheritedSocket {
+interface Inheritance extends InheritedSocket {
 	readonly lock: AddressLock;
 }
 

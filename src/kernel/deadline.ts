@@ -1,5 +1,5 @@
 /**
- * Waiting: for an event, a deadline or an abort; for a backoff; for other work of the event loop.
+ * Waiting: for an event, a deadline or an abort; for other work of the event loop.
  */
 
 /** The longest delay of `setTimeout`, 24.8 days. A longer one fires at once. */
@@ -50,11 +50,6 @@ export async function pause(milliseconds: number, signal?: AbortSignal): Promise
 /** Returns 50 to 150 % of the time, so that processes that wait for the same event do not act at the same moment. */
 export function jittered(milliseconds: number): number {
 	return milliseconds * (0.5 + Math.random());
-}
-
-/** Returns the time to wait after this many failures: doubled by each after the first, limited, and jittered. */
-export function backoffMs(failures: number, firstMs: number, longestMs: number): number {
-	return failures === 0 ? 0 : jittered(Math.min(longestMs, firstMs * 2 ** (failures - 1)));
 }
 
 /** The longest that other work in this process waits for a loop that yields by {@link breather}. */

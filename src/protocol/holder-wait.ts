@@ -19,7 +19,7 @@ export interface Patience {
 export const noPatience: Patience = {began: 0, waitMs: 0, onWait: undefined, replace: undefined};
 
 /** How a holder is replaced. */
-export interface Replacement {
+interface Replacement {
 	readonly killSignal: NodeJS.Signals;
 	/** Whether `SIGKILL` follows when the time limit is over. */
 	readonly escalate: boolean;

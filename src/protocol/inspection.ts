@@ -23,7 +23,7 @@ import {
 import {constant, mayRemove, refuseUnlessRemovable, refuseUnprovable, whilePinned} from './stale.js';
 
 /** The state of an address, as `Inspection` of the API has it. */
-export interface AddressState {
+interface AddressState {
 	readonly state: 'free' | 'stale' | 'held' | 'foreign' | 'blocked';
 	readonly found: 'nothing' | FileStatus['type'];
 	readonly holder?: Holder;
@@ -135,7 +135,7 @@ function* isStale(
 	});
 	if (!dead) return false;
 	yield* refuseUnprovable(address, () => constant(record));
-	refuseUnlessRemovable(address, socket, remover, 'dead');
+	refuseUnlessRemovable(address, socket, remover, {isDead: true});
 	yield* call('checkWritable', dirname(address.path));
 	return true;
 }
@@ -151,7 +151,7 @@ function* isForeignDead(
 		return yield* isDead(address, socket, pinned, {removable: false, removes: false});
 	} catch (error) {
 		const reason = asBindLockError(address.given, error);
-		if (reason.syscall === 'connect') refuseUnlessRemovable(address, socket, remover, reason);
+		if (reason.syscall === 'connect') refuseUnlessRemovable(address, socket, remover, {cause: reason});
 		throw reason;
 	}
 }

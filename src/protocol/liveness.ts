@@ -2,7 +2,7 @@
  * Whether a process is bound to an address. Servers that take no lock are found here.
  */
 import type {PathnameAddress} from '../model/address.js';
-import {addressInUse, BindLockError, type BindLockErrorCode} from '../model/errors.js';
+import {addressInUse, BindLockError, codeOf, systemCodeOf} from '../model/errors.js';
 import {type Bound, call, type FileStatus, type Protocol} from '../model/system.js';
 import {printable} from '../model/text.js';
 import {Backoff} from './holder-wait.js';
@@ -52,7 +52,7 @@ export function* refuseIfBound(
 }
 
 /** How a socket is probed. */
-export interface ProbeOptions {
+interface ProbeOptions {
 	/** Whether this process may remove the file. The tables are not searched for servers of another user's file. */
 	readonly removable: boolean;
 	readonly crashed?: boolean;
@@ -88,7 +88,7 @@ export function* isDead(
 	const alive = signsOfLife[answer];
 	if (alive !== undefined) throw addressInUse(address.given, {why: alive});
 	// A local error (no descriptors, no permission) says nothing about the server (R8).
-	throw cannotProbe(address, answer);
+	throw cannotProbe(address, {code: answer});
 }
 
 /**
@@ -117,10 +117,15 @@ const signsOfLife: Readonly<Record<string, string>> = {
 	ETIMEDOUT: 'a connection there is neither accepted nor refused',
 };
 
-/** The error of a probe that failed. */
-export function cannotProbe(address: PathnameAddress, code: string, cause?: unknown): BindLockError {
+/** Wraps the error of a probe that failed. */
+export function cannotProbe(address: PathnameAddress, cause: {readonly code: string} | Error): BindLockError {
 	return new BindLockError(
-		`Cannot tell whether a server is bound to ${printable(address.path)}: the connection failed with ${code}, and only a refused connection means that it is dead`,
-		{code: code as BindLockErrorCode, address: address.given, syscall: 'connect', cause},
+		`Cannot tell whether a server is bound to ${printable(address.path)}: the connection failed with ${codeOf(cause)}, and only a refused connection means that it is dead`,
+		{
+			code: systemCodeOf(cause),
+			address: address.given,
+			syscall: 'connect',
+			cause: cause instanceof Error ? cause : undefined,
+		},
 	);
 }

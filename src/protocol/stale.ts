@@ -13,7 +13,7 @@ import {close, type Remover} from './lock-file.js';
 import {explainForbidden, maxReplacements} from './refusals.js';
 
 /** What reclaiming needs to know about the lock. */
-export interface LockInHand {
+interface LockInHand {
 	/** Whether the previous holder crashed, or exited a moment ago. */
 	readonly crashed: boolean;
 	/** Reads the record that the previous holder left in the lock file. */
@@ -69,14 +69,14 @@ export function mayRemove(found: FileStatus, {uid, reclaimForeign}: Remover): bo
 /**
  * Refuses a file that is not a socket, and a socket of another user.
  *
- * @param probed the result of probing it, if it was probed: that it is dead, or why that is unknown
+ * @param probed the result of probing it: that it is dead, or why that is unknown
  * @throws BindLockError `ENOTSOCK`, `EPERM`
  */
 export function refuseUnlessRemovable(
 	address: PathnameAddress,
 	found: FileStatus,
 	remover: Remover,
-	probed?: 'dead' | BindLockError,
+	probed: {readonly isDead?: boolean; readonly cause?: BindLockError} = {},
 ): void {
 	if (found.type !== 'socket') {
 		const what = {file: 'a regular file', directory: 'a directory', symlink: 'a symbolic link', other: 'not a socket'};
@@ -87,10 +87,10 @@ export function refuseUnlessRemovable(
 	}
 	if (mayRemove(found, remover)) return;
 	const remedy = 'that user or root has to remove it, or you with reclaimForeign: true (--reclaim-foreign)';
-	const what = probed === 'dead' ? 'no server is bound to it, and' : 'if no server is bound to it,';
+	const what = probed.isDead ? 'no server is bound to it, and' : 'if no server is bound to it,';
 	throw new BindLockError(
 		`Cannot reclaim the socket ${printable(address.path)}: it belongs to uid ${found.uid} and this process is uid ${remover.uid}; ${what} ${remedy}`,
-		{code: 'EPERM', address: address.given, syscall: 'unlink', cause: probed === 'dead' ? undefined : probed},
+		{code: 'EPERM', address: address.given, syscall: 'unlink', cause: probed.cause},
 	);
 }
 
@@ -176,7 +176,7 @@ export function* whilePinned(
 		pinned = yield* call('pin', address.path);
 	} catch (error) {
 		if (codeOf(error) === 'ENOENT') return false;
-		throw cannotProbe(address, codeOf(error), error);
+		throw cannotProbe(address, error as Error);
 	}
 	if (pinned === undefined) return yield* body(undefined);
 	try {

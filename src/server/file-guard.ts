@@ -53,7 +53,7 @@ export function watchLockFile(address: Address, lockFile: LockFile, loss: Loss):
 }
 
 /** The files of a listening server. */
-export interface GuardedServer {
+interface GuardedServer {
 	readonly address: PathnameAddress;
 	/** `undefined` for a lease, which notices its loss itself. */
 	readonly lockFile: LockFile | undefined;

@@ -17,7 +17,7 @@ export interface ListenCall {
 }
 
 /** Handles a server that is about to bind a path: calls `listen` or `fail`, synchronously or later. */
-export type BeforeListen = (server: Server, call: ListenCall, listen: Listen, fail: (error: unknown) => void) => void;
+type BeforeListen = (server: Server, call: ListenCall, listen: Listen, fail: (error: unknown) => void) => void;
 
 /**
  * Calls Node's `listen`. Without an argument: with the original arguments. With `bound`: on the descriptor of a bound

@@ -1,8 +1,8 @@
 /**
- * Tests deadlines, events, aborts and backoff.
+ * Tests deadlines, events and aborts.
  */
 import test from 'ava';
-import {backoffMs, wakeable} from '../../src/kernel/deadline.js';
+import {wakeable} from '../../src/kernel/deadline.js';
 import {withDeadline} from '../helpers/deadlines.js';
 
 const nothing = (): void => {};
@@ -27,12 +27,4 @@ test('an event gives true, a past deadline gives false, an abort rejects with it
 	abort.abort(new Error('enough'));
 	await t.throwsAsync(withDeadline(waiting), {message: 'enough'});
 	await t.throwsAsync(wakeable(Number.POSITIVE_INFINITY, abort.signal, nothing), {message: 'enough'});
-});
-
-test('the backoff doubles from failure to failure up to a limit, with 50 % of jitter', t => {
-	const nominal = [0, 5, 10, 20, 40, 50, 50];
-	for (const [failures, expected] of nominal.entries()) {
-		const found = backoffMs(failures, 5, 50);
-		t.true(found >= expected * 0.5 && found <= expected * 1.5, `${failures}: ${found}`);
-	}
 });

@@ -51,7 +51,7 @@ export async function disposing(): Promise<void> {
 }
 
 export async function options(server: Server, signal: AbortSignal): Promise<void> {
-	const all: ListenOptions = {
+	const all: Required<ListenOptions> = {
 		waitMs: Number.POSITIVE_INFINITY,
 		onWait: holder => holds<Same<typeof holder, Holder | undefined>>(),
 		replace: {killSignal: 'SIGTERM', timeoutMs: 1, escalate: true},
@@ -61,6 +61,7 @@ export async function options(server: Server, signal: AbortSignal): Promise<void
 		removeLockFile: true,
 		lockFileMode: 0o600,
 		reclaimForeign: true,
+		exclusive: true,
 		backlog: 1,
 		readableAll: true,
 		writableAll: true,

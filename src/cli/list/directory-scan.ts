@@ -6,7 +6,7 @@ import {join, resolve} from 'node:path';
 import {oPath} from '../../kernel/files/open-flags.js';
 import {mountIdOf, mountOfDescriptor, mountOfDirectory} from '../../kernel/mounts/mount-table.js';
 
-export interface DirectoryScan {
+interface DirectoryScan {
 	readonly sockets: readonly string[];
 	/** Regular files named `*.lock`. */
 	readonly lockFiles: readonly string[];

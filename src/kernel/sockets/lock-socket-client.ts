@@ -5,7 +5,7 @@
  */
 import {codeOf} from '../../model/errors.js';
 import {type LockRecord, maxRecordBytes, parseRecord} from '../../model/record.js';
-import {backoffMs, pause, timeLeft, wakeable} from '../deadline.js';
+import {jittered, pause, timeLeft, wakeable} from '../deadline.js';
 import {quarterOfDescriptors} from '../proc/process-descriptors.js';
 import {paddedName} from './padded-name.js';
 
@@ -94,7 +94,9 @@ export async function awaitLockSocket(
 	signal?.throwIfAborted();
 	// A single short connection causes no pause: most likely its holder has just ended. More of them mean that there are
 	// more waiters than the holder keeps, that its backlog is full, or that a squatter hangs up at once.
-	await pauseUntil(deadline, backoffMs(Math.max(0, wait.shortConnections - 1), 5, maxPauseMs), signal);
+	if (wait.shortConnections > 1) {
+		await pauseUntil(deadline, jittered(Math.min(maxPauseMs, 5 * 2 ** (wait.shortConnections - 2))), signal);
+	}
 	// A failed connect is known sooner than any timer fires, so the timer alone would not end the caller's loop.
 	if (timeLeft(deadline) <= 0) return false;
 	const began = performance.now();

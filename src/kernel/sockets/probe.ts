@@ -92,7 +92,7 @@ async function tryConnect(
 }
 
 /** Nanoseconds since the epoch. */
-export interface FileTimes {
+interface FileTimes {
 	readonly atimeNs: bigint;
 	readonly mtimeNs: bigint;
 }
