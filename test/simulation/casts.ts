@@ -3,6 +3,7 @@
  * quick casts, `npm run simulate -- --long` also runs the long ones.
  */
 import {type AbstractOptions, plainAbstract} from './abstract-programs.js';
+import {servedByFirst} from './hand-over-programs.js';
 import type {Kernel} from './kernel.js';
 import * as outsiders from './outsiders.js';
 import type {Program} from './process.js';
@@ -10,6 +11,8 @@ import {lockPath, type OwnOptions, path} from './programs.js';
 import type {Scenario} from './state.js';
 
 export interface Cast extends Partial<Pick<Scenario, 'promise' | 'prepare' | 'refused' | 'noatime'>> {
+	/** The number of generations that hand over to each other. The first one serves. */
+	readonly generations?: number;
 	readonly own?: readonly OwnOptions[];
 	readonly ownAbstract?: readonly AbstractOptions[];
 	readonly others?: readonly Program[];
@@ -121,6 +124,14 @@ export const quick: Readonly<Record<string, Cast>> = {
 		refused: 'ERR_LOCK_FILE_FOREIGN',
 	},
 	"somebody's file at the address": {own: [once, once], prepare: preciousFile(path), refused: 'ENOTSOCK'},
+	'two generations, two crashes, an error': {generations: 2, prepare: servedByFirst, crashes: 2, errors: 1},
+	'two generations and one that waits, a crash': {
+		generations: 2,
+		own: [waiting],
+		prepare: servedByFirst,
+		crashes: 1,
+	},
+	'three generations and one that tries, a crash': {generations: 3, own: [idle], prepare: servedByFirst, crashes: 1},
 	'abstract: three, a crash, an error': {ownAbstract: [once, once, once], crashes: 1, errors: 1},
 	'abstract: two spellings, two rounds, a crash': {ownAbstract: [twice, {...twice, padded: true}], crashes: 1},
 	'abstract: two that wait, a crash': {ownAbstract: [{...twice, ...waiting}, {waits: 'while'}], crashes: 1},
@@ -133,6 +144,13 @@ export const quick: Readonly<Record<string, Cast>> = {
 };
 
 export const long: Readonly<Record<string, Cast>> = {
+	'three generations and one that waits, two crashes, an error': {
+		generations: 3,
+		own: [waiting],
+		prepare: servedByFirst,
+		crashes: 2,
+		errors: 1,
+	},
 	'two, two rounds, a crash, an error': {own: [twice, twice], crashes: 1, errors: 1},
 	'two that remove, two rounds, a crash': {own: [removingTwice, removingTwice], crashes: 1},
 	'three that remove, a crash': {own: [removing, removing, removing], crashes: 1},

@@ -35,9 +35,23 @@ export function inspectStep({scenario, kernel, locals}: State, pid: number): str
 		case 'truncate':
 			inspectWrite(kernel, pid, call.parameters[0]);
 			return undefined;
+		case 'killChild':
+			if (locals[call.parameters[0]]?.place.phase?.holds) {
+				throw new Violation(`${name(pid)} kills ${name(call.parameters[0])}, which has accepted connections`);
+			}
+			return undefined;
+		case 'exit':
+			inspectFailure(kernel, locals, call.parameters[0]);
+			return undefined;
 		default:
 			return undefined;
 	}
+}
+
+/** Checks that a successor that fails has a predecessor that serves. */
+function inspectFailure(kernel: Kernel, locals: readonly Local[], predecessor: number): void {
+	if (kernel.process(predecessor).dying || locals[predecessor]?.place.phase?.holds) return;
+	throw new Violation(`a successor fails, and ${name(predecessor)} does not serve`);
 }
 
 function inspectUnlink(
@@ -88,7 +102,8 @@ export function inspectState(state: State, pid: number, from: Place): void {
 	if (holders.length > 1) throw new Violation(`${holders.map(name).join(' and ')} both have the address`);
 	if (holders.includes(pid) && !from.phase?.holds) inspectTaken(state, pid);
 	const bound = own.filter(each => serverOf(kernel, each) !== undefined);
-	if (bound.length > 1) throw new Violation(`${bound.map(name).join(' and ')} are both bound`);
+	const isOne = bound.every(each => serverOf(kernel, each)?.isShared);
+	if (bound.length > 1 && !isOne) throw new Violation(`${bound.map(name).join(' and ')} are both bound`);
 	if (scenario.promise === 'lock' || scenario.kind === 'abstract') return;
 	for (const each of bound) {
 		if (!locals[each]?.closing && serverOf(kernel, each)?.ino !== kernel.entry(path)) {
@@ -127,6 +142,7 @@ export function inspectRest({scenario, kernel: rest, locals, budget}: State): vo
 	const system = new SimulatedSystem(kernel, locals.length);
 	const isAbstract = scenario.kind === 'abstract';
 	if (scenario.promise === 'all') inspectWaiters(rest, locals);
+	inspectGenerations(rest, locals);
 	const taken = isAbstract ? kernel.allDescriptors().length > 0 : isTaken(kernel, locals.length);
 	const expected = scenario.refused ?? (taken ? 'EADDRINUSE' : 'taken');
 	let outcome = 'taken';
@@ -154,6 +170,14 @@ function inspectWaiters(kernel: Kernel, locals: readonly Local[]): void {
 		if (place.call?.name !== 'awaitFlock') continue;
 		const {ino} = kernel.descriptor(pid, place.call.parameters[0]);
 		if (ino !== kernel.entry(lockPath)) throw new Violation(`${name(pid)} waits for a lock file that was removed`);
+	}
+}
+
+/** Checks that no generation waits for another one for ever. */
+function inspectGenerations(kernel: Kernel, locals: readonly Local[]): void {
+	for (const [pid, {place}] of locals.entries()) {
+		if (kernel.process(pid).dying || !['receive', 'awaitExit'].includes(place.call?.name ?? '')) continue;
+		throw new Violation(`in the end, ${name(pid)} waits for another generation`);
 	}
 }
 

@@ -21,6 +21,8 @@ export interface OpenFile {
 	readonly lock: 'none' | 'shared' | 'exclusive';
 	/** `O_PATH`: the descriptor pins the inode, but cannot read or lock. */
 	readonly pin: boolean;
+	/** Descriptors of several processes refer to one open file description, which has the lock. */
+	readonly isShared?: boolean;
 }
 
 export interface Socket {
@@ -32,6 +34,8 @@ export interface Socket {
 	readonly listening: boolean;
 	/** The backlog is full: connect(2) fails with EAGAIN. */
 	readonly full: boolean;
+	/** Descriptors of several processes refer to one socket. */
+	readonly isShared?: boolean;
 }
 
 export type Descriptor = OpenFile | Socket;
@@ -42,7 +46,14 @@ export interface ProcessTable {
 	readonly dying: boolean;
 	/** Network namespace: /proc/net/unix shows only the sockets of the reader's namespace. */
 	readonly network: number;
+	/** Messages of its IPC channel that it has not read. */
+	readonly mail: readonly Message[];
+	/** The descriptor of the lock that it has inherited from the process that forked it. */
+	readonly inherited?: number;
 }
+
+/** A message of a hand-over. `'socket'` has the number of the descriptor in the receiver. */
+export type Message = 'ready' | 'serving' | 'yours' | {readonly socket: number; readonly ino: number};
 
 /** Makes an error like those of `fs`. */
 export function failure(code: string): Error {
@@ -67,7 +78,7 @@ export class Kernel {
 		this.paths = paths;
 		this.notesAccess = notesAccess;
 		this.names = paths.map(() => 0);
-		this.processes = networks.map(network => ({descriptors: [], dying: false, network}));
+		this.processes = networks.map(network => ({descriptors: [], dying: false, network, mail: []}));
 	}
 
 	copy(): Kernel {
@@ -160,6 +171,40 @@ export class Kernel {
 		return found;
 	}
 
+	/** fork(2): the child gets the lock. */
+	fork(pid: number, child: number, lock: number): void {
+		this.#setProcess(child, {inherited: this.share(pid, lock, child)});
+	}
+
+	/** Gives another process a descriptor of the same open file description. @returns its number there */
+	share(pid: number, number: number, receiver: number): number {
+		const shared = {...this.descriptor(pid, number), isShared: true};
+		this.setDescriptor(pid, number, shared);
+		return this.open(receiver, shared);
+	}
+
+	/** Removes the lock of the shared open file description. */
+	unlockShared(): void {
+		for (const [pid, {descriptors}] of this.processes.entries()) {
+			for (const [number, each] of descriptors.entries()) {
+				if (each?.kind === 'file' && each.isShared) this.setDescriptor(pid, number, {...each, lock: 'none'});
+			}
+		}
+	}
+
+	/** A dead process gets no messages. */
+	send(receiver: number, message: Message): void {
+		const {dying, mail} = this.process(receiver);
+		if (!dying) this.#setProcess(receiver, {mail: [...mail, message]});
+	}
+
+	/** @returns `undefined`: the sender is dead, and the channel is closed */
+	receive(pid: number): Message | undefined {
+		const [message, ...mail] = this.process(pid).mail;
+		if (message !== undefined) this.#setProcess(pid, {mail});
+		return message;
+	}
+
 	#setProcess(pid: number, change: Partial<ProcessTable>): void {
 		this.processes = this.processes.with(pid, {...this.process(pid), ...change});
 	}
@@ -196,6 +241,7 @@ export class Kernel {
 			other =>
 				other !== mine &&
 				other.kind === 'file' &&
+				!(other.isShared && mine.isShared) &&
 				other.ino === mine.ino &&
 				(other.lock === 'exclusive' || (other.lock === 'shared' && lock === 'exclusive')),
 		);
@@ -227,7 +273,7 @@ export class Kernel {
 		return undefined;
 	}
 
-	/** Returns the process and the socket of this socket file, or `undefined` if the socket is closed. */
+	/** Returns a process and the socket of this socket file, or `undefined` if the socket is closed. */
 	boundSocket(ino: number): {readonly pid: number; readonly socket: Socket} | undefined {
 		for (const [pid, {descriptors}] of this.processes.entries()) {
 			const socket = descriptors.find(each => each?.kind === 'socket' && each.ino === ino);

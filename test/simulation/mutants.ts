@@ -4,8 +4,11 @@
  */
 
 import type {FileStatus} from '../../src/model/system.js';
+import {closeSocket} from '../../src/protocol/close.js';
+import {leaveLock} from '../../src/protocol/lock-file.js';
 import {lockInHand, reclaim} from '../../src/protocol/stale.js';
 import {type AbstractParts, shippedAbstract} from './abstract-programs.js';
+import {type HandOverParts, shippedHandOver} from './hand-over-programs.js';
 import {address, answering, ask, type Body, lockPath, type Parts, path, shipped} from './programs.js';
 import type {SimulatedCall} from './system.js';
 
@@ -16,6 +19,7 @@ export interface Mutant {
 	readonly breaks: RegExp;
 	readonly parts?: Parts;
 	readonly abstractParts?: AbstractParts;
+	readonly handOverParts?: HandOverParts;
 }
 
 type Answering = (call: SimulatedCall) => Body<unknown>;
@@ -271,6 +275,53 @@ export const mutants: Readonly<Record<string, Mutant>> = {
 					}
 				},
 		),
+	},
+	'hand-over: the successor accepts connections before its predecessor has left': {
+		breaks: /both have the address|which has accepted/,
+		caughtBy: 'two generations, two crashes, an error',
+		handOverParts: {...shippedHandOver, acceptsEarly: true},
+	},
+	'hand-over: the predecessor leaves before its successor is ready': {
+		breaks: /a successor fails/,
+		caughtBy: 'two generations, two crashes, an error',
+		handOverParts: {...shippedHandOver, leavesEarly: true},
+	},
+	'hand-over: the predecessor unlocks': {
+		breaks: /both have the address|without having its lock/,
+		caughtBy: 'two generations and one that waits, a crash',
+		handOverParts: {
+			...shippedHandOver,
+			*leave({lock, listener}) {
+				yield* ask('closeListener', {descriptor: listener});
+				yield* ask('flockUnlock', lock.descriptor);
+				yield* ask('close', lock.descriptor);
+			},
+		},
+	},
+	'hand-over: the predecessor unlinks the socket': {
+		breaks: /does not lead/,
+		caughtBy: 'two generations, two crashes, an error',
+		handOverParts: {
+			*leave(served) {
+				yield* closeSocket(address, {descriptor: served.listener}, served.bound);
+				yield* leaveLock(served.lock, undefined);
+			},
+		},
+	},
+	'hand-over: a lock that was inherited in vain is not closed': {
+		breaks: /has finished, and owns/,
+		caughtBy: 'two generations, two crashes, an error',
+		handOverParts: {...shippedHandOver, keepsLock: true},
+	},
+	'hand-over: a predecessor that has left serves again': {
+		breaks: /both have the address|to which A is bound/,
+		caughtBy: 'two generations and one that waits, a crash',
+		handOverParts: {
+			*leave({lock}) {
+				yield* leaveLock(lock, undefined);
+			},
+			servesAgain: true,
+		},
 	},
 	'abstract: the lock is spelled as this Node spells names (R12)': {
 		breaks: /both have the address|takes a name that/,

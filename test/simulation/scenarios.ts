@@ -3,6 +3,7 @@
  */
 import {ownAbstract} from './abstract-programs.js';
 import {type Cast, long, quick} from './casts.js';
+import {generations} from './hand-over-programs.js';
 import {mutants} from './mutants.js';
 import {own} from './programs.js';
 import type {Scenario} from './state.js';
@@ -17,8 +18,9 @@ export const longScenarios: readonly string[] = Object.keys(long);
 export function scenario(name: string, mutant = '', exact = false): Scenario {
 	const cast: Cast | undefined = quick[name] ?? long[name];
 	if (cast === undefined) throw new Error(`there is no scenario "${name}"`);
-	const {parts, abstractParts} = mutants[mutant] ?? {};
+	const {parts, abstractParts, handOverParts} = mutants[mutant] ?? {};
 	const programs = [
+		...generations(cast.generations ?? 0, mutant, handOverParts),
 		...(cast.own ?? []).map(options => own(exact ? {...options, exact} : options, mutant, parts)),
 		...(cast.ownAbstract ?? []).map(options => ownAbstract(options, mutant, abstractParts)),
 		...(cast.others ?? []),

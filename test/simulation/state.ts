@@ -99,6 +99,7 @@ export function steps({scenario, kernel, locals, budget}: State): Step[] {
 }
 
 function canTimeOut({name, parameters}: NonNullable<Place['call']>): boolean {
+	if (name === 'receive') return parameters[1];
 	return (name === 'awaitFlock' || name === 'awaitLockSocket') && parameters[1] !== Number.POSITIVE_INFINITY;
 }
 
@@ -171,6 +172,7 @@ function perform(kernel: Kernel, pid: number, {call}: Place, fails: string | und
 		if (name === 'close') make(...parameters);
 		// These calls report no errors: as in src/kernel/, the result says that nothing was found.
 		if (name === 'connect' && fails !== 'ABORT') return {value: fails};
+		if (fails === 'timeout' && name === 'receive') throw failure('ETIMEDOUT');
 		if (fails === 'timeout') return {value: false};
 		if (name === 'contention') return {value: {kind: 'unseen'}};
 		throw failure(fails);

@@ -13,7 +13,7 @@ import type {
 	System,
 	Thoroughness,
 } from '../../src/model/system.js';
-import {type Descriptor, failure, type Kernel, type OpenFile} from './kernel.js';
+import {type Descriptor, failure, type Kernel, type Message, type OpenFile} from './kernel.js';
 
 /** The listening socket of a server, as the protocol passes it to `closeListener`. */
 export interface SimulatedListener {
@@ -36,6 +36,19 @@ export interface MoreCalls {
 	flockUnlock(descriptor: number): void;
 	/** Blocks for ever. */
 	stay(): void;
+	/** Starts a process that has waited for its birth. It inherits the lock. */
+	fork(child: number, lock: number): void;
+	/** Waits until this process is forked. @returns the descriptor of the lock */
+	awaitBirth(): number;
+	send(receiver: number, message: Message): void;
+	sendSocket(receiver: number, descriptor: number): void;
+	/** Waits for a message. @returns `undefined` if the channel is closed @param timesOut throws after some time */
+	receive(sender: number, timesOut: boolean): Message | undefined;
+	/** Ends this process. */
+	exit(predecessor: number): void;
+	killChild(child: number): void;
+	/** Waits until a dead process has no descriptors. */
+	awaitExit(child: number): void;
 }
 
 export type AnySystem = System & MoreCalls;
@@ -129,7 +142,9 @@ export class SimulatedSystem implements System, MoreCalls {
 	}
 
 	flockUnlock(descriptor: number): void {
-		this.kernel.setDescriptor(this.pid, descriptor, {...this.#file(descriptor), lock: 'none'});
+		const mine = this.#file(descriptor);
+		this.kernel.setDescriptor(this.pid, descriptor, {...mine, lock: 'none'});
+		if (mine.isShared) this.kernel.unlockShared();
 	}
 
 	/** Converts a lock. The existing lock is released first, even if the new one is then refused (flock(2)). */
@@ -270,6 +285,10 @@ export class SimulatedSystem implements System, MoreCalls {
 	/** Returns whether the call would not block now. */
 	isReady({name, parameters}: SimulatedCall): boolean {
 		if (name === 'stay') return false;
+		if (name === 'awaitBirth') return this.kernel.process(this.pid).inherited !== undefined;
+		if (name === 'receive')
+			return this.kernel.process(this.pid).mail.length > 0 || this.kernel.process(parameters[0]).dying;
+		if (name === 'awaitExit') return this.kernel.process(parameters[0]).descriptors.length === 0;
 		if (name === 'awaitFlock') return this.kernel.isFree(this.#file(parameters[0]), 'exclusive');
 		return name !== 'awaitLockSocket' || this.kernel.boundAbstract(this.pid, [padded(parameters[0])]) === undefined;
 	}
@@ -294,6 +313,38 @@ export class SimulatedSystem implements System, MoreCalls {
 	pause(): undefined {}
 
 	stay(): void {}
+
+	fork(child: number, lock: number): void {
+		this.kernel.fork(this.pid, child, lock);
+	}
+
+	awaitBirth(): number {
+		return this.kernel.process(this.pid).inherited as number;
+	}
+
+	send(receiver: number, message: Message): void {
+		this.kernel.send(receiver, message);
+	}
+
+	sendSocket(receiver: number, descriptor: number): void {
+		if (this.kernel.process(receiver).dying) return;
+		const {ino} = this.kernel.descriptor(this.pid, descriptor);
+		this.kernel.send(receiver, {socket: this.kernel.share(this.pid, descriptor, receiver), ino});
+	}
+
+	receive(): Message | undefined {
+		return this.kernel.receive(this.pid);
+	}
+
+	exit(): void {
+		this.kernel.kill(this.pid);
+	}
+
+	killChild(child: number): void {
+		this.kernel.kill(child);
+	}
+
+	awaitExit(): void {}
 
 	#file(descriptor: number): OpenFile {
 		const found = this.kernel.descriptor(this.pid, descriptor);
