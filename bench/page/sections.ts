@@ -128,7 +128,7 @@ function takeover(result: Result): Section {
 		result,
 		text: [
 			`The time from the SIGKILL of a serving holder until its successor listens. A client then confirms that the successor serves. All figures include the kernel’s teardown of the holder. “${blockedC}” is the limit.`,
-			'bindlock does not warm up its code while it waits, so V8 compiles the take-over when it first runs. An earlier version did, by binding a pretended server in the process of its user. In three series of 12 take-overs of each by turns, the medians were 14 to 15 ms with the warm-up and 20 to 24 ms without. The figures below are those with the warm-up.',
+			'bindlock does not warm up its code while it waits, so V8 compiles the take-over when it first runs. An earlier version did, by binding a pretended server in the process of its user. In three series of 12 take-overs of each by turns, the medians were 14 to 15 ms with the warm-up and 20 to 24 ms without.',
 			goal(
 				'a median under 4 ms',
 				queued,
