@@ -63,7 +63,8 @@ function bashValues({name, options}: CommandDefinition): string[] {
 	return valued.map(option => {
 		const words = wordsOf(option.value?.kind ?? 'text');
 		const reply = words.length === 0 ? '' : `COMPREPLY=($(compgen -W "${words.join(' ')}" -- "$word")); `;
-		return `\t"${name} --${option.name}") ${reply}return ;;`;
+		const short = option.short === undefined ? '' : ` | "${name} -${option.short}"`;
+		return `\t"${name} --${option.name}"${short}) ${reply}return ;;`;
 	});
 }
 
@@ -99,11 +100,11 @@ function fishScript(): string {
 	return `${lines.join('\n')}\n`;
 }
 
-function fishOption({name, value, description}: OptionDefinition): string {
+function fishOption({name, short, value, description}: OptionDefinition): string {
 	const words = wordsOf(value?.kind ?? 'text');
 	const takes =
 		value === undefined || value.bare !== undefined ? '' : ` -x${words.length > 0 ? ` -a '${words.join(' ')}'` : ''}`;
-	return `-l ${name}${takes} -d ${fishQuoted(description)}`;
+	return `${short === undefined ? '' : `-s ${short} `}-l ${name}${takes} -d ${fishQuoted(description)}`;
 }
 
 function fishQuoted(text: string): string {

@@ -16,6 +16,8 @@ interface ArgumentDefinition {
 export interface OptionDefinition {
 	/** Without the dashes. */
 	readonly name: string;
+	/** One letter, without the dash. */
+	readonly short?: string;
 	readonly value?: {
 		readonly name: string;
 		readonly kind: ValueKind;

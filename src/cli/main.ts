@@ -5,6 +5,7 @@
  */
 import {report, UsageError} from './failures.js';
 import {writeMessage} from './output.js';
+import {endOnSignals} from './process-one.js';
 import {parseRun, splitRun} from './run/run-arguments.js';
 
 /** Runs a subcommand. @returns the exit status */
@@ -25,9 +26,11 @@ void main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<void> {
 	const [name, ...rest] = args;
-	const words = name === 'run' ? splitRun(rest) : rest;
+	let words: readonly string[] = rest;
 	let status: number;
 	try {
+		if (name === 'run') words = splitRun(rest);
+		else endOnSignals();
 		status = await execute(name, words);
 	} catch (error) {
 		const json = optionWords(words).includes('--json');

@@ -89,9 +89,10 @@ function section({
 	return lines;
 }
 
-function option({name, value, description}: OptionDefinition): string[] {
+function option({name, short, value, description}: OptionDefinition): string[] {
 	const shown = value === undefined ? '' : value.bare ? `[=\\fI${value.name}\\fR]` : ` \\fI${value.name}\\fR`;
-	return ['.TP', `\\fB\\-\\-${roffText(name)}\\fR${shown}`, roffText(description)];
+	const letter = short === undefined ? '' : `\\fB\\-${short}\\fR, `;
+	return ['.TP', `${letter}\\fB\\-\\-${roffText(name)}\\fR${shown}`, roffText(description)];
 }
 
 function pair([name, meaning]: readonly [string, string]): string[] {

@@ -87,9 +87,10 @@ function newCommand(command: Command, definition: CommandDefinition): Command {
 	return command.addHelpText('after', () => helpAfter(definition));
 }
 
-function newOption({name, value, description}: OptionDefinition): Option {
-	if (value === undefined) return new Option(`--${name}`, description);
-	const option = new Option(`--${name} ${value.bare ? `[${value.name}]` : `<${value.name}>`}`, description);
+function newOption({name, short, value, description}: OptionDefinition): Option {
+	const flags = short === undefined ? `--${name}` : `-${short}, --${name}`;
+	if (value === undefined) return new Option(flags, description);
+	const option = new Option(`${flags} ${value.bare ? `[${value.name}]` : `<${value.name}>`}`, description);
 	return typeof value.kind === 'string' ? option : option.choices([...value.kind]);
 }
 

@@ -19,6 +19,7 @@ export const waitDefinition: CommandDefinition = {
 		},
 		{
 			name: 'timeout',
+			short: 'w',
 			value: {name: 'DURATION', kind: 'duration'},
 			description: 'give up after this time, with exit status 75; the default is no limit',
 		},

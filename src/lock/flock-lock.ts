@@ -52,6 +52,8 @@ class FlockLock implements AddressLock, LockFile, ShareableLock {
 	readonly #system: NodeSystem;
 	readonly #created: boolean;
 	#lock: HeldLock;
+	/** Another process has the lock, and the descriptor of this one is closed. */
+	#isLeft = false;
 	#relocking: AbortController | undefined;
 
 	constructor(address: PathnameAddress, options: AcquireOptions, lock: TakenLock) {
@@ -78,7 +80,7 @@ class FlockLock implements AddressLock, LockFile, ShareableLock {
 
 	release(unused = false): void {
 		this.#relocking?.abort();
-		this.#release(this.#lock, unused && this.#created);
+		if (!this.#isLeft) this.#release(this.#lock, unused && this.#created);
 	}
 
 	#release(lock: HeldLock, remove: boolean): void {
@@ -90,6 +92,7 @@ class FlockLock implements AddressLock, LockFile, ShareableLock {
 		this.#relocking?.abort();
 		const record = heir && recordOf(this.#options, heir.pid, heir.fd);
 		runSync(leaveLock(this.#lock, record), this.#system);
+		this.#isLeft = true;
 	}
 
 	/** The kernel releases the flock with the process. */
@@ -116,6 +119,7 @@ class FlockLock implements AddressLock, LockFile, ShareableLock {
 		signal.throwIfAborted();
 		const lost = this.#lock;
 		this.#lock = lock;
-		runSync(close(lost.descriptor), this.#system);
+		if (!this.#isLeft) runSync(close(lost.descriptor), this.#system);
+		this.#isLeft = false;
 	}
 }

@@ -7,12 +7,19 @@ import {constants} from 'node:os';
 import {codeOf} from '../../model/errors.js';
 import {type InheritedDescriptors, inheritedDescriptors} from './inherited-descriptors.js';
 
+/** How a command ended. */
+export interface CommandEnd {
+	/** As a shell has it: 128+n for signal n, but 0 for a signal that Node has no name for. */
+	readonly status: number;
+	/** The signal that ended it. */
+	readonly signal: NodeJS.Signals | null;
+}
+
 export interface CommandProcess {
 	readonly pid: number;
 	/** The descriptor of the lock in the command. */
 	readonly lock: number | undefined;
-	/** The exit status as a shell has it: 128+n for signal n, but 0 for a signal that Node has no name for. */
-	readonly exited: Promise<number>;
+	readonly exited: Promise<CommandEnd>;
 	/** Does nothing if the command has ended, or may not be signalled. */
 	signal(signal: NodeJS.Signals): void;
 }
@@ -41,8 +48,10 @@ export function startCommand(
 	}
 	const failed = new Promise<string>(resolve => child.on('error', error => resolve(codeOf(error))));
 	if (child.pid === undefined) return failed;
-	const exited = new Promise<number>(resolve =>
-		child.on('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]))),
+	const exited = new Promise<CommandEnd>(resolve =>
+		child.on('exit', (code, signal) => {
+			resolve({status: code ?? 128 + (signal === null ? 0 : constants.signals[signal]), signal});
+		}),
 	);
 	return {pid: child.pid, lock: number, exited, signal: signal => child.kill(signal)};
 }

@@ -2,23 +2,28 @@
  * The command line of `bindlock run`, in which the options of bindlock end and a second command
  * begins, as with env(1) and timeout(1). commander cannot tell where that is.
  */
+
+import {commonOptions} from '../definition.js';
+import {UsageError} from '../failures.js';
 import type {RunOptions} from './run.js';
 import {runDefinition} from './run-definition.js';
 
-const optionsByFlag = new Map(
-	[...runDefinition.options, {name: 'json', value: undefined}].map(option => [`--${option.name}`, option]),
-);
+const options = [...runDefinition.options, ...commonOptions];
+const optionsByFlag = new Map(options.map(option => [`--${option.name}`, option]));
+const flagsByLetter = new Map(options.map(({name, short}) => [`-${short}`, `--${name}`]));
 
 /**
  * Reorders the words: options, `--`, address, command with its own options. `--wait` and `--replace`
  * take a value after `=` only, because the next word may be an operand.
+ *
+ * @throws UsageError if a duration follows `--wait`: it would be the address or the command
  */
 export function splitRun(args: readonly string[]): string[] {
 	const options: string[] = [];
 	const operands: string[] = [];
 	let at = 0;
 	for (; at < args.length && operands.length < 2; at++) {
-		const word = args[at] ?? '';
+		const word = flagsByLetter.get(args[at] ?? '') ?? args[at] ?? '';
 		if (word === '--') {
 			at++;
 			break;
@@ -29,6 +34,9 @@ export function splitRun(args: readonly string[]): string[] {
 		}
 		const value = optionsByFlag.get(word)?.value;
 		const next = args[at + 1];
+		if (word === '--wait' && /^\d+(\.\d+)?(ms|s|m|h|d)?$/.test(next ?? '')) {
+			throw new UsageError(`--wait takes its value after an equals sign: write --wait=${next}`);
+		}
 		if (value?.bare !== undefined) options.push(`${word}=${value.bare}`);
 		else if (value !== undefined && next !== undefined) {
 			options.push(`${word}=${next}`);
@@ -51,6 +59,8 @@ export function parseRun(words: readonly string[]): {operands: readonly string[]
 		const [, flag = '', value] = /^(--[^=]+)(?:=(.*))?$/s.exec(word) ?? [];
 		const definition = optionsByFlag.get(flag);
 		if (definition === undefined || (definition.value === undefined) !== (value === undefined)) return undefined;
+		const kind = definition.value?.kind;
+		if (typeof kind === 'object' && !kind.includes(value ?? '')) return undefined;
 		options[camelCase(definition.name)] = value ?? true;
 	}
 	return {operands: words.slice(end + 1), options};

@@ -6,12 +6,13 @@ import {type CommandDefinition, reclaimForeignOption} from '../definition.js';
 export const runDefinition: CommandDefinition = {
 	name: 'run',
 	synopsis:
-		'ADDRESS [--wait[=DURATION]] [--replace[=SIGNAL]] [--label TEXT] [--lock-file-mode MODE] [--reclaim-foreign] [--close-fd] [--] COMMAND [ARG]...',
+		'ADDRESS [--wait[=DURATION] | --timeout DURATION] [--replace[=SIGNAL]] [--label TEXT] [--lock-file-mode MODE] [--reclaim-foreign] [--close-fd] [--on-loss WHAT] [--] COMMAND [ARG]...',
 	summary: 'lock an address, remove a stale socket, and run a server that holds the lock as long as it lives',
 	description: [
 		'Takes the lock of ADDRESS, removes a socket file that no process is bound to, and starts COMMAND, which inherits the descriptor of the lock. The kernel releases the lock when COMMAND and every process that inherited the descriptor have ended, for whatever reason, even if bindlock itself was killed before.',
 		'Options come before COMMAND. Everything after COMMAND is passed to it.',
 		'bindlock forwards SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH and SIGCONT to COMMAND. With a controlling terminal it does not forward a signal that was sent to the whole process group, as by Ctrl-C, because COMMAND has received it already.',
+		'While COMMAND runs, bindlock watches the lock file. If another program removes or replaces the file, bindlock locks it again, and then holds that lock itself.',
 		'A command that closes inherited descriptors (sudo and some daemons do) loses the lock. bindlock warns if it detects this within 30 seconds after the start. Use --close-fd for such a command.',
 	],
 	arguments: [
@@ -24,6 +25,12 @@ export const runDefinition: CommandDefinition = {
 			value: {name: 'DURATION', kind: 'duration', bare: 'forever'},
 			description:
 				'wait until the holder releases the lock, at most DURATION; without a value, without limit. bindlock does not wait for a server that takes no lock',
+		},
+		{
+			name: 'timeout',
+			short: 'w',
+			value: {name: 'DURATION', kind: 'duration'},
+			description: 'as --wait=DURATION',
 		},
 		{
 			name: 'replace',
@@ -49,12 +56,19 @@ export const runDefinition: CommandDefinition = {
 			description:
 				'hold the lock in bindlock instead of COMMAND. If bindlock is killed, COMMAND continues without a lock',
 		},
+		{
+			name: 'on-loss',
+			value: {name: 'WHAT', kind: ['warn', 'stop']},
+			description:
+				'what to do if another server takes the lock file after it was removed or replaced: warn (the default), or stop, which also sends SIGTERM to COMMAND',
+		},
 	],
 	fields: {},
 	exits: {
 		'126': 'COMMAND was found but could not be executed',
 		'127': 'COMMAND was not found',
-		'128+n': 'signal n ended COMMAND; 0 for a real-time signal (32 to 64), which Node does not report',
+		'128+n':
+			'signal n ended COMMAND, and bindlock is process 1, or the signal dumps core. Otherwise bindlock ends by the same signal. 0 for a real-time signal (32 to 64), which Node does not report',
 		other: 'the exit status of COMMAND',
 	},
 	examples: [

@@ -13,17 +13,21 @@ import {parseAddressArgument, parseDuration} from '../arguments.js';
 import {exit} from '../exit-status.js';
 import {UsageError} from '../failures.js';
 import {writeMessage} from '../output.js';
+import {endOnSignals} from '../process-one.js';
 import {startCommand} from './command-process.js';
 import {clearRecord, warnIfClosed} from './inherited-lock.js';
+import {guardLockFile} from './lock-guard.js';
 import {SignalForwarding} from './signal-forwarding.js';
 
 export interface RunOptions {
 	readonly wait?: string;
+	readonly timeout?: string;
 	readonly replace?: string;
 	readonly label?: string;
 	readonly lockFileMode?: string;
 	readonly reclaimForeign?: boolean;
 	readonly closeFd?: boolean;
+	readonly onLoss?: 'warn' | 'stop';
 	readonly json?: boolean;
 }
 
@@ -33,8 +37,10 @@ export default async function run([address = '', ...command]: readonly string[],
 	if (file === undefined) throw new UsageError('a command is missing: bindlock run ADDRESS -- COMMAND');
 	const parsed = parseAddressArgument(address);
 	const checked = checkAcquireOptions(parsed.given, acquireOptions(address, options));
+	const leaveSignals = endOnSignals();
 	const taken = await takeAddress(parsed, checked, new Loss());
 	const descriptor = options.closeFd ? undefined : taken.shareable?.descriptor;
+	leaveSignals();
 	const forwarding = new SignalForwarding();
 	const started = startCommand(file, args, descriptor);
 	if (started instanceof Promise) {
@@ -48,17 +54,47 @@ export default async function run([address = '', ...command]: readonly string[],
 	}
 	forwarding.start(started);
 	if (inherited !== undefined) warnIfClosed(inherited, started);
-	const status = await started.exited;
+	const stopGuard =
+		parsed.kind === 'pathname' && taken.file !== undefined
+			? guardLockFile(parsed, taken.file, started, options.onLoss === 'stop')
+			: undefined;
+	const {status, signal} = await started.exited;
+	stopGuard?.();
 	forwarding.stop();
-	if (inherited === undefined) taken.release();
-	else clearRecord(inherited.lockPath, started.pid);
+	// A lock that was left is released only if bindlock has locked the file again.
+	taken.release();
+	if (inherited !== undefined) clearRecord(inherited.lockPath, started.pid);
+	endLike(signal);
 	return status;
 }
 
+/**
+ * Ends this process by the signal that ended the command, so that a supervisor or a shell sees the same end. Process 1 is
+ * not ended by signals. A signal that dumps core would dump that of bindlock.
+ */
+function endLike(signal: NodeJS.Signals | null): void {
+	if (signal === null || process.pid === 1 || coreSignals.includes(signal)) return;
+	process.kill(process.pid, signal);
+}
+
+/** signal(7) */
+const coreSignals: readonly NodeJS.Signals[] = [
+	'SIGQUIT',
+	'SIGILL',
+	'SIGTRAP',
+	'SIGABRT',
+	'SIGBUS',
+	'SIGFPE',
+	'SIGSEGV',
+	'SIGXCPU',
+	'SIGXFSZ',
+	'SIGSYS',
+];
+
 function acquireOptions(address: string, options: RunOptions): AcquireOptions {
-	const {wait, replace, label, lockFileMode, reclaimForeign, json} = options;
+	const {wait, timeout, replace, label, lockFileMode, reclaimForeign, json} = options;
 	return {
-		waitMs: wait === undefined ? undefined : parseDuration('wait', wait),
+		waitMs: waitMsOf(wait, timeout),
 		replace: replace === undefined ? undefined : {killSignal: parseSignal(replace)},
 		label,
 		lockFileMode: lockFileMode === undefined ? undefined : parseMode(lockFileMode),
@@ -71,6 +107,11 @@ function acquireOptions(address: string, options: RunOptions): AcquireOptions {
 				);
 		},
 	};
+}
+
+function waitMsOf(wait: string | undefined, timeout: string | undefined): number | undefined {
+	if (timeout !== undefined) return parseDuration('timeout', timeout);
+	return wait === undefined ? undefined : parseDuration('wait', wait);
 }
 
 function parseMode(text: string): number {
@@ -104,8 +145,7 @@ function reportNotStarted(file: string, code: string, {json}: RunOptions): numbe
 			: ['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE'].includes(code)
 				? [exit.system, `cannot start a process (${code})`]
 				: [exit.notExecutable, `cannot be executed (${code})`];
-	const hint = /^\d+(ms|s|m|h|d)?$/.test(file) ? `; if it is the value of --wait, write --wait=${file}` : '';
-	const message = `${printable(file)}: ${why}${hint}`;
+	const message = `${printable(file)}: ${why}`;
 	writeMessage(json ? quoted({error: {code, message, exit: status}}) : `bindlock: ${message}`);
 	return status;
 }

@@ -85,7 +85,7 @@ async function check(t: ExecutionContext, server: Server): Promise<void> {
 		kill(holder.pid, 'SIGKILL');
 		await gone(holder.pid);
 		await endWorkers(address);
-		t.is((await withDeadline(program.exited)).code, 137);
+		t.is((await withDeadline(program.exited)).signal, 'SIGKILL');
 		t.true(existsSync(address), 'the socket is left');
 	}
 }
