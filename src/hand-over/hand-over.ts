@@ -4,6 +4,7 @@
  */
 
 import {longestTimerMs} from '../kernel/deadline.js';
+import {tellMainPid} from '../kernel/node/service-manager.js';
 import type {BindLock} from '../lock/owned-lock.js';
 import {BindLockError} from '../model/errors.js';
 import {checkHandOverOptions} from '../model/option-checks.js';
@@ -18,6 +19,8 @@ import {offerAll} from './offer.js';
  * standard streams of this process. It calls {@link listen} with the same addresses, as it does without a predecessor.
  * When it is ready to serve all of them, the servers of this process stop listening, and those of the successor accept
  * connections. Open HTTP connections are drained (`drainMs`).
+ *
+ * Under systemd (`NOTIFY_SOCKET`) the successor becomes the main process of the service, by systemd-notify(1).
  *
  * A successor that exits, fails or takes too long is killed, and this process continues to serve.
  *
@@ -59,6 +62,7 @@ export async function handOver(
 		successor.send({bindlock: 'handOver', step: 'yours', key: offer.key} satisfies Message, ignoreError);
 	}
 	unrefSuccessor(successor);
+	await tellMainPid(successor.pid as number);
 	return successor;
 }
 

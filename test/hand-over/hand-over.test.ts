@@ -9,11 +9,19 @@ import {join} from 'node:path';
 import {Worker} from 'node:worker_threads';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, handOver, inspect, listen} from '../../src/index.js';
+import {lacking, noPython, python, testUnless} from '../helpers/abilities.js';
 import {gone} from '../helpers/command.js';
 import {atLoad, until, withDeadline} from '../helpers/deadlines.js';
 import {flockHolders, listeners} from '../helpers/detectors.js';
 import {startLeashed} from '../helpers/leash.js';
-import {type Event, type Program, type StartOptions, start, temporaryDirectory} from '../helpers/programs.js';
+import {
+	type Event,
+	type Program,
+	type StartOptions,
+	start,
+	startCommand,
+	temporaryDirectory,
+} from '../helpers/programs.js';
 
 /** Starts a server that can hand itself over. All its generations end with the test. */
 async function relay(
@@ -457,6 +465,38 @@ for (const end of ['goes on', 'is killed', 'is killed, and the third, too']) {
 		t.false(existsSync(address));
 	});
 }
+
+const receiver = `
+import json, socket, sys
+server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+server.bind(sys.argv[1])
+print(json.dumps({'event': 'ready'}), flush=True)
+while True:
+    text = server.recv(4096).decode()
+    if text.startswith('MAINPID='): print(json.dumps({'event': 'told', 'text': text}), flush=True)
+`;
+
+testUnless(noPython(), lacking('systemd-notify'))('systemd is told the main process', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const notify = join(temporaryDirectory(t), 'notify');
+	const systemd = startCommand(t, python, ['-c', receiver, notify]);
+	await systemd.expect('ready');
+	const program = await relay(t, [address], '', {env: {NOTIFY_SOCKET: notify}});
+	const to = await handOverFrom(program.pid, program);
+	t.regex(String((await systemd.expect('told'))['text']), new RegExp(`^MAINPID=${to}$`, 'm'));
+	const third = await handOverFrom(to, program);
+	t.regex(String((await systemd.expect('told'))['text']), new RegExp(`^MAINPID=${third}$`, 'm'));
+	t.is(program.stderr, '');
+});
+
+testUnless(lacking('systemd-notify'))('systemd cannot be told: a warning, and the successor serves', async t => {
+	const directory = temporaryDirectory(t);
+	const address = join(directory, 's');
+	const program = await relay(t, [address], '', {env: {NOTIFY_SOCKET: join(directory, 'nobody')}});
+	const to = await handOverFrom(program.pid, program);
+	await until(() => program.stderr.includes(`BindLockWarning: systemd does not know that ${to}`), 'the warning');
+	t.is((await ask(address)).pid, to);
+});
 
 test.serial('a lock that cannot be handed over is refused before a program is started', async t => {
 	const address = join(temporaryDirectory(t), 's');
