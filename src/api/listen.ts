@@ -5,6 +5,7 @@ import type {Server} from 'node:net';
 import {receiveInheritance} from '../hand-over/successor.js';
 import {parseAddress} from '../kernel/address-parser.js';
 import {openInotify} from '../kernel/files/inotify.js';
+import {passedSocket} from '../kernel/sockets/passed-sockets.js';
 import {Loss} from '../lock/loss.js';
 import {takeAddress} from '../lock/take.js';
 import {BindLockError} from '../model/errors.js';
@@ -17,6 +18,9 @@ import type {ServerLock} from '../server/server-lock.js';
 /**
  * Locks an address, lets a server listen on it, and releases it when the server stops listening. Open connections
  * continue. On close, only the server's own socket file is removed.
+ *
+ * If this process was started with a socket that is bound to the address (`LISTEN_FDS`, as by a `.socket` unit of
+ * systemd), the server listens on that, and its file stays.
  *
  * @param server of `node:net`, `node:http`, `node:https`, `node:http2` or a framework; not listening
  * @throws BindLockError `EADDRINUSE` if another process has the address, `ERR_SERVER_ALREADY_LISTEN`, and others:
@@ -37,9 +41,10 @@ export async function listen(server: Server, address: string, options: ListenOpt
 	try {
 		const inheritance = await receiveInheritance(parsed, checked);
 		openInotify();
-		const lock = inheritance?.lock ?? (await takeAddress(parsed, {...checked, signal: pending.signal}, loss));
+		const passed = inheritance === undefined ? passedSocket(parsed) : undefined;
+		const lock = inheritance?.lock ?? (await takeAddress(parsed, {...checked, signal: pending.signal}, loss, passed));
 		pending.settle();
-		return await new BoundServer(server, parsed, checked, lock, loss).start(inheritance, pending.signal);
+		return await new BoundServer(server, parsed, checked, lock, loss, passed).start(inheritance, pending.signal);
 	} finally {
 		pending.settle();
 	}

@@ -8,6 +8,7 @@ import {openInotify} from '../kernel/files/inotify.js';
 import {bindsForWorkers, isClusterWorker} from '../kernel/node/cluster.js';
 import type {Server} from '../kernel/node/net-server.js';
 import type {BoundDescriptor} from '../kernel/sockets/bound-descriptor.js';
+import {passedSocket} from '../kernel/sockets/passed-sockets.js';
 import type {AddressLock} from '../lock/address-lock.js';
 import {Loss} from '../lock/loss.js';
 import {isAcquiredHere} from '../lock/owned-lock.js';
@@ -93,11 +94,12 @@ function takeAndListen(
 	const cancelled = new AbortController();
 	const loss = new Loss();
 	openInotify();
+	const passed = passedSocket(address);
 	const take = (): AddressLock | Promise<AddressLock> =>
-		takeAddress(address, {...options, signal: cancelled.signal}, loss);
+		takeAddress(address, {...options, signal: cancelled.signal}, loss, passed);
 	const taking = cancelling.get(keyOf(address))?.then(take) ?? take();
 	const bind = (lock: AddressLock): void => {
-		const boundServer = new BoundServer(server, address, {...options, ...binding}, lock, loss);
+		const boundServer = new BoundServer(server, address, {...options, ...binding}, lock, loss, passed);
 		let bound: BoundDescriptor | undefined;
 		try {
 			bound = boundServer.bindApart();
@@ -105,9 +107,9 @@ function takeAndListen(
 			fail(error);
 			return;
 		}
-		const isAbstract = address.kind === 'abstract';
+		const byNode = address.kind === 'abstract' && bound === undefined;
 		try {
-			boundServer.startBy(server, bound, () => listen(isAbstract ? undefined : {descriptor: bound?.descriptor}));
+			boundServer.startBy(server, bound, () => listen(byNode ? undefined : {descriptor: bound?.descriptor}));
 		} catch (error) {
 			if (!(error instanceof BindLockError)) throw error;
 			fail(error);

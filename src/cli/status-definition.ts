@@ -20,6 +20,7 @@ export const statusDefinition: CommandDefinition = {
 		found: 'what exists at the address: "nothing", "socket", "file", "directory", "symlink" or "other"',
 		holder: holderField,
 		reason: 'why the address is blocked: {code, message}',
+		unit: 'the .socket unit for which systemd has bound the address',
 		networkNamespace: 'for an abstract name, the network namespace that it belongs to',
 	},
 	exits: {'0': 'every address can be bound now', '75': 'at least one address cannot be bound now'},

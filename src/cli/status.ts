@@ -5,11 +5,12 @@ import {type Inspection, inspect} from '../api/inspect.js';
 import {pause} from '../kernel/deadline.js';
 import {describeHolder} from '../model/holder.js';
 import {escaped, printable, quoted} from '../model/text.js';
-import {addressArgument} from './arguments.js';
+import {addressArgument, parseAddressArgument} from './arguments.js';
 import {exit} from './exit-status.js';
 import {holderJson, printJson, reasonJson} from './json.js';
 import {colored, writeData} from './output.js';
 import {answeredConnection, connectionPollMs} from './poll-interval.js';
+import {socketUnitOf} from './socket-unit.js';
 
 interface StatusOptions {
 	readonly json?: boolean;
@@ -63,7 +64,9 @@ function widest(addresses: readonly string[]): number {
 	return Math.max(...addresses.map(address => printable(address).length));
 }
 
-function toText(address: string, {state, holder, reason}: Inspection, addressWidth: number): string {
+function toText(address: string, inspection: Inspection, addressWidth: number): string {
+	const {state, holder, reason} = inspection;
+	const unit = unitOf(address, inspection);
 	const verified = holder?.verified ? ', verified by the kernel' : '';
 	const by =
 		holder === undefined ? 'by a process that is not visible from here' : `by ${describeHolder(holder)}${verified}`;
@@ -71,10 +74,14 @@ function toText(address: string, {state, holder, reason}: Inspection, addressWid
 		free: '',
 		stale: 'no process is bound to it; the next server that uses bindlock removes it',
 		held: by,
-		foreign: `${by}, which takes no lock`,
+		foreign: unit === undefined ? `${by}, which takes no lock` : `by systemd, ${unit}: start the service`,
 		blocked: reason?.message ?? '',
 	}[state];
 	return `${colored(state, 7)}  ${printable(address).padEnd(addressWidth)}  ${escaped(details)}`.trimEnd();
+}
+
+function unitOf(address: string, inspection: Inspection): string | undefined {
+	return inspection.state === 'foreign' ? socketUnitOf(parseAddressArgument(address), inspection) : undefined;
 }
 
 function inspectionToJson(address: string, inspection: Inspection): object {
@@ -86,5 +93,6 @@ function inspectionToJson(address: string, inspection: Inspection): object {
 		holder: holderJson(inspection.holder),
 		reason: reasonJson(inspection.reason),
 		networkNamespace: inspection.networkNamespace,
+		unit: unitOf(address, inspection),
 	};
 }

@@ -27,6 +27,8 @@ export interface Message {
 	readonly key: string;
 	/** With `socket`: the listening socket of the server, or the socket of an abstract lock. */
 	readonly part?: 'listener' | 'lock';
+	/** With `socket`: see `Offer.isPassed`. */
+	readonly isPassed?: boolean;
 	/** With `socket`: the device and inode of the socket file. */
 	readonly file?: {readonly dev: string; readonly ino: string};
 	/** With `failed`: the reason. */

@@ -110,11 +110,11 @@ function lockDescriptors(offers: readonly Offer[]): Map<string, number | undefin
 	return new Map(offers.map(({key, lock}) => [key, lock.socket === undefined ? lock.descriptor : undefined]));
 }
 
-function sendSockets(successor: Successor, {key, lock, listener, file}: Offer): void {
+function sendSockets(successor: Successor, {key, lock, listener, file, isPassed}: Offer): void {
 	const message = {bindlock: 'handOver', step: 'socket', key} as const;
 	if (lock.socket !== undefined) sendSocket(successor, {...message, part: 'lock'}, lock.socket);
 	const identity = file && {dev: String(file.dev), ino: String(file.ino)};
-	sendSocket(successor, {...message, part: 'listener', ...(identity && {file: identity})}, listener);
+	sendSocket(successor, {...message, part: 'listener', isPassed, ...(identity && {file: identity})}, listener);
 }
 
 function ended(successor: Successor): Promise<void> {

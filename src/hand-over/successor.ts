@@ -50,6 +50,7 @@ class IncomingHandOver {
 	#listener: Listener | undefined;
 	#lockSocket: Listener | undefined;
 	#file: Message['file'];
+	#isPassed = false;
 	#state: 'open' | 'finished' | 'failed' = 'open';
 	#wake: () => void = () => {};
 
@@ -81,6 +82,7 @@ class IncomingHandOver {
 		return {
 			lock,
 			listener,
+			isPassed: this.#isPassed,
 			checkFile: found => this.#checkFile(found),
 			complete: () => this.#complete(lock),
 			fail: error => this.fail(error),
@@ -114,11 +116,12 @@ class IncomingHandOver {
 		this.#wake();
 	}
 
-	#hear({step, part, file}: Message, socket: object | undefined): void {
+	#hear({step, part, file, isPassed = false}: Message, socket: object | undefined): void {
 		if (step === 'socket' && part === 'lock') this.#lockSocket = socket;
 		if (step === 'socket' && part === 'listener') {
 			this.#listener = socket;
 			this.#file = file;
+			this.#isPassed = isPassed;
 		}
 		if (step === 'yours' && this.#state === 'open') this.#state = 'finished';
 		this.#wake();

@@ -97,7 +97,7 @@ export class NodeSystem extends FileCalls implements System {
 	}
 
 	boundAbstract(name: string): Bound | undefined {
-		return boundToAbstract(name);
+		return boundToAbstract(name, this.#own);
 	}
 
 	awaitFlock(descriptor: number, deadline: number): Promise<boolean> {

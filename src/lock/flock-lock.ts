@@ -17,18 +17,24 @@ import {
 	removeLockFile,
 	writeRecord,
 } from '../protocol/lock-file.js';
-import {retakePathname, type TakenLock, takePathname} from '../protocol/pathname.js';
+import {retakePathname, type TakenLock, takeBoundPathname, takePathname} from '../protocol/pathname.js';
 import type {AddressLock, Heir, LockFile, ShareableLock} from './address-lock.js';
 import {claimOf, recordOf, retakePatience} from './claim.js';
 
 /**
  * Takes the lock.
  *
+ * @param isBound whether this process listens on a socket of the address that another process has bound
  * @throws BindLockError `EADDRINUSE` if another process holds it or is bound, and others
  */
-export function* takeFlockLock(address: PathnameAddress, options: AcquireOptions): Protocol<AddressLock> {
+export function* takeFlockLock(
+	address: PathnameAddress,
+	options: AcquireOptions,
+	isBound: boolean,
+): Protocol<AddressLock> {
 	loadFlock(address.given);
-	return new FlockLock(address, options, yield* takePathname(address, claimOf(options)));
+	const take = isBound ? takeBoundPathname : takePathname;
+	return new FlockLock(address, options, yield* take(address, claimOf(options)));
 }
 
 /**

@@ -3,6 +3,7 @@
  */
 import {isClusterWorker} from '../kernel/node/cluster.js';
 import {NodeSystem} from '../kernel/node-system.js';
+import type {BoundDescriptor} from '../kernel/sockets/bound-descriptor.js';
 import type {Address} from '../model/address.js';
 import {asBindLockError, BindLockError} from '../model/errors.js';
 import type {AcquireOptions} from '../model/options.js';
@@ -19,9 +20,15 @@ import type {Loss} from './loss.js';
  * `server.listen()`.
  *
  * @param loss is reported to when a lease is lost
+ * @param bound the socket of the address, if another process has bound it for this one
  * @throws BindLockError, or rejects with it; the reason of `options.signal`
  */
-export function takeAddress(address: Address, options: AcquireOptions, loss: Loss): AddressLock | Promise<AddressLock> {
+export function takeAddress(
+	address: Address,
+	options: AcquireOptions,
+	loss: Loss,
+	bound?: BoundDescriptor,
+): AddressLock | Promise<AddressLock> {
 	const {signal} = options;
 	const explain = (error: unknown): never => {
 		signal?.throwIfAborted();
@@ -33,7 +40,7 @@ export function takeAddress(address: Address, options: AcquireOptions, loss: Los
 	try {
 		signal?.throwIfAborted();
 		if (!options.exclusive) refuseInWorker(address);
-		const lock = takeByKind(address, options, loss);
+		const lock = takeByKind(address, options, loss, bound?.descriptor);
 		return lock instanceof Promise ? lock.catch(explain) : lock;
 	} catch (error) {
 		return explain(error);
@@ -49,7 +56,12 @@ function refuseInWorker(address: Address): void {
 	);
 }
 
-function takeByKind(address: Address, options: AcquireOptions, loss: Loss): AddressLock | Promise<AddressLock> {
+function takeByKind(
+	address: Address,
+	options: AcquireOptions,
+	loss: Loss,
+	bound: number | undefined,
+): AddressLock | Promise<AddressLock> {
 	const isPathname = address.kind === 'pathname';
 	if (options.backend === 'lease') {
 		if (isPathname) return takeLeaseLock(address, options, loss);
@@ -58,6 +70,8 @@ function takeByKind(address: Address, options: AcquireOptions, loss: Loss): Addr
 			address: address.given,
 		});
 	}
-	const protocol = isPathname ? takeFlockLock(address, options) : takeAbstractLock(address, options);
-	return run(protocol, new NodeSystem(address.given, options.signal));
+	const protocol = isPathname
+		? takeFlockLock(address, options, bound !== undefined)
+		: takeAbstractLock(address, options);
+	return run(protocol, new NodeSystem(address.given, options.signal, bound));
 }

@@ -3,8 +3,9 @@
  */
 import type {PathnameAddress} from '../model/address.js';
 import {codeOf} from '../model/errors.js';
-import type {Protocol} from '../model/system.js';
+import {call, type Protocol} from '../model/system.js';
 import {Waiting} from './holder-wait.js';
+import {refuseIfBound} from './liveness.js';
 import {
 	abandonLockFile,
 	type Claim,
@@ -16,7 +17,7 @@ import {
 	writeRecord,
 } from './lock-file.js';
 import {cannotFlock, isFlockUnsupported, lockFileUnstable, maxReplacements} from './refusals.js';
-import {reclaim} from './stale.js';
+import {constant, type LockInHand, reclaim} from './stale.js';
 
 /** A lock that was taken, and what that changed. */
 export interface TakenLock extends HeldLock {
@@ -33,7 +34,18 @@ export interface TakenLock extends HeldLock {
  * @throws BindLockError `EADDRINUSE` if another process holds the lock or is bound, and others
  */
 export function takePathname(address: PathnameAddress, claim: Claim): Protocol<TakenLock> {
-	return takeLock(address, claim, true);
+	return takeLock(address, claim, lock => reclaim(address, claim, lock));
+}
+
+/** Takes the lock of an address on whose socket, bound by another process, this process listens. The socket stays. */
+export function takeBoundPathname(address: PathnameAddress, claim: Claim): Protocol<TakenLock> {
+	return takeLock(address, claim, function* (lock) {
+		const found = yield* call('lstat', address.path);
+		if (found === undefined) return false;
+		// The own socket does not count.
+		yield* refuseIfBound(address, () => call('bound', address.path, found, 'named'), {crashed: lock.crashed});
+		return false;
+	});
 }
 
 /**
@@ -41,10 +53,15 @@ export function takePathname(address: PathnameAddress, claim: Claim): Protocol<T
  * of this process, and is not touched.
  */
 export function retakePathname(address: PathnameAddress, claim: Claim): Protocol<HeldLock> {
-	return takeLock(address, claim, false);
+	return takeLock(address, claim, () => constant(false));
 }
 
-function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): Protocol<TakenLock> {
+/** @param prepare makes the path ready under the lock, and returns whether a stale socket was removed */
+function* takeLock(
+	address: PathnameAddress,
+	claim: Claim,
+	prepare: (lock: LockInHand) => Protocol<boolean>,
+): Protocol<TakenLock> {
 	const waiting = new Waiting(claim.patience);
 	for (let attempt = 0; attempt < maxReplacements; attempt++) {
 		const {descriptor, created} = yield* openLockFile(address, claim);
@@ -61,7 +78,7 @@ function* takeLock(address: PathnameAddress, claim: Claim, reclaims: boolean): P
 				record: () => readRecord(address, descriptor, file),
 				isHeld: () => isAtLockPath(address, lock),
 			};
-			const reclaimed = reclaims && (yield* reclaim(address, claim, inHand));
+			const reclaimed = yield* prepare(inHand);
 			yield* writeRecord(lock, claim.record(descriptor));
 			kept = true;
 			return {descriptor, file, created, reclaimed};

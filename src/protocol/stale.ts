@@ -13,7 +13,7 @@ import {close, type Remover} from './lock-file.js';
 import {explainForbidden, maxReplacements} from './refusals.js';
 
 /** What reclaiming needs to know about the lock. */
-interface LockInHand {
+export interface LockInHand {
 	/** Whether the previous holder crashed, or exited a moment ago. */
 	readonly crashed: boolean;
 	/** Reads the record that the previous holder left in the lock file. */

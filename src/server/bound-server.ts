@@ -6,7 +6,7 @@ import type {BoundDescriptor} from '../kernel/sockets/bound-descriptor.js';
 import type {AddressLock} from '../lock/address-lock.js';
 import type {Loss} from '../lock/loss.js';
 import type {OwnedLock} from '../lock/owned-lock.js';
-import {type Address, keyOf} from '../model/address.js';
+import {type Address, keyOf, type PathnameAddress} from '../model/address.js';
 import {addressInUse, BindLockError, codeOf, systemCodeOf} from '../model/errors.js';
 import type {ListenOptions} from '../model/options.js';
 import {printable} from '../model/text.js';
@@ -38,11 +38,21 @@ export class BoundServer {
 	readonly #socket: ListeningSocket;
 	readonly #drain: Drain;
 	#drainMs: number | undefined;
+	/** Whether a service manager has bound the socket. */
+	#isPassed: boolean;
 	#state: ServerState = 'serving';
 	#guard: FileGuard | undefined;
 	#onRelease: (() => void) | undefined;
 
-	constructor(server: Server, address: Address, options: ListenOptions, lock: AddressLock, loss: Loss) {
+	/** @param passed the socket of the address, if a service manager has bound it */
+	constructor(
+		server: Server,
+		address: Address,
+		options: ListenOptions,
+		lock: AddressLock,
+		loss: Loss,
+		passed: BoundDescriptor | undefined,
+	) {
 		this.#address = address;
 		this.#options = options;
 		this.#lock = lock;
@@ -50,8 +60,9 @@ export class BoundServer {
 		const owner = {release: () => this.#release(), exit: () => this.#exit()};
 		this.#drain = new Drain(server, address.given);
 		this.#drainMs = options.drainMs;
-		this.#owned = new OwnedServerLock(address, lock.reclaimed, loss, owner, this.#drain);
-		this.#socket = new ListeningSocket(server, address, options, () => this.#finish());
+		this.#isPassed = passed !== undefined;
+		this.#owned = new OwnedServerLock(address, lock.reclaimed, loss, owner, this.#drain, () => this.#isPassed);
+		this.#socket = new ListeningSocket(server, address, options, passed, () => this.#finish());
 		servers.set(this.#owned, this);
 	}
 
@@ -120,6 +131,7 @@ export class BoundServer {
 	}
 
 	async #inherit(inherited: InheritedSocket): Promise<void> {
+		this.#isPassed = inherited.isPassed;
 		await this.#socket.adopt(inherited.listener);
 		inherited.checkFile(this.#socket.file);
 		this.#onRelease = () => inherited.fail(new Error('it has stopped listening'));
@@ -131,7 +143,7 @@ export class BoundServer {
 		if (!(await inherited.complete()) || this.#state !== 'inherited') return;
 		this.#state = 'serving';
 		this.#onRelease = undefined;
-		this.#socket.own();
+		this.#socket.own(this.#isPassed);
 		this.#startGuard();
 	}
 
@@ -164,6 +176,7 @@ export class BoundServer {
 			lock,
 			listener,
 			file,
+			isPassed: this.#isPassed,
 			onRelease: callback => {
 				this.#onRelease = callback;
 			},
@@ -212,6 +225,12 @@ export class BoundServer {
 		this.#onRelease?.();
 	}
 
+	async #rebind(address: PathnameAddress): Promise<void> {
+		if (this.#isPassed) throw new Error('the service manager has bound the socket, and alone can bind it again');
+		const {file} = this.#lock;
+		await this.#socket.rebind(address, () => this.#owned.held && (file?.isInPlace() ?? true));
+	}
+
 	/** Guards the lock file and the socket file while this process serves alone. */
 	#startGuard(): void {
 		const address = this.#address;
@@ -221,7 +240,7 @@ export class BoundServer {
 			address,
 			lockFile: file,
 			isBound: () => this.#socket.isBound(),
-			rebind: () => this.#socket.rebind(address, () => this.#owned.held && (file?.isInPlace() ?? true)),
+			rebind: () => this.#rebind(address),
 			heals: this.#options.heal ?? true,
 			loss: this.#loss,
 			onHealed: () => this.#owned.healed++,

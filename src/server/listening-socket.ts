@@ -44,6 +44,8 @@ export class ListeningSocket {
 	readonly #address: Address;
 	readonly #options: ListenOptions;
 	readonly #onStopped: () => void;
+	/** The socket of a service manager, which has bound it. */
+	readonly #passed: BoundDescriptor | undefined;
 	readonly #system: NodeSystem;
 	#state: SocketState = 'closed';
 	#file: FileStatus | undefined;
@@ -51,10 +53,17 @@ export class ListeningSocket {
 	#accept: () => void = () => {};
 
 	/** @param onStopped is called when the server has stopped listening, by whatever means */
-	constructor(server: Server, address: Address, options: ListenOptions, onStopped: () => void) {
+	constructor(
+		server: Server,
+		address: Address,
+		options: ListenOptions,
+		passed: BoundDescriptor | undefined,
+		onStopped: () => void,
+	) {
 		this.#server = server;
 		this.#address = address;
 		this.#options = options;
+		this.#passed = passed;
 		this.#onStopped = onStopped;
 		this.#system = new NodeSystem(address.given);
 	}
@@ -93,6 +102,10 @@ export class ListeningSocket {
 	bindApart(): BoundDescriptor | undefined {
 		const address = this.#address;
 		refuseElsewhere(address);
+		if (this.#passed !== undefined) {
+			if (address.kind === 'pathname') this.#file = this.#system.lstat(address.bindPath);
+			return this.#passed;
+		}
 		if (address.kind === 'abstract') return undefined;
 		const began = Date.now();
 		const bound = bindApart(address.bindPath);
@@ -111,13 +124,15 @@ export class ListeningSocket {
 
 	/** Closes a socket of {@link bindApart} on which the server does not listen. */
 	abandon(bound: BoundDescriptor): void {
+		// The program may try again.
+		if (bound === this.#passed) return;
 		this.#close('apart', {close: () => closeUnused(bound)});
 		this.#file = undefined;
 	}
 
 	/** The server listens on the socket of {@link bindApart}. */
 	attachApart(): void {
-		this.#begin('apart');
+		this.#begin(this.#passed === undefined ? 'apart' : 'shared');
 	}
 
 	/**
@@ -139,10 +154,14 @@ export class ListeningSocket {
 		await adoptListener(this.#server, listener, this.#pathAndBacklog, () => this.#begin('shared'));
 	}
 
-	/** The other process has stopped listening: this one accepts the connections. */
-	own(): void {
+	/**
+	 * The other process has stopped listening: this one accepts the connections.
+	 *
+	 * @param isPassed whether a service manager has bound the socket: then its file stays on close
+	 */
+	own(isPassed: boolean): void {
 		if (this.#state !== 'shared') return;
-		this.#state = 'apart';
+		if (!isPassed) this.#state = 'apart';
 		this.#accept();
 	}
 
@@ -152,7 +171,7 @@ export class ListeningSocket {
 
 	async #listenOn(bound: BoundDescriptor): Promise<void> {
 		const options = this.#pathAndBacklog;
-		const onListening = (): void => this.#begin('apart');
+		const onListening = (): void => this.attachApart();
 		try {
 			// A worker of a cluster would ask the primary to listen on the descriptor.
 			if (isClusterWorker()) await adoptListener(this.#server, listenerOn(bound), options, onListening);

@@ -9,6 +9,11 @@ import type {Drain} from './drain.js';
 /** The lock of a server of {@link listen}. It is released when the server stops listening. */
 export interface ServerLock extends BindLock {
 	/**
+	 * Whether the server listens on a socket that the service manager has bound (`LISTEN_FDS`), such as a `.socket` unit of
+	 * systemd. Its file is neither removed nor healed.
+	 */
+	readonly inherited: boolean;
+	/**
 	 * Aborts when the server stops listening, for any reason: a hand-over, a release, `server.close()`, a loss. bindlock
 	 * then drains HTTP connections. Connections of `node:net` and upgraded ones (WebSocket) are left to the program, which
 	 * can tell these clients to connect again.
@@ -23,10 +28,23 @@ export interface ServerLock extends BindLock {
 
 export class OwnedServerLock extends OwnedLock implements ServerLock {
 	readonly #drain: Drain;
+	readonly #isInherited: () => boolean;
 
-	constructor(address: Address, reclaimed: boolean, loss: Loss, owner: Owner, drain: Drain) {
+	constructor(
+		address: Address,
+		reclaimed: boolean,
+		loss: Loss,
+		owner: Owner,
+		drain: Drain,
+		isInherited: () => boolean,
+	) {
 		super(address, reclaimed, loss, owner, true);
 		this.#drain = drain;
+		this.#isInherited = isInherited;
+	}
+
+	get inherited(): boolean {
+		return this.#isInherited();
 	}
 
 	get drainSignal(): AbortSignal {

@@ -7,6 +7,8 @@ import type {FileStatus, Listener} from '../model/system.js';
 /** A listening socket of another process, which this one takes over. */
 export interface InheritedSocket {
 	readonly listener: Listener;
+	/** Whether a service manager has bound the socket, so that its file stays on close. */
+	readonly isPassed: boolean;
 	/**
 	 * @param found the file at the path
 	 * @throws BindLockError if it is not the file that the other process bound
@@ -28,6 +30,8 @@ export interface Offer {
 	readonly listener: Listener;
 	/** The socket file; an abstract address has none. */
 	readonly file: FileStatus | undefined;
+	/** As {@link InheritedSocket.isPassed}. */
+	readonly isPassed: boolean;
 	/** Sets the callback for a release before the offer is accepted or withdrawn. */
 	onRelease(callback: () => void): void;
 	/**

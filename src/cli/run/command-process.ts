@@ -41,7 +41,7 @@ export function startCommand(
 	if (number !== undefined) passed.set(number, lock as number);
 	let child: ChildProcess;
 	try {
-		child = spawn(command, args, {stdio: stdioOf(passed)});
+		child = spawn(...activated(command, args), {stdio: stdioOf(passed)});
 	} catch (error) {
 		// Node rejects an empty name.
 		return Promise.resolve(codeOf(error) === 'ERR_INVALID_ARG_VALUE' ? 'ENOENT' : codeOf(error));
@@ -54,6 +54,15 @@ export function startCommand(
 		}),
 	);
 	return {pid: child.pid, lock: number, exited, signal: signal => child.kill(signal)};
+}
+
+/**
+ * The sockets of sd_listen_fds(3) that were passed to bindlock are for the command. Their variable must have the pid of
+ * the command, which only a shell in its place knows before.
+ */
+function activated(command: string, args: readonly string[]): [string, readonly string[]] {
+	if (process.env['LISTEN_PID'] !== String(process.pid)) return [command, args];
+	return ['/bin/sh', ['-c', 'LISTEN_PID=$$ exec "$@"', 'sh', command, ...args]];
 }
 
 /** Returns the `stdio` option of `spawn`: other numbers are closed in the command. */

@@ -2,6 +2,7 @@
  * `bindlock run`: takes the lock of an address and leaves it to a command.
  */
 import {constants} from 'node:os';
+import {passedSocket} from '../../kernel/sockets/passed-sockets.js';
 import {Loss} from '../../lock/loss.js';
 import {takeAddress} from '../../lock/take.js';
 import {describeHolder} from '../../model/holder.js';
@@ -38,7 +39,7 @@ export default async function run([address = '', ...command]: readonly string[],
 	const parsed = parseAddressArgument(address);
 	const checked = checkAcquireOptions(parsed.given, acquireOptions(address, options));
 	const leaveSignals = endOnSignals();
-	const taken = await takeAddress(parsed, checked, new Loss());
+	const taken = await takeAddress(parsed, checked, new Loss(), passedSocket(parsed));
 	const descriptor = options.closeFd ? undefined : taken.shareable?.descriptor;
 	leaveSignals();
 	const forwarding = new SignalForwarding();

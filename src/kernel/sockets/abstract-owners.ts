@@ -5,14 +5,20 @@ import type {Holder} from '../../model/holder.js';
 import type {LockRecord} from '../../model/record.js';
 import type {Bound, LockSocketHolder} from '../../model/system.js';
 import {claimedHolder, withRecord} from '../flock/lock-holders.js';
+import {linkOrUndefined} from '../proc/procfs.js';
 import {askLockSocket, type LockSocketAnswer} from './lock-socket-client.js';
 import {nameInTable, paddedName} from './padded-name.js';
 import {hasSocketOpen, ownerOf} from './socket-owners.js';
 import {findAbstractSocket, isServing, type SocketRow} from './unix-sockets.js';
 
-/** Returns the socket that is bound to the abstract name, of exact length or padded. */
-export function boundToAbstract(name: string): Bound | undefined {
-	const row = serverRow(name);
+/**
+ * Returns the socket that is bound to the abstract name, of exact length or padded.
+ *
+ * @param own descriptor of a socket that does not count
+ */
+export function boundToAbstract(name: string, own?: number): Bound | undefined {
+	const ownLink = own === undefined ? undefined : linkOrUndefined(`/proc/self/fd/${own}`);
+	const row = serverRow(name, row => `socket:[${row.inode}]` !== ownLink);
 	if (row === undefined) return undefined;
 	const holder = ownerOf(row);
 	return {isCertain: true, ...(holder === undefined ? {} : {holder})};
@@ -57,8 +63,8 @@ export function hasLockSocket(pid: number, name: string): boolean {
 	return row !== undefined && hasSocketOpen(pid, row);
 }
 
-function serverRow(name: string): SocketRow | undefined {
-	return findAbstractSocket([nameInTable(`\0${name}`), nameInTable(paddedName(name))]);
+function serverRow(name: string, matches?: (row: SocketRow) => boolean): SocketRow | undefined {
+	return findAbstractSocket([nameInTable(`\0${name}`), nameInTable(paddedName(name))], matches);
 }
 
 /** Only stream sockets: the kernel keeps the names of each type apart, so the others do not conflict. */

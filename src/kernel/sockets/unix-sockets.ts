@@ -40,6 +40,13 @@ export function findAbstractSocket(
 	return undefined;
 }
 
+/** Returns the socket with this inode, if it has a name and no other row has the same inode. */
+export function socketWithInode(inode: number): SocketRow | undefined {
+	const rows = (readProcTable('/proc/net/unix') ?? '').split('\n').map(parseSocketRow);
+	const found = rows.filter(row => row !== undefined && row !== 'connected' && row.inode === String(inode));
+	return found.length === 1 ? (found[0] as SocketRow) : undefined;
+}
+
 /** Whether a client of this socket would reach its server. */
 export function isServing({type, listening}: SocketRow): boolean {
 	return listening || type === 'datagram';
