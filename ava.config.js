@@ -27,7 +27,7 @@ const quick = [
 	'build/test/kernel/{address-parser,deadline}.test.js',
 	'build/test/kernel/{mounts,proc}/*.test.js',
 	'build/test/kernel/sockets/{padded-name,unix-sockets}.test.js',
-	'build/test/protocol/{close,faults,lock-file,pathname}.test.js',
+	'build/test/protocol/{close,faults,held-lock,lock-file,pathname}.test.js',
 	'build/test/simulation/mutants.test.js',
 ];
 

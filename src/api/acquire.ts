@@ -5,7 +5,7 @@ import {parseAddress} from '../kernel/address-parser.js';
 import {Loss} from '../lock/loss.js';
 import {type BindLock, OwnedLock} from '../lock/owned-lock.js';
 import {takeAddress} from '../lock/take.js';
-import {checkAcquireOptions, noOptions} from '../model/option-checks.js';
+import {checkAcquireOptions} from '../model/option-checks.js';
 import type {AcquireOptions} from '../model/options.js';
 import {watchLockFile} from '../server/file-guard.js';
 
@@ -24,7 +24,7 @@ import {watchLockFile} from '../server/file-guard.js';
  * await lock.release(); // after app.close()
  * ```
  */
-export async function acquire(address: string, options: AcquireOptions = noOptions): Promise<BindLock> {
+export async function acquire(address: string, options: AcquireOptions = {}): Promise<BindLock> {
 	const parsed = parseAddress(address);
 	const checked = checkAcquireOptions(address, options);
 	const loss = new Loss();

@@ -7,11 +7,8 @@ export const completionDefinition: CommandDefinition = {
 	name: 'completion',
 	synopsis: 'SHELL',
 	summary: 'print completions for bash, zsh or fish',
-	description: [],
-	arguments: [{name: 'SHELL', kind: ['bash', 'zsh', 'fish'], required: true, variadic: false}],
+	arguments: [{syntax: '<SHELL>', kind: ['bash', 'zsh', 'fish']}],
 	options: [],
-	fields: {},
-	exits: {},
 	examples: [
 		{line: 'eval "$(bindlock completion bash)"', what: 'in ~/.bashrc'},
 		{line: 'eval "$(bindlock completion zsh)"', what: 'in ~/.zshrc, after compinit'},

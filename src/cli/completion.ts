@@ -4,29 +4,22 @@
 import {commands} from './commands.js';
 import {type CommandDefinition, commonOptions, type OptionDefinition, type ValueKind} from './definition.js';
 import {exit} from './exit-status.js';
-import {UsageError} from './failures.js';
 import {writeData} from './output.js';
 
 /** @returns the exit status */
 export default async function completion([shell = '']: readonly string[]): Promise<number> {
-	const script = Object.hasOwn(scripts, shell) ? scripts[shell as keyof typeof scripts] : undefined;
-	if (script === undefined) {
-		throw new UsageError(
-			`no completions for ${JSON.stringify(shell)}; choose one of ${Object.keys(scripts).join(', ')}`,
-		);
-	}
-	writeData(script());
+	writeData(scripts[shell]?.() ?? '');
 	return exit.done;
 }
 
 const names = commands.map(({name}) => name);
 
 /** zsh runs bash completions by its own bashcompinit. */
-const scripts = {
+const scripts: Readonly<Record<string, () => string>> = {
 	bash: bashScript,
 	zsh: () => `autoload -U +X bashcompinit && bashcompinit\n${bashScript()}`,
 	fish: fishScript,
-} as const;
+};
 
 function bashScript(): string {
 	return `# bash completion of bindlock

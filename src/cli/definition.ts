@@ -7,10 +7,9 @@
 export type ValueKind = 'address' | 'directory' | 'command' | 'duration' | 'signal' | 'text' | readonly string[];
 
 interface ArgumentDefinition {
-	readonly name: string;
+	/** As commander has it: `<ADDRESS>`, `[ADDRESS]`, `<ADDRESS...>`. */
+	readonly syntax: string;
 	readonly kind: ValueKind;
-	readonly required: boolean;
-	readonly variadic: boolean;
 }
 
 export interface OptionDefinition {
@@ -33,13 +32,14 @@ export interface CommandDefinition {
 	readonly synopsis: string;
 	readonly summary: string;
 	/** Paragraphs. */
-	readonly description: readonly string[];
+	readonly description?: readonly string[];
 	readonly arguments: readonly ArgumentDefinition[];
+	/** Besides {@link commonOptions}. */
 	readonly options: readonly OptionDefinition[];
-	/** The fields of each line of `--json`; empty if the command prints no data. */
-	readonly fields: Readonly<Record<string, string>>;
+	/** The fields of each line of `--json`; absent if the command prints no data. */
+	readonly fields?: Readonly<Record<string, string>>;
 	/** The meaning of its exit statuses, besides or instead of the common ones. */
-	readonly exits: Readonly<Record<string, string>>;
+	readonly exits?: Readonly<Record<string, string>>;
 	readonly examples: readonly {readonly line: string; readonly what: string}[];
 }
 

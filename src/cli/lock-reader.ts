@@ -9,7 +9,7 @@ import type {Holder} from '../model/holder.js';
 import {maxRecordBytes, parseRecord} from '../model/record.js';
 
 interface ObservedLock {
-	readonly holder?: Holder;
+	readonly holder: Holder | undefined;
 	/** Whether the file has a record of bindlock; otherwise another program may use it. */
 	readonly hasRecord: boolean;
 }
@@ -50,7 +50,7 @@ export function readLock(lockPath: string): ObservedLock | undefined {
 		const {kind, holder} = contention;
 		// The kernel hides locks of other pid namespaces. The record is the only evidence of such a lock.
 		if (kind !== 'exclusive' && !(kind === 'unseen' && contention.elsewhere)) return undefined;
-		return {hasRecord: record !== undefined, ...(holder === undefined ? {} : {holder})};
+		return {hasRecord: record !== undefined, holder};
 	} catch {
 		return undefined;
 	}

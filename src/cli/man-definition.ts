@@ -7,10 +7,7 @@ export const manDefinition: CommandDefinition = {
 	name: 'man',
 	synopsis: '',
 	summary: 'print the manual page',
-	description: [],
 	arguments: [],
 	options: [],
-	fields: {},
-	exits: {},
 	examples: [{line: 'bindlock man | man -l -', what: 'read the manual page'}],
 };

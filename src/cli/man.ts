@@ -67,10 +67,10 @@ function section({
 	name,
 	synopsis: rest,
 	summary,
-	description,
+	description = [],
 	options,
-	fields,
-	exits,
+	fields = {},
+	exits = {},
 	examples,
 }: CommandDefinition): string[] {
 	const lines = [

@@ -2,6 +2,7 @@
  * Writes to standard output and standard error, in colour on a terminal.
  */
 import {writeSync} from 'node:fs';
+import {attempt} from '../model/attempt.js';
 import {codeOf} from '../model/errors.js';
 import {escaped} from '../model/text.js';
 import {exit} from './exit-status.js';
@@ -13,21 +14,15 @@ import {exit} from './exit-status.js';
  * Not by `process.stderr`, which makes a pipe or terminal non-blocking, also for the command that `bindlock run` starts.
  */
 export function writeMessage(...lines: readonly string[]): void {
-	try {
-		writeSync(2, lines.map(line => `${escaped(line)}\n`).join(''));
-	} catch {
-		// Standard error is closed or full: there is no other place to report it.
-	}
+	// If standard error is closed or full, there is no other place to report it.
+	attempt(() => writeSync(2, lines.map(line => `${escaped(line)}\n`).join('')));
 }
 
 /** Writes data to standard output. Node writes pipes, files and terminals synchronously on Linux and macOS. */
 export function writeData(text: string): void {
-	if (!hasErrorListener) process.stdout.on('error', exitOnError);
-	hasErrorListener = true;
+	if (!process.stdout.listeners('error').includes(exitOnError)) process.stdout.on('error', exitOnError);
 	process.stdout.write(text);
 }
-
-let hasErrorListener = false;
 
 function exitOnError(error: Error): void {
 	// Node ignores SIGPIPE. Exit as a program does that SIGPIPE ends: without a message.

@@ -1,9 +1,10 @@
 /**
  * The poll interval of `status --watch` and `wait` for servers on which each look costs a connection.
  */
-import type {Inspection} from '../api/inspect.js';
-import {NodeSystem} from '../kernel/node-system.js';
+
+import {statusOfPath} from '../kernel/files/file-status.js';
 import {isServed} from '../kernel/sockets/pathname-owners.js';
+import type {Inspection} from '../protocol/inspection.js';
 import {parseAddressArgument} from './arguments.js';
 
 /** The interval for a server that {@link answeredConnection}. */
@@ -17,6 +18,6 @@ export async function answeredConnection(text: string, {state, holder}: Inspecti
 	if (state !== 'foreign' || holder !== undefined) return false;
 	const address = parseAddressArgument(text);
 	if (address.kind === 'abstract') return false;
-	const socket = new NodeSystem(address.given).lstat(address.path);
+	const socket = statusOfPath(address.path);
 	return socket?.type === 'socket' && (await isServed(address.path, socket)) === undefined;
 }

@@ -1,7 +1,7 @@
 /**
  * The parser and the help of all commands: a commander program made from their definitions.
  */
-import {Command, CommanderError, Option} from 'commander';
+import {Argument, Command, CommanderError, Option} from 'commander';
 import {commands} from './commands.js';
 import {
 	addressText,
@@ -77,13 +77,14 @@ function newProgram(onInvocation: (invocation: Invocation) => void): Command {
 }
 
 function newCommand(command: Command, definition: CommandDefinition): Command {
-	command.summary(definition.summary).description([definition.summary, ...definition.description].join('\n\n'));
-	command.usage(definition.synopsis).helpOption('-h, --help', 'print this help').allowExcessArguments(false);
-	for (const {name, required, variadic} of definition.arguments) {
-		const text = variadic ? `${name}...` : name;
-		command.argument(required ? `<${text}>` : `[${text}]`);
+	const {summary, synopsis, description = [], options} = definition;
+	command.summary(summary).description([summary, ...description].join('\n\n'));
+	command.usage(synopsis).helpOption('-h, --help', 'print this help').allowExcessArguments(false);
+	for (const {syntax, kind} of definition.arguments) {
+		const argument = new Argument(syntax);
+		command.addArgument(typeof kind === 'string' ? argument : argument.choices(kind));
 	}
-	for (const option of [...definition.options, ...commonOptions]) command.addOption(newOption(option));
+	for (const option of [...options, ...commonOptions]) command.addOption(newOption(option));
 	return command.addHelpText('after', () => helpAfter(definition));
 }
 

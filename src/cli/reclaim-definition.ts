@@ -10,7 +10,7 @@ export const reclaimDefinition: CommandDefinition = {
 	description: [
 		'Takes the lock of each ADDRESS and removes the socket file if no process is bound to it. Anything else is left unchanged, and a message gives the reason.',
 	],
-	arguments: [{name: 'ADDRESS', kind: 'address', required: true, variadic: true}],
+	arguments: [{syntax: '<ADDRESS...>', kind: 'address'}],
 	options: [reclaimForeignOption],
 	fields: {
 		address: 'the address as given',

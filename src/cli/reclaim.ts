@@ -1,13 +1,14 @@
 /**
  * `bindlock reclaim`: removes stale sockets.
  */
-import {type Inspection, inspect} from '../api/inspect.js';
-import {NodeSystem} from '../kernel/node-system.js';
+import {inspect} from '../api/inspect.js';
+import {statusOfPath} from '../kernel/files/file-status.js';
 import {Loss} from '../lock/loss.js';
 import {takeAddress} from '../lock/take.js';
 import {BindLockError} from '../model/errors.js';
-import {describeHolder} from '../model/holder.js';
+import {describeHolder, type Holder} from '../model/holder.js';
 import {printable} from '../model/text.js';
+import type {Inspection} from '../protocol/inspection.js';
 import {addressArgument, parseAddressArgument} from './arguments.js';
 import {exit} from './exit-status.js';
 import {holderJson, printJson, reasonJson} from './json.js';
@@ -22,15 +23,16 @@ interface Reclaimed {
 	/** Whether a stale socket was removed. */
 	readonly removed: boolean;
 	/** The state afterwards. */
-	readonly inspection: Inspection;
+	readonly state: Inspection['state'];
+	readonly holder?: Holder | undefined;
+	readonly reason?: BindLockError;
 }
 
 /** @returns the exit status */
 export default async function reclaim(addresses: readonly string[], options: ReclaimOptions): Promise<number> {
 	let result: number = exit.done;
 	for (const address of addresses) {
-		const {removed, inspection} = await reclaimOne(address, options.reclaimForeign ?? false);
-		const {state, holder, reason} = inspection;
+		const {removed, state, holder, reason} = await reclaimOne(address, options.reclaimForeign ?? false);
 		if (state !== 'free') result = exit.taken;
 		if (options.json) {
 			printJson({address, removed, state, holder: holderJson(holder), reason: reasonJson(reason)});
@@ -51,20 +53,15 @@ export default async function reclaim(addresses: readonly string[], options: Rec
 async function reclaimOne(address: string, reclaimForeign: boolean): Promise<Reclaimed> {
 	const inspection = await inspect(addressArgument(address));
 	const isOfOther = inspection.state === 'blocked' && inspection.reason?.syscall === 'unlink';
-	if (inspection.state !== 'stale' && !(isOfOther && reclaimForeign)) return {removed: false, inspection};
-	const {reason: _, holder: __, ...rest} = inspection;
+	if (inspection.state !== 'stale' && !(isOfOther && reclaimForeign)) return {removed: false, ...inspection};
 	try {
-		const system = new NodeSystem(address);
-		const removeLockFile = inspection.lockPath !== undefined && system.lstat(inspection.lockPath) === undefined;
+		const removeLockFile = inspection.lockPath !== undefined && statusOfPath(inspection.lockPath) === undefined;
 		const taken = await takeAddress(parseAddressArgument(address), {removeLockFile, reclaimForeign}, new Loss());
 		taken.release();
-		return {removed: taken.reclaimed, inspection: {...rest, state: 'free'}};
+		return {removed: taken.reclaimed, state: 'free'};
 	} catch (reason) {
 		if (!(reason instanceof BindLockError)) throw reason;
 		const state = reason.code === 'EADDRINUSE' ? 'held' : 'blocked';
-		return {
-			removed: false,
-			inspection: {...rest, state, reason, ...(reason.holder ? {holder: reason.holder} : {})},
-		};
+		return {removed: false, state, reason, holder: reason.holder};
 	}
 }

@@ -2,8 +2,8 @@
  * The `.socket` unit of systemd that has bound an address.
  */
 import {spawnSync} from 'node:child_process';
-import type {Inspection} from '../api/inspect.js';
 import type {Address} from '../model/address.js';
+import type {Inspection} from '../protocol/inspection.js';
 
 /** systemctl(1) may wait for a manager that hangs. */
 const longestMs = 2000;

@@ -11,7 +11,7 @@ export const statusDefinition: CommandDefinition = {
 		'free: nothing exists at the address. stale: a socket file to which no process is bound; the next server that uses bindlock removes it. held: a process holds the lock. foreign: a server that takes no lock is bound to the address. blocked: the address cannot be used; the output gives the reason and a remedy.',
 		'status takes no lock. It connects to a socket file only if no visible process of this network namespace is bound to it. If the connection is refused, it sets the change time (ctime) of the socket file, and modifies nothing else.',
 	],
-	arguments: [{name: 'ADDRESS', kind: 'address', required: true, variadic: true}],
+	arguments: [{syntax: '<ADDRESS...>', kind: 'address'}],
 	options: [{name: 'watch', description: 'keep running and print each change, until interrupted'}],
 	fields: {
 		address: 'the address as given',

@@ -1,10 +1,11 @@
 /**
  * `bindlock status`: prints the state of addresses.
  */
-import {type Inspection, inspect} from '../api/inspect.js';
+import {inspect} from '../api/inspect.js';
 import {pause} from '../kernel/deadline.js';
 import {describeHolder} from '../model/holder.js';
 import {escaped, printable, quoted} from '../model/text.js';
+import type {Inspection} from '../protocol/inspection.js';
 import {addressArgument, parseAddressArgument} from './arguments.js';
 import {exit} from './exit-status.js';
 import {holderJson, printJson, reasonJson} from './json.js';

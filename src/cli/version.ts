@@ -7,16 +7,14 @@ import {readFileSync} from 'node:fs';
 export function packageVersion(): string {
 	for (let directory = new URL('.', import.meta.url); ; directory = new URL('..', directory)) {
 		try {
-			const {name, version} = JSON.parse(readFileSync(new URL('package.json', directory), 'utf8')) as Package;
+			const {name, version} = JSON.parse(readFileSync(new URL('package.json', directory), 'utf8')) as {
+				name: string;
+				version: string;
+			};
 			if (name === 'bindlock') return version;
 		} catch {
 			// No package.json in this directory.
 		}
 		if (directory.pathname === '/') return 'unknown';
 	}
-}
-
-interface Package {
-	readonly name: string;
-	readonly version: string;
 }

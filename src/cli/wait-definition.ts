@@ -10,7 +10,7 @@ export const waitDefinition: CommandDefinition = {
 	description: [
 		"For scripts and clients. wait polls the kernel's table of sockets. It connects to a socket file only if no process of this network namespace is bound to it, as for a server in another container, and closes the connection at once.",
 	],
-	arguments: [{name: 'ADDRESS', kind: 'address', required: true, variadic: false}],
+	arguments: [{syntax: '<ADDRESS>', kind: 'address'}],
 	options: [
 		{
 			name: 'for',

@@ -3,7 +3,7 @@
  */
 import {inspect} from '../api/inspect.js';
 import {pause} from '../kernel/deadline.js';
-import {NodeSystem} from '../kernel/node-system.js';
+import {statusOfPath} from '../kernel/files/file-status.js';
 import {isNameServed} from '../kernel/sockets/abstract-owners.js';
 import {isServed} from '../kernel/sockets/pathname-owners.js';
 import {connectOnce} from '../kernel/sockets/probe.js';
@@ -24,9 +24,8 @@ interface WaitOptions {
 
 /** The result of one look at the address. */
 interface Look {
-	readonly reached: boolean;
-	/** What was seen instead. */
-	readonly why: string;
+	/** Why the goal is not reached; `undefined` if it is. */
+	readonly why: string | undefined;
 	readonly holder?: Holder;
 	/** Whether looking connected to a live server, which is then polled less often. */
 	readonly connected?: boolean;
@@ -44,12 +43,13 @@ export default async function wait([address = '']: readonly string[], options: W
 	const began = performance.now();
 	let look: Look;
 	for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 1.5, longestPauseMs)) {
-		look = goal === 'free' ? await lookFree(address) : await lookListening(parsed);
+		look = goal === 'free' ? await lookFree(address) : {why: await whyNotListening(parsed)};
 		const leftMs = began + timeoutMs - performance.now();
-		if (look.reached || leftMs <= 0) break;
+		if (look.why === undefined || leftMs <= 0) break;
 		await pause(Math.min(look.connected ? connectionPollMs : pauseMs, leftMs));
 	}
-	const {reached, why, holder} = look;
+	const {why, holder} = look;
+	const reached = why === undefined;
 	const waitedMs = Math.round(performance.now() - began);
 	if (options.json) printJson({address, for: goal, reached, waitedMs, holder: holderJson(holder)});
 	else if (!reached) writeMessage(`bindlock: ${printable(address)}: not ${goal} after ${waitedMs} ms: ${why}`);
@@ -59,21 +59,16 @@ export default async function wait([address = '']: readonly string[], options: W
 async function lookFree(address: string): Promise<Look> {
 	const inspection = await inspect(addressArgument(address));
 	const {state, holder, reason} = inspection;
-	const reached = state === 'free' || state === 'stale';
-	if (holder !== undefined) return {reached, why: `${state}, by ${describeHolder(holder)}`, holder};
-	return {reached, why: reason?.message ?? state, connected: await answeredConnection(address, inspection)};
-}
-
-async function lookListening(address: Address): Promise<Look> {
-	const why = await whyNotListening(address);
-	return {reached: why === undefined, why: why ?? ''};
+	if (state === 'free' || state === 'stale') return {why: undefined};
+	if (holder !== undefined) return {why: `${state}, by ${describeHolder(holder)}`, holder};
+	return {why: reason?.message ?? state, connected: await answeredConnection(address, inspection)};
 }
 
 /** Returns why a client could not connect now, `undefined` if it could. Asks the kernel, and connects only if it must. */
 async function whyNotListening(address: Address): Promise<string | undefined> {
 	const unbound = 'no server is bound to it';
 	if (address.kind === 'abstract') return isNameServed(address.name) ? undefined : unbound;
-	const socket = new NodeSystem(address.given).lstat(address.path);
+	const socket = statusOfPath(address.path);
 	if (socket === undefined) return 'it does not exist';
 	if (socket.type !== 'socket') return 'it is not a socket';
 	const served = await isServed(address.path, socket);
@@ -81,7 +76,7 @@ async function whyNotListening(address: Address): Promise<string | undefined> {
 	// No process of this network namespace is bound: the socket is stale, or its server is in another namespace. Only a
 	// connection tells.
 	const path = Buffer.byteLength(address.path) > maxNameBytes ? address.bindPath : address.path;
-	const answer = await connectOnce(path, undefined, undefined);
+	const answer = await connectOnce(path);
 	if (answer === 'CONNECTED' || answer === 'EAGAIN' || answer === 'EPROTOTYPE') return undefined;
 	return answer === 'ECONNREFUSED' ? unbound : `the connection failed (${answer})`;
 }

@@ -2,6 +2,7 @@
  * The successor's side of a hand-over: it gets the lock and the listening socket from its predecessor, instead of taking
  * and binding them.
  */
+import {NodeSystem} from '../kernel/node-system.js';
 import {inheritAbstractLock} from '../lock/abstract-lock.js';
 import type {AddressLock} from '../lock/address-lock.js';
 import {inheritFlockLock} from '../lock/flock-lock.js';
@@ -35,8 +36,8 @@ export async function receiveInheritance(address: Address, options: AcquireOptio
 	try {
 		lock = handOver.inheritLock(options, inherited.descriptor);
 	} catch (error) {
-		handOver.fail(error);
-		throw error;
+		handOver.refuse(error);
+		if (listener !== undefined) throw error;
 	}
 	if (lock !== undefined && listener !== undefined) return handOver.toInheritance(lock, listener);
 	// The predecessor has exited, and its server with it.
@@ -76,6 +77,12 @@ class IncomingHandOver {
 			return this.#lockSocket && inheritAbstractLock(options, this.#lockSocket);
 		}
 		return descriptor === undefined ? undefined : inheritFlockLock(this.#address, options, descriptor);
+	}
+
+	/** The lock cannot be adopted. An open socket would stay bound, once the predecessor has exited. */
+	refuse(error: unknown): void {
+		this.fail(error);
+		if (this.#listener !== undefined) new NodeSystem(this.#address.given).closeListener(this.#listener);
 	}
 
 	toInheritance(lock: AddressLock, listener: Listener): Inheritance {

@@ -12,6 +12,7 @@ import {
 	refuseAddress,
 	withoutScheme,
 } from '../model/address.js';
+import {attempt} from '../model/attempt.js';
 import {BindLockError} from '../model/errors.js';
 import {isSameFile} from '../model/file-identity.js';
 import {show} from '../model/text.js';
@@ -43,20 +44,13 @@ export function parseAddress(given: string): Address {
  * @throws BindLockError `ERR_ADDRESS_SPELLING`
  */
 export function refuseElsewhere(address: Address): void {
-	if (address.kind === 'abstract' || leadsToLockedPath(address)) return;
+	const {kind, bindPath} = address;
+	if (kind === 'abstract' || attempt(() => absolute(bindPath, bindPath)) === address.path) return;
 	throw refuseAddress(
 		address.given,
 		'ERR_ADDRESS_SPELLING',
 		'it is relative, and the working directory has changed since; give an absolute path',
 	);
-}
-
-function leadsToLockedPath({bindPath, path}: PathnameAddress): boolean {
-	try {
-		return absolute(bindPath, bindPath) === path;
-	} catch {
-		return false;
-	}
 }
 
 function pathnameAddress(given: string, written: string): PathnameAddress {
@@ -78,7 +72,10 @@ function pathnameAddress(given: string, written: string): PathnameAddress {
 function absolute(given: string, written: string): string {
 	// Fast path: already absolute and normalized. The caller has checked the last component.
 	if (written.startsWith('/') && !/\/\.{0,2}\//.test(written)) return written;
-	const found = isTextual(written) ? undefined : withRealDirectory(written);
+	// Else the kernel resolves the directory, if it exists.
+	const found = isTextual(written)
+		? undefined
+		: attempt(() => join(realpathSync.native(dirname(written)), basename(written)));
 	if (found !== undefined) return found;
 	try {
 		return resolve(written);
@@ -95,20 +92,8 @@ function isTextual(written: string): boolean {
 	return !`/${written.replace(/^\/*(\.{0,2}\/+)*/, '')}`.includes('/../');
 }
 
-/** Returns the path with its directory resolved by the kernel; `undefined` if that does not exist. */
-function withRealDirectory(path: string): string | undefined {
-	try {
-		return join(realpathSync.native(dirname(path)), basename(path));
-	} catch {
-		return undefined;
-	}
-}
-
 /** Whether both paths lead to a file in the same directory. */
 function isSameDirectory(one: string, other: string): boolean {
-	try {
-		return isSameFile(statSync(dirname(one), {bigint: true}), statSync(dirname(other), {bigint: true}));
-	} catch {
-		return false;
-	}
+	const [first, second] = [one, other].map(path => attempt(() => statSync(dirname(path), {bigint: true})));
+	return second !== undefined && isSameFile(first, second);
 }

@@ -129,8 +129,3 @@ export class NodeSystem extends FileCalls implements System {
 		return pause(jittered(milliseconds), this.#signal);
 	}
 }
-
-/** The effective user id of this process; -1 where there are none. */
-export function ownUid(): number {
-	return process.geteuid?.() ?? -1;
-}

@@ -4,9 +4,10 @@
 import {descriptorOf} from '../kernel/node/net-server.js';
 import {adoptLockSocket, closeLockSocket, listenerOfLock} from '../kernel/sockets/lock-socket.js';
 import type {AbstractAddress} from '../model/address.js';
+import type {Protocol} from '../model/driver.js';
 import {BindLockError} from '../model/errors.js';
 import type {AcquireOptions} from '../model/options.js';
-import type {Listener, LockSocket, Protocol} from '../model/system.js';
+import type {Listener, LockSocket} from '../model/system.js';
 import {takeAbstract} from '../protocol/abstract.js';
 import type {AddressLock, ShareableLock} from './address-lock.js';
 import {claimOf} from './claim.js';

@@ -2,7 +2,6 @@
  * What the options and this process contribute to a {@link Claim}: the record, the user, the time limits.
  */
 import {hostname} from 'node:os';
-import {ownUid} from '../kernel/node-system.js';
 import {bootId, namespaceOf} from '../kernel/proc/namespaces.js';
 import {programAndScript} from '../model/command-line.js';
 import type {AcquireOptions} from '../model/options.js';
@@ -24,7 +23,7 @@ export function claimOf(options: AcquireOptions): Claim {
 
 /** Returns who removes dead sockets, and whose. */
 export function removerOf({reclaimForeign = false}: AcquireOptions): Remover {
-	return {uid: ownUid(), reclaimForeign};
+	return {uid: process.geteuid?.(), reclaimForeign};
 }
 
 /**
@@ -35,15 +34,13 @@ export function removerOf({reclaimForeign = false}: AcquireOptions): Remover {
 export function recordOf({label}: AcquireOptions, pid: number, fd: number | undefined): string {
 	const {command, host, boot, pidNamespace} = ownIdentity();
 	const since = new Date().toISOString();
-	return formatRecord({pid, fd, since, uid: ownUid(), command, host, boot, pidNamespace, label});
+	return formatRecord({pid, fd, since, uid: process.geteuid?.(), command, host, boot, pidNamespace, label});
 }
 
 /** The fields that are the same for every lock of this process. Reading them takes several system calls. */
-type Identity = Pick<LockRecord, 'command' | 'host' | 'boot' | 'pidNamespace'>;
+let identity: Pick<LockRecord, 'command' | 'host' | 'boot' | 'pidNamespace'> | undefined;
 
-let identity: Identity | undefined;
-
-function ownIdentity(): Identity {
+function ownIdentity(): NonNullable<typeof identity> {
 	identity ??= {
 		command: programAndScript([process.argv0, ...process.argv.slice(1, 2)]),
 		host: hostname(),

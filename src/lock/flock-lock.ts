@@ -5,9 +5,9 @@
 import {loadFlock} from '../kernel/flock/choice.js';
 import {NodeSystem} from '../kernel/node-system.js';
 import type {PathnameAddress} from '../model/address.js';
+import {type Protocol, run, runSync} from '../model/driver.js';
 import {isSameFile} from '../model/file-identity.js';
 import type {AcquireOptions} from '../model/options.js';
-import {type Protocol, run, runSync} from '../model/system.js';
 import {
 	adoptLock,
 	close,
@@ -16,7 +16,7 @@ import {
 	releaseLock,
 	removeLockFile,
 	writeRecord,
-} from '../protocol/lock-file.js';
+} from '../protocol/held-lock.js';
 import {retakePathname, type TakenLock, takeBoundPathname, takePathname} from '../protocol/pathname.js';
 import type {AddressLock, Heir, LockFile, ShareableLock} from './address-lock.js';
 import {claimOf, recordOf, retakePatience} from './claim.js';

@@ -7,9 +7,10 @@ import {timeLeft} from '../kernel/deadline.js';
 import {type LeaseDirectory, leaseDirectory} from '../kernel/files/lease-directory.js';
 import {NodeSystem} from '../kernel/node-system.js';
 import type {PathnameAddress} from '../model/address.js';
+import {attempt} from '../model/attempt.js';
+import {run} from '../model/driver.js';
 import {addressInUse, BindLockError, type BindLockErrorCode, codeOf, systemCodeOf} from '../model/errors.js';
 import type {AcquireOptions} from '../model/options.js';
-import {run} from '../model/system.js';
 import {printable} from '../model/text.js';
 import type {Patience} from '../protocol/holder-wait.js';
 import {openRemedies} from '../protocol/refusals.js';
@@ -105,11 +106,8 @@ class LeaseLock implements AddressLock {
 		// proper-lockfile releases by path: after a loss that may be a newer lease of this process.
 		if (!this.#isHeld) return;
 		this.#isHeld = false;
-		try {
-			this.#lockfile.unlockSync(this.#address.path, this.#options);
-		} catch {
-			// Lost a moment ago.
-		}
+		// It may have been lost a moment ago.
+		attempt(() => this.#lockfile.unlockSync(this.#address.path, this.#options));
 	}
 
 	/** The kernel does not release a lease with the process. */

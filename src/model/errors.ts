@@ -88,8 +88,8 @@ export class BindLockError extends Error {
 		super(escaped(message), fields.cause === undefined ? undefined : {cause: fields.cause});
 		this.code = fields.code;
 		if (fields.address !== undefined) this.address = fields.address;
-		const errno = errnoOf(fields.code);
-		if (errno !== undefined) this.errno = errno;
+		const errno = (constants.errno as Readonly<Record<string, number>>)[fields.code];
+		if (errno !== undefined) this.errno = -errno;
 		if (fields.syscall !== undefined) this.syscall = fields.syscall;
 		if (fields.path !== undefined) this.path = fields.path;
 		if (fields.holder !== undefined) this.holder = fields.holder;
@@ -100,26 +100,16 @@ export class BindLockError extends Error {
 /** Returns the error of an address in use. */
 export function addressInUse(
 	address: string,
-	by: {
-		readonly holder?: Holder | undefined;
-		readonly why: string;
-		readonly waitedMs?: number | undefined;
-		readonly cause?: unknown;
-	},
+	{why, ...by}: {readonly why: string} & Pick<BindLockErrorFields, 'holder' | 'waitedMs' | 'cause'>,
 ): BindLockError {
 	const waited = by.waitedMs === undefined ? '' : `; waited ${by.waitedMs} ms`;
 	const who = by.holder === undefined ? '' : ` ${describeHolder(by.holder)}`;
-	return new BindLockError(
-		`listen EADDRINUSE: address already in use ${printable(address)}: ${by.why}${who}${waited}`,
-		{
-			code: 'EADDRINUSE',
-			syscall: 'listen',
-			address,
-			holder: by.holder,
-			waitedMs: by.waitedMs,
-			cause: by.cause,
-		},
-	);
+	return new BindLockError(`listen EADDRINUSE: address already in use ${printable(address)}: ${why}${who}${waited}`, {
+		code: 'EADDRINUSE',
+		syscall: 'listen',
+		address,
+		...by,
+	});
 }
 
 /** Returns the code of a thrown value, `'UNKNOWN'` if it has none. */
@@ -131,7 +121,7 @@ export function codeOf(thrown: unknown): string {
 /** Returns the code of an error that is wrapped. */
 export function systemCodeOf(thrown: unknown): BindLockErrorCode {
 	const code = codeOf(thrown);
-	const isKnown = errnoOf(code) !== undefined || (ownCodes as readonly string[]).includes(code);
+	const isKnown = code in constants.errno || (ownCodes as readonly string[]).includes(code);
 	return isKnown ? (code as BindLockErrorCode) : 'UNKNOWN';
 }
 
@@ -146,9 +136,4 @@ export function asBindLockError(address: string, thrown: unknown): BindLockError
 		path,
 		cause: thrown,
 	});
-}
-
-function errnoOf(code: string): number | undefined {
-	const errno = (constants.errno as Readonly<Record<string, number>>)[code];
-	return errno === undefined ? undefined : -errno;
 }

@@ -28,12 +28,8 @@ export function checkHandOverOptions(address: string | undefined, options: unkno
 	return check<HandOverOptions>(address, options, handOverChecks);
 }
 
-/** The default of {@link checkAcquireOptions}, which needs no check. */
-export const noOptions: AcquireOptions = Object.freeze({});
-
 /** @throws BindLockError `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG_VALUE` */
 export function checkAcquireOptions(address: string, options: unknown): AcquireOptions {
-	if (options === noOptions) return noOptions;
 	return check<AcquireOptions>(address, options, acquireChecks);
 }
 
@@ -47,7 +43,8 @@ const acquireChecks: Readonly<Record<keyof AcquireOptions, Check>> = {
 	onWait: value => (typeof value === 'function' ? undefined : wrongType('a function')),
 	replace: value => {
 		if (typeof value !== 'object' || value === null) return wrongType('an object');
-		return firstProblem(value, replaceChecks);
+		const problem = firstProblem(value, replaceChecks);
+		return problem && {...problem, isOfMember: true};
 	},
 	signal: value => (value instanceof AbortSignal ? undefined : wrongType('an AbortSignal')),
 	label: value => {
@@ -72,7 +69,7 @@ const replaceChecks: Readonly<Record<keyof ReplaceOptions, Check>> = {
 
 const listenChecks: Readonly<Record<keyof ListenOptions, Check>> = {
 	...acquireChecks,
-	backlog: value => wholeNumber(value, 0, 0x7fff_ffff),
+	backlog: value => wholeNumber(value, 0x7fff_ffff),
 	readableAll: boolean,
 	writableAll: boolean,
 	socketMode: mode,
@@ -137,17 +134,11 @@ function firstProblem(options: object, checks: Readonly<Record<string, Check>>):
 		}
 		const problem = checkOne(value);
 		if (problem === undefined) continue;
-		const inside = typeof value === 'object' && value !== null && Object.hasOwn(nested, name);
-		return {
-			code: problem.code,
-			expected: inside ? `${name}: ${problem.expected}` : `${name} must be ${problem.expected}; got ${show(value)}`,
-		};
+		const {code, expected, isOfMember} = problem;
+		return {code, expected: isOfMember ? `${name}: ${expected}` : `${name} must be ${expected}; got ${show(value)}`};
 	}
 	return undefined;
 }
-
-/** Options that are objects: their check names the invalid member. */
-const nested: Readonly<Record<string, true>> = {replace: true};
 
 function refuse(address: string | undefined, code: Problem['code'], message: string): BindLockError {
 	return new BindLockError(message, {code, address});

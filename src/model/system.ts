@@ -1,9 +1,5 @@
 /**
  * The interface between the protocol and the machine. Each method of {@link System} is one step of the kernel.
- *
- * A protocol is a generator that yields these calls as data. {@link run} makes them on the real kernel. The simulation
- * makes the same calls on a simulated kernel, interleaves those of several processes, and lets a process crash before
- * any of them.
  */
 import type {FileIdentity} from './file-identity.js';
 import type {Holder} from './holder.js';
@@ -20,18 +16,21 @@ export interface FileStatus extends FileIdentity {
 }
 
 /** Why a flock was not granted. */
-export type Contention =
-	/** A process holds an exclusive lock. */
-	| {readonly kind: 'exclusive'; readonly holder?: Holder}
-	/** Only shared locks: programs test the lock for a moment (`pgrep -L`). */
-	| {readonly kind: 'shared'; readonly holder?: Holder}
-	/** The kernel shows no lock: it was released, or (`elsewhere`, by its record) the holder is in another pid namespace. */
-	| {readonly kind: 'unseen'; readonly holder?: Holder; readonly elsewhere?: boolean};
+export interface Contention {
+	/**
+	 * `'exclusive'`: a process holds an exclusive lock. `'shared'`: only shared locks, as of a program that tests the lock
+	 * for a moment (`pgrep -L`). `'unseen'`: the kernel shows no lock: it was released, or the holder is `elsewhere`.
+	 */
+	readonly kind: 'exclusive' | 'shared' | 'unseen';
+	readonly holder?: Holder | undefined;
+	/** By its record the holder is in another pid namespace. */
+	readonly elsewhere?: boolean;
+}
 
 /** A process that is bound to the address. */
 export interface Bound {
 	/** Absent if this process may not inspect it. */
-	readonly holder?: Holder;
+	readonly holder?: Holder | undefined;
 	/** `false` if it may be bound to another file of the same name, so that a connection has to decide. */
 	readonly isCertain: boolean;
 }
@@ -63,7 +62,7 @@ export type LockSocket = object;
 /** The process that is bound to an abstract lock name. */
 export interface LockSocketHolder {
 	/** Named by the kernel if possible, else by the record in its answer. */
-	readonly holder?: Holder;
+	readonly holder?: Holder | undefined;
 	/** Whether it answers like bindlock; `undefined` if it did not answer in time, because its event loop is stalled. */
 	readonly bindlock: boolean | undefined;
 }
@@ -156,65 +155,3 @@ export interface System {
 	/** Waits for about this time, with jitter. */
 	pause(milliseconds: number): Promise<void> | undefined;
 }
-
-/** A system call that a protocol yields. */
-export type Call = {
-	[Name in keyof System]: {readonly name: Name; readonly parameters: Readonly<Parameters<System[Name]>>};
-}[keyof System];
-
-/** A generator that yields calls and receives their results; their errors are thrown into it. */
-export type Protocol<Result> = Generator<Call, Result, unknown>;
-
-/** One step of a protocol: `const status = yield* call('lstat', path)`. */
-export function* call<Name extends keyof System>(
-	name: Name,
-	...parameters: Parameters<System[Name]>
-): Protocol<Awaited<ReturnType<System[Name]>>> {
-	return (yield {name, parameters} as Call) as Awaited<ReturnType<System[Name]>>;
-}
-
-/**
- * Runs a protocol on a system. Synchronous unless a call returns a promise.
- *
- * @throws what the protocol throws; after a call that returned a promise, rejects with it
- */
-export function run<Result>(protocol: Protocol<Result>, system: System): Result | Promise<Result> {
-	return resume(protocol, system, protocol.next());
-}
-
-/** Runs a protocol none of whose calls returns a promise. */
-export function runSync<Result>(protocol: Protocol<Result>, system: System): Result {
-	const result = run(protocol, system);
-	if (result instanceof Promise) throw new TypeError('a call of this protocol is asynchronous');
-	return result;
-}
-
-function resume<Result>(
-	protocol: Protocol<Result>,
-	system: System,
-	step: IteratorResult<Call, Result>,
-): Result | Promise<Result> {
-	while (!step.done) {
-		let outcome: unknown;
-		try {
-			outcome = perform(system, step.value);
-		} catch (error) {
-			step = protocol.throw(error);
-			continue;
-		}
-		if (outcome instanceof Promise) {
-			return outcome.then(
-				value => resume(protocol, system, protocol.next(value)),
-				error => resume(protocol, system, protocol.throw(error)),
-			);
-		}
-		step = protocol.next(outcome);
-	}
-	return step.value;
-}
-
-function perform(system: System, {name, parameters}: Call): unknown {
-	return (system as unknown as Methods)[name](...parameters);
-}
-
-type Methods = Readonly<Record<keyof System, (...parameters: readonly unknown[]) => unknown>>;

@@ -1,6 +1,7 @@
 /**
  * Makes text of other users safe to print: file names, command lines, labels.
  */
+import {attempt} from './attempt.js';
 
 /** Returns an address or file name for a message: quoted if it has unprintable characters. Shows the leading NUL. */
 export function printable(name: string): string {
@@ -11,11 +12,7 @@ export function printable(name: string): string {
 /** Returns any value for a message, cut to 40 characters. */
 export function show(value: unknown): string {
 	if (typeof value === 'string') return quoted(value.slice(0, 40));
-	try {
-		return escaped(String(value).slice(0, 40));
-	} catch {
-		return typeof value;
-	}
+	return attempt(() => escaped(String(value).slice(0, 40))) ?? typeof value;
 }
 
 /** Returns JSON without the unprintable characters that `JSON.stringify` leaves as they are. */

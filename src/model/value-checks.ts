@@ -8,6 +8,8 @@ export type Check = (value: unknown) => Problem | undefined;
 export interface Problem {
 	readonly code: 'ERR_INVALID_ARG_TYPE' | 'ERR_INVALID_ARG_VALUE' | 'ERR_OUT_OF_RANGE';
 	readonly expected: string;
+	/** The value is an object, and the text names the invalid member. */
+	readonly isOfMember?: true;
 }
 
 export function duration(value: unknown): Problem | undefined {
@@ -26,7 +28,7 @@ export function boolean(value: unknown): Problem | undefined {
 }
 
 export function mode(value: unknown): Problem | undefined {
-	return wholeNumber(value, 0, 0o777);
+	return wholeNumber(value, 0o777);
 }
 
 /**
@@ -39,10 +41,10 @@ export function octalMode(text: string): number {
 	throw new RangeError(`${JSON.stringify(text)} is not an octal mode such as 0660`);
 }
 
-export function wholeNumber(value: unknown, least: number, most: number): Problem | undefined {
+export function wholeNumber(value: unknown, most: number): Problem | undefined {
 	if (typeof value !== 'number') return wrongType('a number');
-	const fits = Number.isInteger(value) && value >= least && value <= most;
-	return fits ? undefined : outOfRange(`a whole number from ${least} to ${most}`);
+	const fits = Number.isInteger(value) && value >= 0 && value <= most;
+	return fits ? undefined : outOfRange(`a whole number from 0 to ${most}`);
 }
 
 export function wrongType(expected: string): Problem {

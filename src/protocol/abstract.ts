@@ -4,9 +4,10 @@
  * holder, and it can be waited for.
  */
 import type {AbstractAddress} from '../model/address.js';
+import {call, type Protocol} from '../model/driver.js';
 import {addressInUse, type BindLockError} from '../model/errors.js';
 import {describeHolder} from '../model/holder.js';
-import {call, type LockSocket, type LockSocketHolder, type Protocol} from '../model/system.js';
+import type {LockSocket, LockSocketHolder} from '../model/system.js';
 import {Backoff, type Contended, cannotReplace, Waiting} from './holder-wait.js';
 import {exitingProcessMs, refuseIfBound} from './liveness.js';
 import type {Claim} from './lock-file.js';

@@ -4,9 +4,10 @@
  */
 
 import type {PathnameAddress} from '../model/address.js';
+import {call, type Protocol} from '../model/driver.js';
 import {codeOf} from '../model/errors.js';
 import {isSameFile} from '../model/file-identity.js';
-import {call, type FileStatus, type Listener, type Protocol} from '../model/system.js';
+import type {FileStatus, Listener} from '../model/system.js';
 
 /**
  * Unlinks the socket file if it is the one that was bound, and closes the listening socket. Closing unlinks nothing

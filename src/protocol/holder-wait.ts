@@ -1,9 +1,10 @@
 /**
  * Waiting for a holder: the time limit, the `onWait` callback, and `replace`.
  */
+import {backoffMs} from '../model/backoff.js';
+import {call, type Protocol} from '../model/driver.js';
 import {BindLockError, type BindLockErrorCode, codeOf} from '../model/errors.js';
 import {describeHolder, type Holder} from '../model/holder.js';
-import {call, type Protocol} from '../model/system.js';
 
 /** What the options say about waiting for a holder. */
 export interface Patience {
@@ -129,8 +130,7 @@ export function cannotReplace(
 
 /** Pauses of 1, 2, 4, … ms for a condition that is expected to pass. */
 export class Backoff {
-	#nextMs = 1;
-	#spentMs = 0;
+	#pauses = 0;
 
 	/**
 	 * Pauses.
@@ -138,10 +138,9 @@ export class Backoff {
 	 * @returns `false`, without a pause, once the pauses add up to the limit
 	 */
 	*within(limitMs: number): Protocol<boolean> {
-		if (this.#spentMs >= limitMs) return false;
-		yield* call('pause', this.#nextMs);
-		this.#spentMs += this.#nextMs;
-		this.#nextMs *= 2;
+		// The pauses so far add up to 2^n - 1 ms.
+		if (2 ** this.#pauses > limitMs) return false;
+		yield* call('pause', backoffMs(++this.#pauses, 1));
 		return true;
 	}
 }

@@ -3,14 +3,15 @@
  */
 import {dirname} from 'node:path';
 import type {AbstractAddress, PathnameAddress} from '../model/address.js';
+import {call, type Protocol} from '../model/driver.js';
 import {asBindLockError, type BindLockError} from '../model/errors.js';
 import type {Holder} from '../model/holder.js';
 import {type LockRecord, maxRecordBytes} from '../model/record.js';
-import {call, type FileStatus, type Protocol} from '../model/system.js';
+import type {FileStatus} from '../model/system.js';
 import {nameInUse} from './abstract.js';
 import {Backoff} from './holder-wait.js';
 import {isDead} from './liveness.js';
-import {type Remover, sharedLockMs} from './lock-file.js';
+import {sharedLockMs} from './lock-file.js';
 import {
 	addressLocked,
 	cannotOpen,
@@ -20,18 +21,38 @@ import {
 	refuseForeignContent,
 	refuseUnlessLockFile,
 } from './refusals.js';
-import {constant, mayRemove, refuseUnlessRemovable, refuseUnprovable, whilePinned} from './stale.js';
+import {mayRemove, ownedByOther, refuseUnlessSocket, refuseUnprovable, whilePinned} from './stale.js';
 
-/** The state of an address, as `Inspection` of the API has it. */
-interface AddressState {
+/** The state of an address, as it was a moment ago. */
+export interface Inspection {
+	/**
+	 * `'free'`: the path or name is unused. `'stale'`: a socket file that no process is bound to; the next start removes
+	 * it. `'held'`: a process holds the lock. `'foreign'`: a server that takes no lock is bound. `'blocked'`: the address
+	 * cannot be locked or bound; see `reason`.
+	 */
 	readonly state: 'free' | 'stale' | 'held' | 'foreign' | 'blocked';
-	readonly found: 'nothing' | FileStatus['type'];
+	/** The address as it was given. */
+	readonly address: string;
+	/** The lock file; `undefined` for an abstract address. */
+	readonly lockPath: string | undefined;
+	/**
+	 * For an abstract address: the network namespace of this process, as `/proc/self/ns/net` names it. The same name in
+	 * another namespace is another address.
+	 */
+	readonly networkNamespace?: string;
+	/** What is at the address. */
+	readonly found: 'nothing' | 'socket' | 'file' | 'directory' | 'symlink' | 'other';
+	/** The process that holds the lock or is bound; absent if it is not visible here. */
 	readonly holder?: Holder;
+	/** Why the address is blocked: the error of `acquire`, or of the bind after it. */
 	readonly reason?: BindLockError;
 }
 
+/** What the protocol finds out. */
+type AddressState = Pick<Inspection, 'state' | 'found' | 'holder' | 'reason'>;
+
 /** Finds the state of a pathname address. */
-export function* inspectPathname(address: PathnameAddress, uid: number): Protocol<AddressState> {
+export function* inspectPathname(address: PathnameAddress, uid: number | undefined): Protocol<AddressState> {
 	for (let attempt = 0; attempt < maxReplacements; attempt++) {
 		const seen = yield* inspectOnce(address, uid);
 		if (seen !== undefined) return seen;
@@ -50,7 +71,7 @@ export function* inspectAbstract(address: AbstractAddress): Protocol<AddressStat
 }
 
 /** Returns `undefined` if a file was removed or replaced meanwhile. */
-function* inspectOnce(address: PathnameAddress, uid: number): Protocol<AddressState | undefined> {
+function* inspectOnce(address: PathnameAddress, uid: number | undefined): Protocol<AddressState | undefined> {
 	let found: AddressState['found'] = 'nothing';
 	let lock: LockState | undefined;
 	try {
@@ -79,14 +100,14 @@ function* inspectOnce(address: PathnameAddress, uid: number): Protocol<AddressSt
 
 interface LockState {
 	readonly held: boolean;
-	readonly holder?: Holder;
+	readonly holder?: Holder | undefined;
 	/** Why the lock cannot be taken. */
 	readonly reason?: BindLockError;
 	/** The record that the previous holder left. */
 	readonly record?: LockRecord | undefined;
 }
 
-function* inspectLock(address: PathnameAddress, uid: number): Protocol<LockState> {
+function* inspectLock(address: PathnameAddress, uid: number | undefined): Protocol<LockState> {
 	const backoff = new Backoff();
 	for (;;) {
 		const file = yield* call('lstat', address.lockPath);
@@ -99,20 +120,20 @@ function* inspectLock(address: PathnameAddress, uid: number): Protocol<LockState
 		const record = refuseForeignContent(address, file, content);
 		const contention = yield* call('contention', file, address.lockPath, record);
 		const {kind, holder} = contention;
-		if (kind === 'exclusive') return {held: true, ...named(holder)};
+		if (kind === 'exclusive') return {held: true, holder};
 		yield* checkOpen(address, file, uid);
 		if (kind === 'unseen') {
 			// The kernel shows the locks of this pid namespace, so only a holder in another one is possible.
-			return {held: false, record, ...named(contention.elsewhere ? holder : undefined)};
+			return {held: false, record, holder: contention.elsewhere ? holder : undefined};
 		}
 		// A program that tests the lock holds it for a moment.
 		if (yield* backoff.within(sharedLockMs)) continue;
-		return {held: false, ...named(holder), reason: addressLocked(address, contention, undefined)};
+		return {held: false, holder, reason: addressLocked(address, contention, undefined)};
 	}
 }
 
 /** Throws the error that `acquire` throws when it opens the lock file. */
-function* checkOpen(address: PathnameAddress, file: FileStatus, uid: number): Protocol<void> {
+function* checkOpen(address: PathnameAddress, file: FileStatus, uid: number | undefined): Protocol<void> {
 	try {
 		yield* call('checkWritable', address.lockPath);
 	} catch (error) {
@@ -123,37 +144,24 @@ function* checkOpen(address: PathnameAddress, file: FileStatus, uid: number): Pr
 function* isStale(
 	address: PathnameAddress,
 	socket: FileStatus,
-	uid: number,
+	uid: number | undefined,
 	record: LockRecord | undefined,
 ): Protocol<boolean> {
-	const remover = {uid, reclaimForeign: false};
-	if (socket.type !== 'socket') refuseUnlessRemovable(address, socket, remover);
-	const dead = yield* whilePinned(address, socket, pinned => {
-		return mayRemove(socket, remover)
-			? isDead(address, socket, pinned, {removable: true, removes: false})
-			: isForeignDead(address, socket, remover, pinned);
-	});
-	if (!dead) return false;
-	yield* refuseUnprovable(address, () => constant(record));
-	refuseUnlessRemovable(address, socket, remover, {isDead: true});
-	yield* call('checkWritable', dirname(address.path));
-	return true;
-}
-
-/** Often a socket of another user cannot be connected to. `acquire` refuses it because of its owner. */
-function* isForeignDead(
-	address: PathnameAddress,
-	socket: FileStatus,
-	remover: Remover,
-	pinned: number | undefined,
-): Protocol<boolean> {
+	const removable = mayRemove(socket, {uid, reclaimForeign: false});
+	refuseUnlessSocket(address, socket);
 	try {
-		return yield* isDead(address, socket, pinned, {removable: false, removes: false});
+		const probe = {removable, removes: false};
+		if (!(yield* whilePinned(address, socket, pinned => isDead(address, socket, pinned, probe)))) return false;
 	} catch (error) {
 		const reason = asBindLockError(address.given, error);
-		if (reason.syscall === 'connect') refuseUnlessRemovable(address, socket, remover, {cause: reason});
-		throw reason;
+		if (removable || reason.syscall !== 'connect') throw reason;
+		// Often a socket of another user cannot be connected to. `acquire` refuses it because of its owner.
+		throw ownedByOther(address, socket, uid, false, reason);
 	}
+	yield* refuseUnprovable(address, record);
+	if (!removable) throw ownedByOther(address, socket, uid, true);
+	yield* call('checkWritable', dirname(address.path));
+	return true;
 }
 
 function named(holder: Holder | undefined): {holder?: Holder} {

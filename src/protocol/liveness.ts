@@ -2,8 +2,9 @@
  * Whether a process is bound to an address. Servers that take no lock are found here.
  */
 import type {PathnameAddress} from '../model/address.js';
+import {call, type Protocol} from '../model/driver.js';
 import {addressInUse, BindLockError, codeOf, systemCodeOf} from '../model/errors.js';
-import {type Bound, call, type FileStatus, type Protocol} from '../model/system.js';
+import type {Bound, FileStatus} from '../model/system.js';
 import {printable} from '../model/text.js';
 import {Backoff} from './holder-wait.js';
 

@@ -1,14 +1,15 @@
 /**
- * The lock file: opened, checked, locked, written and released. The order of the calls is the protocol. Each comment
- * names the race that its step prevents.
+ * Taking the lock of a lock file: opened, checked, locked. The order of the calls is the protocol. Each comment names the
+ * race that its step prevents.
  */
 
 import type {PathnameAddress} from '../model/address.js';
-import {BindLockError, codeOf} from '../model/errors.js';
+import {call, type Protocol} from '../model/driver.js';
+import {type BindLockError, codeOf} from '../model/errors.js';
 import {isSameFile} from '../model/file-identity.js';
 import {type LockRecord, maxRecordBytes} from '../model/record.js';
-import {type Contention, call, type FileStatus, type Protocol} from '../model/system.js';
-import {printable} from '../model/text.js';
+import type {Contention, FileStatus} from '../model/system.js';
+import {type HeldLock, isAtLockPath} from './held-lock.js';
 import {Backoff, type Contended, type Patience, type Waiting} from './holder-wait.js';
 import {
 	addressLocked,
@@ -22,8 +23,8 @@ import {
 
 /** The process that removes dead sockets. */
 export interface Remover {
-	/** The effective user id of this process. */
-	readonly uid: number;
+	/** The effective user id of this process; `undefined` where there are none. */
+	readonly uid: number | undefined;
 	/** Whether sockets of other users may be removed. */
 	readonly reclaimForeign: boolean;
 }
@@ -37,21 +38,8 @@ export interface Claim extends Remover {
 	readonly patience: Patience;
 }
 
-/** A lock that this process holds. The open file description of the descriptor has the flock. */
-export interface HeldLock {
-	readonly descriptor: number;
-	readonly file: FileStatus;
-}
-
 /** Programs that test a lock (`pgrep -L`) hold a shared lock for microseconds. One that lasts longer is reported. */
 export const sharedLockMs = 100;
-
-/** Closes a descriptor. Linux frees it even if close() reports an error (`close(2)`). */
-export function* close(descriptor: number): Protocol<void> {
-	try {
-		yield* call('close', descriptor);
-	} catch {}
-}
 
 /** Opens the lock file, or creates it. Opens without `O_CREAT` first, because of `fs.protected_regular` (`proc(5)`). */
 export function* openLockFile(
@@ -74,7 +62,7 @@ export function* openLockFile(
 	throw lockFileUnstable(address);
 }
 
-function* explainOpen(address: PathnameAddress, uid: number, cause: unknown): Protocol<BindLockError> {
+function* explainOpen(address: PathnameAddress, uid: number | undefined, cause: unknown): Protocol<BindLockError> {
 	let found: FileStatus | undefined;
 	try {
 		if (isForbidden(cause)) found = yield* call('lstat', address.lockPath);
@@ -125,14 +113,19 @@ function* waitForLock(
 	waiting: Waiting,
 ): Protocol<boolean> {
 	const {descriptor, file} = lock;
+	const contended: Contended = {
+		address: address.given,
+		wait: deadline => call('awaitFlock', descriptor, deadline),
+		signal: (holder, signal) => call('signalHolder', file, address.lockPath, holder, signal),
+	};
 	const backoff = new Backoff();
 	do {
 		// A lock on an orphaned inode excludes no process.
-		if (!isSameFile(yield* call('lstat', address.lockPath), file)) return false;
+		if (!(yield* isAtLockPath(address.lockPath, lock))) return false;
 		const contention = yield* call('contention', file, address.lockPath, record);
 		// flock does not distinguish a holder from a program that tests the lock.
 		if (contention.kind !== 'exclusive' && (yield* backoff.within(sharedLockMs))) continue;
-		if (yield* waiting.for(contention.holder, contendedFile(address, lock))) continue;
+		if (yield* waiting.for(contention.holder, contended)) continue;
 		const current = waiting.begun ? yield* currentContention(address, lock, contention) : contention;
 		throw addressLocked(address, current, waiting.waitedMs);
 	} while (!(yield* call('flock', descriptor)));
@@ -150,14 +143,6 @@ function* currentContention(
 	return now.holder === undefined ? before : now;
 }
 
-function contendedFile(address: PathnameAddress, {descriptor, file}: HeldLock): Contended {
-	return {
-		address: address.given,
-		wait: deadline => call('awaitFlock', descriptor, deadline),
-		signal: (holder, signal) => call('signalHolder', file, address.lockPath, holder, signal),
-	};
-}
-
 /**
  * Reads the record of the lock file.
  *
@@ -170,88 +155,4 @@ export function* readRecord(
 ): Protocol<LockRecord | undefined> {
 	const content = file.size > maxRecordBytes ? undefined : yield* call('read', descriptor, maxRecordBytes);
 	return refuseForeignContent(address, file, content);
-}
-
-/** Writes the record. The lock holds without it, so a full disk is no error. */
-export function* writeRecord({descriptor, file}: HeldLock, text: string): Protocol<void> {
-	try {
-		// Truncates first, so that readers see no record or a whole one, never the rest of an older one.
-		if (file.size > 0) yield* call('truncate', descriptor);
-		if (!(yield* call('write', descriptor, text))) yield* call('truncate', descriptor);
-	} catch {}
-}
-
-/** Whether the lock path still leads to the locked file. */
-export function* isAtLockPath({lockPath}: {readonly lockPath: string}, lock: HeldLock): Protocol<boolean> {
-	return isSameFile(yield* call('lstat', lockPath), lock.file);
-}
-
-/** Closes a lock file that was not taken. Removes it if this process created it. */
-export function* abandonLockFile(address: PathnameAddress, descriptor: number, remove: boolean): Protocol<void> {
-	try {
-		// The path may lead to a file by now that another process has created and locked.
-		const opened = remove ? yield* call('fstat', descriptor) : undefined;
-		if (opened && isSameFile(yield* call('lstat', address.lockPath), opened)) yield* call('unlink', address.lockPath);
-	} catch {
-		// An empty file stays behind. The error that caused this matters more.
-	} finally {
-		yield* close(descriptor);
-	}
-}
-
-/** Releases the lock. The socket must be unlinked or closed before. */
-export function* releaseLock(lockPath: string, lock: HeldLock, remove: boolean): Protocol<void> {
-	try {
-		// An empty lock file means a clean exit; a record in an unlocked file means a crash.
-		if (!remove || !(yield* removeLockFile(lockPath, lock))) yield* call('truncate', lock.descriptor);
-	} catch {
-		// The record stays, which is harmless.
-	} finally {
-		yield* close(lock.descriptor);
-	}
-}
-
-/**
- * Unlinks the lock file while it is locked. A waiter that then locks the orphaned inode notices (see
- * {@link lockDescriptor}).
- *
- * @returns `false` if the path leads to another file
- */
-export function* removeLockFile(lockPath: string, lock: HeldLock): Protocol<boolean> {
-	try {
-		if (!isSameFile(yield* call('lstat', lockPath), lock.file)) return false;
-		yield* call('unlink', lockPath);
-	} catch {
-		// The file stays, which is harmless.
-	}
-	return true;
-}
-
-/**
- * Closes the descriptor of this process. The lock stays with the process that inherited it.
- *
- * @param record of that process; `undefined` if it writes its own
- */
-export function* leaveLock(lock: HeldLock, record: string | undefined): Protocol<void> {
-	// The file has a record: that of this process.
-	if (record !== undefined) yield* writeRecord({...lock, file: {...lock.file, size: 1}}, record);
-	yield* close(lock.descriptor);
-}
-
-/**
- * Adopts a lock whose descriptor was inherited. Its open file description has the flock already, so that flock only
- * confirms it.
- *
- * @throws BindLockError `ERR_LOCK_LOST`
- */
-export function* adoptLock(address: PathnameAddress, descriptor: number): Protocol<HeldLock> {
-	const file = yield* call('fstat', descriptor);
-	if (isSameFile(yield* call('lstat', address.lockPath), file) && (yield* call('flock', descriptor))) {
-		return {descriptor, file};
-	}
-	throw new BindLockError(`The inherited lock is not, or no longer, the lock of ${printable(address.given)}`, {
-		code: 'ERR_LOCK_LOST',
-		address: address.given,
-		path: address.lockPath,
-	});
 }

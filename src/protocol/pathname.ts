@@ -2,20 +2,12 @@
  * The protocol for addresses with a file. Each `call` is one step of the kernel; their order makes it correct.
  */
 import type {PathnameAddress} from '../model/address.js';
+import {call, type Protocol} from '../model/driver.js';
 import {codeOf} from '../model/errors.js';
-import {call, type Protocol} from '../model/system.js';
+import {abandonLockFile, type HeldLock, isAtLockPath, writeRecord} from './held-lock.js';
 import {Waiting} from './holder-wait.js';
 import {refuseIfBound} from './liveness.js';
-import {
-	abandonLockFile,
-	type Claim,
-	type HeldLock,
-	isAtLockPath,
-	lockDescriptor,
-	openLockFile,
-	readRecord,
-	writeRecord,
-} from './lock-file.js';
+import {type Claim, lockDescriptor, openLockFile, readRecord} from './lock-file.js';
 import {cannotFlock, isFlockUnsupported, lockFileUnstable, maxReplacements} from './refusals.js';
 import {constant, type LockInHand, reclaim} from './stale.js';
 
@@ -76,7 +68,7 @@ function* takeLock(
 			const inHand = {
 				crashed: file.size > 0 || waiting.begun,
 				record: () => readRecord(address, descriptor, file),
-				isHeld: () => isAtLockPath(address, lock),
+				isHeld: () => isAtLockPath(address.lockPath, lock),
 			};
 			const reclaimed = yield* prepare(inHand);
 			yield* writeRecord(lock, claim.record(descriptor));

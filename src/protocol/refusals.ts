@@ -94,14 +94,19 @@ export function isForbidden(error: unknown): boolean {
  *
  * @param found the lock file, if it exists and this user may not open it
  */
-export function cannotOpen(address: PathnameAddress, cause: unknown, uid: number, found?: FileStatus): BindLockError {
+export function cannotOpen(
+	address: PathnameAddress,
+	cause: unknown,
+	uid: number | undefined,
+	found?: FileStatus,
+): BindLockError {
 	const code = codeOf(cause);
 	const why = (found && whyForbidden(found, uid)) ?? openRemedies[code] ?? code;
 	return cannotLock(address, systemCodeOf(cause), why, {syscall: 'open', cause});
 }
 
 /** Returns `undefined` if the mode permits access, so that something else forbids it (an immutable attribute). */
-function whyForbidden({type, mode, uid: owner}: FileStatus, uid: number): string | undefined {
+function whyForbidden({type, mode, uid: owner}: FileStatus, uid: number | undefined): string | undefined {
 	const needed = owner === uid ? 0o600 : 0o006;
 	if (type !== 'file' || (mode & needed) === needed) return undefined;
 	const whose = `it belongs to uid ${owner} and has mode ${mode.toString(8).padStart(4, '0')}, and this process is uid ${uid}`;
@@ -157,7 +162,12 @@ export function addressLocked(
 }
 
 /** Explains a permission error of the probe or the removal of a socket file. Returns any other error unchanged. */
-export function explainForbidden(address: PathnameAddress, found: FileStatus, uid: number, thrown: unknown): unknown {
+export function explainForbidden(
+	address: PathnameAddress,
+	found: FileStatus,
+	uid: number | undefined,
+	thrown: unknown,
+): unknown {
 	if (!isForbidden(thrown)) return thrown;
 	const {syscall, message} = thrown as NodeJS.ErrnoException;
 	const code = systemCodeOf(thrown);

@@ -3,13 +3,15 @@
  */
 
 import type {PathnameAddress} from '../model/address.js';
+import {call, type Protocol} from '../model/driver.js';
 import {BindLockError, codeOf} from '../model/errors.js';
 import {isSameFile} from '../model/file-identity.js';
 import type {LockRecord} from '../model/record.js';
-import {call, type FileStatus, type Protocol} from '../model/system.js';
+import type {FileStatus} from '../model/system.js';
 import {printable} from '../model/text.js';
+import {close} from './held-lock.js';
 import {cannotProbe, isDead, refuseIfBound} from './liveness.js';
-import {close, type Remover} from './lock-file.js';
+import type {Remover} from './lock-file.js';
 import {explainForbidden, maxReplacements} from './refusals.js';
 
 /** What reclaiming needs to know about the lock. */
@@ -44,11 +46,12 @@ export function* reclaim(address: PathnameAddress, remover: Remover, lock: LockI
 	for (let attempt = 0; attempt < maxReplacements; attempt++) {
 		const found = yield* call('lstat', address.path);
 		if (found === undefined) return false;
-		// Reports EADDRINUSE before EPERM: a live foreign server matters more than its owner.
-		if (found.type === 'socket' && !mayRemove(found, remover)) {
+		refuseUnlessSocket(address, found);
+		if (!mayRemove(found, remover)) {
+			// Reports EADDRINUSE before EPERM: a live foreign server matters more than its owner.
 			yield* refuseIfBound(address, () => call('bound', address.path, found, 'named'));
+			throw ownedByOther(address, found, remover.uid, false);
 		}
-		refuseUnlessRemovable(address, found, remover);
 		try {
 			if (yield* unlinkIfDead(address, found, lock)) return true;
 		} catch (error) {
@@ -67,30 +70,37 @@ export function mayRemove(found: FileStatus, {uid, reclaimForeign}: Remover): bo
 }
 
 /**
- * Refuses a file that is not a socket, and a socket of another user.
+ * Refuses a file that is not a socket.
  *
- * @param probed the result of probing it: that it is dead, or why that is unknown
- * @throws BindLockError `ENOTSOCK`, `EPERM`
+ * @throws BindLockError `ENOTSOCK`
  */
-export function refuseUnlessRemovable(
-	address: PathnameAddress,
-	found: FileStatus,
-	remover: Remover,
-	probed: {readonly isDead?: boolean; readonly cause?: BindLockError} = {},
-): void {
-	if (found.type !== 'socket') {
-		const what = {file: 'a regular file', directory: 'a directory', symlink: 'a symbolic link', other: 'not a socket'};
-		throw new BindLockError(
-			`Cannot bind to ${printable(address.path)}: it is ${what[found.type]} and is left unchanged; remove it or choose another address`,
-			{code: 'ENOTSOCK', address: address.given, syscall: 'bind'},
-		);
-	}
-	if (mayRemove(found, remover)) return;
-	const remedy = 'that user or root has to remove it, or you with reclaimForeign: true (--reclaim-foreign)';
-	const what = probed.isDead ? 'no server is bound to it, and' : 'if no server is bound to it,';
+export function refuseUnlessSocket(address: PathnameAddress, {type}: FileStatus): void {
+	if (type === 'socket') return;
+	const what = {file: 'a regular file', directory: 'a directory', symlink: 'a symbolic link', other: 'not a socket'};
 	throw new BindLockError(
-		`Cannot reclaim the socket ${printable(address.path)}: it belongs to uid ${found.uid} and this process is uid ${remover.uid}; ${what} ${remedy}`,
-		{code: 'EPERM', address: address.given, syscall: 'unlink', cause: probed.cause},
+		`Cannot bind to ${printable(address.path)}: it is ${what[type]} and is left unchanged; remove it or choose another address`,
+		{code: 'ENOTSOCK', address: address.given, syscall: 'bind'},
+	);
+}
+
+/**
+ * The error of a socket of another user, `EPERM`.
+ *
+ * @param dead whether it is known that no server is bound to it
+ * @param cause why it is unknown whether a server is bound to it
+ */
+export function ownedByOther(
+	address: PathnameAddress,
+	{uid: owner}: FileStatus,
+	uid: number | undefined,
+	dead: boolean,
+	cause?: BindLockError,
+): BindLockError {
+	const when = dead ? 'no server is bound to it, and' : 'if no server is bound to it,';
+	const remedy = 'that user or root has to remove it, or you with reclaimForeign: true (--reclaim-foreign)';
+	return new BindLockError(
+		`Cannot reclaim the socket ${printable(address.path)}: it belongs to uid ${owner} and this process is uid ${uid}; ${when} ${remedy}`,
+		{code: 'EPERM', address: address.given, syscall: 'unlink', cause},
 	);
 }
 
@@ -106,7 +116,7 @@ function* unlinkIfDead(address: PathnameAddress, found: FileStatus, lock: LockIn
 		if (!(yield* isDead(address, found, pinned, {removable: true, crashed: lock.crashed, removes: true}))) {
 			return false;
 		}
-		yield* refuseUnprovable(address, lock.record);
+		yield* refuseUnprovable(address, yield* lock.record());
 		// The probe takes time. Meanwhile the lock may have been lost or released, and another holder may have bound.
 		if (!(yield* lock.isHeld())) throw lockLost(address);
 		// A server that takes no lock may have unlinked the file and bound a new one. The pin prevents reuse of the inode
@@ -127,14 +137,10 @@ function lockLost(address: PathnameAddress): BindLockError {
  * Refuses a socket file for which a refused connection does not prove that its server is dead, and one that cannot be
  * removed.
  *
- * @param readRecord reads the record of the previous holder: the file is its own, if that process has exited
+ * @param record of the previous holder: the file is its own, if that process has exited
  * @throws BindLockError `ERR_LIVENESS_UNKNOWN`, `EBUSY`
  */
-export function* refuseUnprovable(
-	address: PathnameAddress,
-	readRecord: () => Protocol<LockRecord | undefined>,
-): Protocol<void> {
-	const record = yield* readRecord();
+export function* refuseUnprovable(address: PathnameAddress, record: LockRecord | undefined): Protocol<void> {
 	const holderHasEnded = record !== undefined && (yield* call('hasEnded', record));
 	const {isMountPoint, otherView} = yield* call('placeOf', address.path, holderHasEnded);
 	if (isMountPoint) {

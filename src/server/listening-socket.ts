@@ -23,10 +23,11 @@ import {type BoundDescriptor, bindApart, closeUnused, listenerOn} from '../kerne
 import {changeSocketMode} from '../kernel/sockets/socket-mode.js';
 import {removerOf} from '../lock/claim.js';
 import type {Address, PathnameAddress} from '../model/address.js';
+import {run, runSync} from '../model/driver.js';
 import {BindLockError, systemCodeOf} from '../model/errors.js';
 import {isSameFile} from '../model/file-identity.js';
 import type {ListenOptions} from '../model/options.js';
-import {type FileStatus, type Listener, run, runSync} from '../model/system.js';
+import type {FileStatus, Listener} from '../model/system.js';
 import {printable, show} from '../model/text.js';
 import {closeSocket, closeSocketByLibuv} from '../protocol/close.js';
 

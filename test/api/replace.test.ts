@@ -212,7 +212,7 @@ test('the kernel, and not the record, decides which process is signalled', async
 test('an unverified holder is never signalled', async t => {
 	const {takePathname} = await import('../../src/protocol/pathname.js');
 	const {NodeSystem} = await import('../../src/kernel/node-system.js');
-	const {run} = await import('../../src/model/system.js');
+	const {run} = await import('../../src/model/driver.js');
 	const {claim, pathname} = await import('../helpers/protocol.js');
 	const {native} = kinds['pathname']?.(t) ?? {native: ''};
 	await using _held = await acquire(native);

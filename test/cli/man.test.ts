@@ -11,10 +11,14 @@ import {runToEnd} from '../helpers/command.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
-test('the manual page is up to date (else: node build/src/cli/main.js man > docs/bindlock.1)', async t => {
+test('the manual page is up to date', async t => {
 	const page = readFileSync(join(root, 'docs/bindlock.1'), 'utf8');
 	const {version} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {version: string};
-	t.is(page, manualPage(version));
+	t.is(
+		page,
+		manualPage(version),
+		'docs/bindlock.1 is out of date: run `node build/src/cli/main.js man > docs/bindlock.1`',
+	);
 });
 
 testUnless(lacking('groff'))('the markup of the manual page is valid', async t => {

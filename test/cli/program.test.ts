@@ -62,7 +62,7 @@ test('docs/command.md names every command, option, field and exit status', async
 	const {commands} = await import('../../src/cli/commands.js');
 	const {exitCodes} = await import('../../src/cli/exit-status.js');
 	const text = readFileSync(join(root, 'docs/command.md'), 'utf8');
-	for (const {name, options, fields, exits} of commands) {
+	for (const {name, options, fields = {}, exits} of commands) {
 		t.true(text.includes(`bindlock ${name}`), name);
 		for (const option of options) t.true(text.includes(`--${option.name}`), option.name);
 		for (const field of Object.keys(fields)) t.true(text.includes(`\`${field}\``), `${name}: ${field}`);

@@ -350,6 +350,17 @@ test.serial('an old server that exits while its successor starts leaves it the s
 	t.like(await inspect(address), {state: 'held', holder: {pid, verified: true}});
 });
 
+test.serial('a successor that cannot adopt the lock keeps nothing of it, and can take the address itself', async t => {
+	const address = join(temporaryDirectory(t), 's');
+	const program = await relay(t, [address], 'loses the lock file and its parent');
+	process.kill(program.pid, 'SIGUSR2');
+	t.like(await heard(program, 'lost'), {code: 'ERR_LOCK_LOST'});
+	const {pid} = await heard(program, 'serving');
+	t.is((await ask(address)).pid, Number(pid));
+	t.is(listeners(address), 1);
+	t.like(await inspect(address), {state: 'held', holder: {pid, verified: true}});
+});
+
 test.serial(
 	'a successor that cannot be started: the server is watched and healed as before, and can be handed over',
 	async t => {

@@ -3,13 +3,14 @@
  */
 
 import {parseAddress} from '../../src/kernel/address-parser.js';
-import {NodeSystem, ownUid} from '../../src/kernel/node-system.js';
+import {NodeSystem} from '../../src/kernel/node-system.js';
 import type {PathnameAddress} from '../../src/model/address.js';
+import {run, runSync} from '../../src/model/driver.js';
 import {formatRecord} from '../../src/model/record.js';
 import type {System} from '../../src/model/system.js';
-import {run, runSync} from '../../src/model/system.js';
+import {releaseLock} from '../../src/protocol/held-lock.js';
 import {noPatience} from '../../src/protocol/holder-wait.js';
-import {type Claim, releaseLock} from '../../src/protocol/lock-file.js';
+import type {Claim} from '../../src/protocol/lock-file.js';
 import {type TakenLock, takePathname} from '../../src/protocol/pathname.js';
 
 export function pathname(given: string): PathnameAddress {
@@ -19,7 +20,7 @@ export function pathname(given: string): PathnameAddress {
 }
 
 export const claim: Claim = {
-	uid: ownUid(),
+	uid: process.geteuid?.(),
 	reclaimForeign: false,
 	lockFileMode: 0o600,
 	record: (fd = 0) => formatRecord({pid: process.pid, fd, since: new Date().toISOString(), label: 'test'}),

@@ -8,7 +8,7 @@ import {hostname} from 'node:os';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, BindLockError, type Inspection, inspect, listen} from '../../src/index.js';
-import {run} from '../../src/model/system.js';
+import {run} from '../../src/model/driver.js';
 import {inspectPathname} from '../../src/protocol/inspection.js';
 import {noFlockCommand, noOtherUser, noPython, otherUid, testUnless} from '../helpers/abilities.js';
 import {makeStale} from '../helpers/detectors.js';

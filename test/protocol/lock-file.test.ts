@@ -12,7 +12,7 @@ import {noPgrep, testUnless} from '../helpers/abilities.js';
 import {makeStale} from '../helpers/detectors.js';
 import {checkLeaks, countDescriptors} from '../helpers/leaks.js';
 import {start, temporaryDirectory} from '../helpers/programs.js';
-import {contentOf, namesIn, treeOf} from '../helpers/tree.js';
+import {treeOf} from '../helpers/tree.js';
 
 checkLeaks();
 
@@ -125,33 +125,6 @@ testUnless(noPgrep())('pgrep -F reads the holder from the lock file, and pgrep -
 	t.not(run('pgrep', '-L', '-F', lockPath).status, 0, 'the record stays after a crash, but the lock does not');
 	await (await acquire(address)).release();
 	t.not(run('pgrep', '-F', lockPath).status, 0, 'after release() the file is empty');
-});
-
-test.serial('after release() the lock file exists, and is empty', async t => {
-	const directory = temporaryDirectory(t);
-	const address = join(directory, 's');
-	const lock = await acquire(address);
-	t.true(readFileSync(`${address}.lock`, 'utf8').length > 0);
-	await lock.release();
-	t.deepEqual(namesIn(directory), ['s.lock']);
-	t.is(readFileSync(`${address}.lock`, 'utf8'), '');
-});
-
-test.serial('removeLockFile removes the own lock file, but not a file that has replaced it', async t => {
-	const directory = temporaryDirectory(t);
-	const address = join(directory, 's');
-	await (await acquire(address, {removeLockFile: true})).release();
-	t.deepEqual(namesIn(directory), []);
-
-	const lock = await acquire(address, {removeLockFile: true});
-	run('mv', `${address}.lock`, join(directory, 'moved'));
-	writeFileSync(`${address}.lock`, 'of somebody');
-	const before = contentOf(directory).filter(({name}) => name === 's.lock');
-	await lock.release();
-	t.deepEqual(
-		contentOf(directory).filter(({name}) => name === 's.lock'),
-		before,
-	);
 });
 
 test.serial('lockFileMode is the mode of a new lock file, whatever the umask', async t => {

@@ -8,7 +8,7 @@ import {join} from 'node:path';
 import test from 'ava';
 import {listen} from '../../src/index.js';
 import {NodeSystem} from '../../src/kernel/node-system.js';
-import {runSync} from '../../src/model/system.js';
+import {runSync} from '../../src/model/driver.js';
 import {closeSocketByLibuv} from '../../src/protocol/close.js';
 import {ends, entryOf, listening} from '../helpers/closing.js';
 import {makeStale, reach} from '../helpers/detectors.js';

@@ -2,11 +2,13 @@
  * Simulated generations of a server that hands over: with the shipped protocol, in the order of the calls in
  * `src/hand-over/` and `src/server/bound-server.ts`. The first generation serves when the scenario begins.
  */
+
+import {call} from '../../src/model/driver.js';
 import {codeOf} from '../../src/model/errors.js';
 import {isSameFile} from '../../src/model/file-identity.js';
-import {call, type FileStatus} from '../../src/model/system.js';
+import type {FileStatus} from '../../src/model/system.js';
 import {closeSocket} from '../../src/protocol/close.js';
-import {adoptLock, close, type HeldLock, leaveLock, releaseLock, writeRecord} from '../../src/protocol/lock-file.js';
+import {adoptLock, close, type HeldLock, leaveLock, releaseLock, writeRecord} from '../../src/protocol/held-lock.js';
 import type {Kernel} from './kernel.js';
 import type {Phase, Program} from './process.js';
 import {address, ask, type Body, lockPath, own, path, record} from './programs.js';

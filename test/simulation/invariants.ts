@@ -2,8 +2,8 @@
  * The invariants, checked before each call of a bindlock process and in each new state.
  */
 
+import {runSync} from '../../src/model/driver.js';
 import {codeOf} from '../../src/model/errors.js';
-import {runSync} from '../../src/model/system.js';
 import {takeAbstract} from '../../src/protocol/abstract.js';
 import {takePathname} from '../../src/protocol/pathname.js';
 import {type Kernel, type Socket, Violation} from './kernel.js';

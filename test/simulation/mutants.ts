@@ -5,7 +5,7 @@
 
 import type {FileStatus} from '../../src/model/system.js';
 import {closeSocket} from '../../src/protocol/close.js';
-import {leaveLock} from '../../src/protocol/lock-file.js';
+import {leaveLock} from '../../src/protocol/held-lock.js';
 import {lockInHand, reclaim} from '../../src/protocol/stale.js';
 import {type AbstractParts, shippedAbstract} from './abstract-programs.js';
 import {type HandOverParts, shippedHandOver} from './hand-over-programs.js';

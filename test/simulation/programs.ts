@@ -4,12 +4,14 @@
  */
 
 import type {AbstractAddress, PathnameAddress} from '../../src/model/address.js';
+import {call} from '../../src/model/driver.js';
 import {codeOf} from '../../src/model/errors.js';
 import {isSameFile} from '../../src/model/file-identity.js';
-import {call, type FileStatus} from '../../src/model/system.js';
+import type {FileStatus} from '../../src/model/system.js';
 import {closeSocket, closeSocketByLibuv} from '../../src/protocol/close.js';
+import {close, type HeldLock, releaseLock} from '../../src/protocol/held-lock.js';
 import type {Patience} from '../../src/protocol/holder-wait.js';
-import {type Claim, close, type HeldLock, releaseLock} from '../../src/protocol/lock-file.js';
+import type {Claim} from '../../src/protocol/lock-file.js';
 import {retakePathname, takePathname} from '../../src/protocol/pathname.js';
 import {rememberedByTake} from './memory.js';
 import type {Phase, Program} from './process.js';

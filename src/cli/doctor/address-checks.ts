@@ -1,9 +1,10 @@
 /**
  * The checks of `bindlock doctor` for one address: its length, its directory, its state.
  */
-import {accessSync, constants, statSync} from 'node:fs';
+import {accessSync, constants, type Stats, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {inspect} from '../../api/inspect.js';
+import {mayHang} from '../../kernel/mounts/hanging-mounts.js';
 import {type Filesystem, filesystemOf} from '../../kernel/mounts/mount-table.js';
 import {otherViewOfDirectory} from '../../kernel/sockets/other-views.js';
 import {type Address, maxNameBytes, type PathnameAddress} from '../../model/address.js';
@@ -12,14 +13,14 @@ import {describeHolder} from '../../model/holder.js';
 import {printable} from '../../model/text.js';
 import {addressArgument, parseAddressArgument} from '../arguments.js';
 import {tryBind, tryFlock} from './directory-trials.js';
-import type {Finding} from './finding.js';
+import {type Finding, ok, problem, warning} from './finding.js';
 
 export async function addressChecks(given: string): Promise<Finding[]> {
 	let address: Address;
 	try {
 		address = parseAddressArgument(given);
 	} catch (error) {
-		return [{level: 'problem', check: 'address', message: (error as Error).message, remedy: 'choose another address'}];
+		return [problem('address', (error as Error).message, 'choose another address')];
 	}
 	const findings = address.kind === 'pathname' ? await directoryChecks(address) : [];
 	// The state would report the same problem again.
@@ -32,13 +33,12 @@ function length(address: Address): Finding {
 	const name = address.kind === 'pathname' ? address.path : address.name;
 	const bytes = Buffer.byteLength(name);
 	const message = `${bytes} of ${maxNameBytes} bytes`;
-	if (bytes <= maxNameBytes) return {level: 'ok', check, message};
-	return {
-		level: 'warning',
+	if (bytes <= maxNameBytes) return ok(check, message);
+	return warning(
 		check,
-		message: `${message} as an absolute path: only the relative path can be bound, and clients in other directories cannot connect`,
-		remedy: 'choose a shorter path',
-	};
+		`${message} as an absolute path: only the relative path can be bound, and clients in other directories cannot connect`,
+		'choose a shorter path',
+	);
 }
 
 async function directoryChecks(address: PathnameAddress): Promise<Finding[]> {
@@ -46,24 +46,22 @@ async function directoryChecks(address: PathnameAddress): Promise<Finding[]> {
 	const directory = directoryAt(path);
 	if (typeof directory === 'string') {
 		const remedy = directory === 'ENOENT' ? `create it: mkdir -p ${printable(path)}` : 'choose another address';
-		return [{level: 'problem', check: 'directory', message: `${printable(path)}: ${directory}`, remedy}];
+		return [problem('directory', `${printable(path)}: ${directory}`, remedy)];
 	}
-	const findings = [permissions(path, directory), filesystem(path, filesystemOf(path)), ...(await otherViews(path))];
-	return directory.writable ? [...findings, flockTrial(path), bindTrial(await tryBind(path))] : findings;
-}
-
-interface Directory {
-	readonly mode: number;
-	readonly uid: number;
-	readonly writable: boolean;
+	const writable = isWritable(path);
+	const findings = [
+		permissions(path, directory, writable),
+		filesystem(path, filesystemOf(path)),
+		...(await otherViews(path)),
+	];
+	return writable ? [...findings, flockTrial(path), bindTrial(await tryBind(path))] : findings;
 }
 
 /** @returns an error code if it does not exist or is not a directory */
-function directoryAt(path: string): Directory | string {
+function directoryAt(path: string): Stats | string {
 	try {
 		const stats = statSync(path);
-		if (!stats.isDirectory()) return 'ENOTDIR';
-		return {mode: stats.mode & 0o7777, uid: stats.uid, writable: isWritable(path)};
+		return stats.isDirectory() ? stats : 'ENOTDIR';
 	} catch (error) {
 		return codeOf(error);
 	}
@@ -78,63 +76,38 @@ function isWritable(path: string): boolean {
 	}
 }
 
-function permissions(path: string, {mode, uid, writable}: Directory): Finding {
+function permissions(path: string, {mode, uid}: Stats, writable: boolean): Finding {
 	const check = 'directory';
-	const shown = `${printable(path)}: mode ${mode.toString(8).padStart(4, '0')}, uid ${uid}`;
+	const shown = `${printable(path)}: mode ${(mode & 0o7777).toString(8).padStart(4, '0')}, uid ${uid}`;
 	if (!writable) {
-		return {
-			level: 'problem',
+		return problem(
 			check,
-			message: `${shown}: this user (uid ${process.geteuid?.()}) cannot create files in it`,
-			remedy: 'give the user a directory of its own, for example by RuntimeDirectory= of systemd',
-		};
+			`${shown}: this user (uid ${process.geteuid?.()}) cannot create files in it`,
+			'give the user a directory of its own, for example by RuntimeDirectory= of systemd',
+		);
 	}
-	if ((mode & 0o002) === 0) return {level: 'ok', check, message: shown};
-	return {
-		level: 'warning',
+	if ((mode & 0o002) === 0) return ok(check, shown);
+	return warning(
 		check,
-		message: `${shown}: every user can create files in it, and so block the address`,
-		remedy: 'use a directory that only users of the address can write to',
-	};
+		`${shown}: every user can create files in it, and so block the address`,
+		'use a directory that only users of the address can write to',
+	);
 }
-
-const localTypes = new Set([
-	'ext2',
-	'ext3',
-	'ext4',
-	'xfs',
-	'btrfs',
-	'f2fs',
-	'zfs',
-	'bcachefs',
-	'tmpfs',
-	'ramfs',
-	'apfs',
-	'hfs',
-	'rootfs',
-]);
 
 function filesystem(path: string, {type, mountPoint, readOnly}: Filesystem): Finding {
 	const check = 'filesystem';
 	const shown = `${type}${mountPoint === undefined ? '' : ` at ${printable(mountPoint)}`}`;
 	if (readOnly) {
-		return {
-			level: 'problem',
-			check,
-			message: `${shown} is read-only`,
-			remedy: 'choose an address on a writable filesystem, for example /run',
-		};
+		return problem(check, `${shown} is read-only`, 'choose an address on a writable filesystem, for example /run');
 	}
-	if (localTypes.has(type)) return {level: 'ok', check, message: shown};
-	const remedy = `use a local directory, for example /run, instead of ${printable(path)}`;
-	const message = limitations.find(([pattern]) => pattern.test(type))?.[1];
-	if (type === 'overlay') return {level: 'ok', check, message: `${shown}: ${message}`};
-	return {
-		level: 'warning',
+	const limitation = limitations.find(([pattern]) => pattern.test(type))?.[1];
+	if (type === 'overlay') return ok(check, `${shown}: ${limitation}`);
+	if (limitation === undefined && !mayHang(type)) return ok(check, shown);
+	return warning(
 		check,
-		message: `${shown}: ${message ?? 'whether its flock works is unknown; see the check "flock there"'}`,
-		remedy,
-	};
+		`${shown}: ${limitation ?? 'whether its flock works is unknown; see the check "flock there"'}`,
+		`use a local directory, for example /run, instead of ${printable(path)}`,
+	);
 }
 
 const limitations: readonly (readonly [RegExp, string])[] = [
@@ -157,54 +130,49 @@ async function otherViews(path: string): Promise<Finding[]> {
 	const why = await otherViewOfDirectory(path);
 	if (why === undefined) return [];
 	return [
-		{
-			level: 'warning',
-			check: 'other views',
-			message: `${why}: after a crash bindlock removes the socket only if the record in the lock file names a process that has ended`,
-			remedy: 'use a local directory, for example /run, that all users of the address mount directly',
-		},
+		warning(
+			'other views',
+			`${why}: after a crash bindlock removes the socket only if the record in the lock file names a process that has ended`,
+			'use a local directory, for example /run, that all users of the address mount directly',
+		),
 	];
 }
 
 function flockTrial(path: string): Finding {
 	const check = 'flock there';
 	const answer = tryFlock(path);
-	if (answer === 'works') return {level: 'ok', check, message: 'a second lock of a file is refused'};
-	return {
-		level: 'problem',
+	if (answer === 'works') return ok(check, 'a second lock of a file is refused');
+	return problem(
 		check,
-		message: answer.startsWith('does not') ? `a lock ${answer}` : `failed (${answer})`,
-		remedy: 'choose an address on another filesystem, for example /run; or use the backend "lease" of the library',
-	};
+		answer.startsWith('does not') ? `a lock ${answer}` : `failed (${answer})`,
+		'choose an address on another filesystem, for example /run; or use the backend "lease" of the library',
+	);
 }
 
 function bindTrial(answer: string): Finding {
 	const check = 'bind there';
-	if (answer === 'works') return {level: 'ok', check, message: 'a socket can be bound'};
+	if (answer === 'works') return ok(check, 'a socket can be bound');
 	if (answer === 'ENAMETOOLONG' || answer === 'EINVAL') {
-		return {level: 'ok', check, message: 'not tried: the path of the directory is too long'};
+		return ok(check, 'not tried: the path of the directory is too long');
 	}
-	return {
-		level: 'problem',
+	return problem(
 		check,
-		message: `a socket cannot be bound (${answer})`,
-		remedy: 'choose an address on another filesystem, for example /run',
-	};
+		`a socket cannot be bound (${answer})`,
+		'choose an address on another filesystem, for example /run',
+	);
 }
 
 async function state(given: string): Promise<Finding> {
-	const {state: found, holder, reason} = await inspect(addressArgument(given));
-	const by = holder === undefined ? '' : `, by ${describeHolder(holder)}`;
 	const check = 'state';
+	const {state: found, holder, reason} = await inspect(addressArgument(given));
 	if (found === 'blocked') {
-		const remedy = 'remove the cause, or choose another address';
-		return {level: 'problem', check, message: reason?.message ?? found, remedy};
+		return problem(check, reason?.message ?? found, 'remove the cause, or choose another address');
 	}
-	if (found !== 'foreign') return {level: 'ok', check, message: `${found}${by}`};
-	return {
-		level: 'warning',
+	const by = holder === undefined ? '' : `, by ${describeHolder(holder)}`;
+	if (found !== 'foreign') return ok(check, `${found}${by}`);
+	return warning(
 		check,
-		message: `foreign${by}: a server that takes no lock`,
-		remedy: 'start the server by bindlock run, so that bindlock can refuse a second server and wait for the first',
-	};
+		`foreign${by}: a server that takes no lock`,
+		'start the server by bindlock run, so that bindlock can refuse a second server and wait for the first',
+	);
 }

@@ -10,7 +10,7 @@ export const doctorDefinition: CommandDefinition = {
 	description: [
 		'Prints one line for each check: ok, warning or problem. A warning or problem comes with a remedy. With an ADDRESS, doctor also checks its length, its directory and the filesystem, and tries a lock and a bind in that directory, with temporary files that it removes.',
 	],
-	arguments: [{name: 'ADDRESS', kind: 'address', required: false, variadic: false}],
+	arguments: [{syntax: '[ADDRESS]', kind: 'address'}],
 	options: [],
 	fields: {
 		level: '"ok", "warning" or "problem"',

@@ -9,3 +9,15 @@ export interface Finding {
 	/** What to do; absent if ok. */
 	readonly remedy?: string;
 }
+
+export function ok(check: string, message: string): Finding {
+	return {level: 'ok', check, message};
+}
+
+export function warning(check: string, message: string, remedy: string): Finding {
+	return {level: 'warning', check, message, remedy};
+}
+
+export function problem(check: string, message: string, remedy: string): Finding {
+	return {level: 'problem', check, message, remedy};
+}

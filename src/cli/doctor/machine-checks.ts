@@ -1,9 +1,12 @@
 /**
  * The checks of `bindlock doctor` that do not depend on an address.
  */
-import {queueingCommand} from '../../kernel/flock/choice.js';
-import type {Finding} from './finding.js';
-import {flockMethod, isInitialNamespace, kernelSetting, readableTables} from './machine-facts.js';
+import {readdirSync} from 'node:fs';
+import {flockWay, queueingCommand} from '../../kernel/flock/choice.js';
+import {initialPidNamespace} from '../../kernel/proc/namespaces.js';
+import {linkOrUndefined, readProc} from '../../kernel/proc/procfs.js';
+import {attempt} from '../../model/attempt.js';
+import {type Finding, ok, problem, warning} from './finding.js';
 
 export function machineChecks(): Finding[] {
 	return [platform(), node(), abstractNames(), ...flock(), ...proc(), ...namespaces(), protectedRegular()];
@@ -11,110 +14,108 @@ export function machineChecks(): Finding[] {
 
 function platform(): Finding {
 	const check = 'platform';
-	if (process.platform === 'linux') return {level: 'ok', check, message: 'Linux'};
-	if (process.platform === 'darwin') {
-		return {
-			level: 'warning',
-			check,
-			message: 'macOS has no /proc, so holders are named by the record in the lock file only',
-			remedy: 'nothing to do; locking works',
-		};
+	if (process.platform === 'linux') return ok(check, 'Linux');
+	if (process.platform !== 'darwin') {
+		return problem(check, `${process.platform} has no flock(2)`, 'use Linux or macOS');
 	}
-	return {level: 'problem', check, message: `${process.platform} has no flock(2)`, remedy: 'use Linux or macOS'};
+	return warning(
+		check,
+		'macOS has no /proc, so holders are named by the record in the lock file only',
+		'nothing to do; locking works',
+	);
 }
 
 function node(): Finding {
 	const {node: version} = process.versions;
 	const [major = 0, minor = 0] = version.split('.').map(Number);
-	if (major > 20 || (major === 20 && minor >= 19)) return {level: 'ok', check: 'node', message: version};
-	return {level: 'problem', check: 'node', message: `${version} is too old`, remedy: 'use Node 20.19 or later'};
+	if (major > 20 || (major === 20 && minor >= 19)) return ok('node', version);
+	return problem('node', `${version} is too old`, 'use Node 20.19 or later');
 }
 
 /** Concerns servers only: bindlock spells the names of its locks alike with every version of Node. */
 function abstractNames(): Finding {
 	const check = 'abstract names';
 	if (Number(process.versions.node.split('.')[0]) >= 22) {
-		return {level: 'ok', check, message: 'this Node binds the exact name, as other programs do'};
+		return ok(check, 'this Node binds the exact name, as other programs do');
 	}
-	return {
-		level: 'warning',
+	return warning(
 		check,
-		message:
-			'this Node pads a name with NULs to 108 bytes; Node 22 and other programs do not, so to them the same name is another address. This Node also truncates paths that are too long',
-		remedy: 'run all servers and clients of an abstract name with Node 20, or none of them; or use a path',
-	};
+		'this Node pads a name with NULs to 108 bytes; Node 22 and other programs do not, so to them the same name is another address. This Node also truncates paths that are too long',
+		'run all servers and clients of an abstract name with Node 20, or none of them; or use a path',
+	);
 }
 
 function flock(): Finding[] {
 	try {
-		const message =
-			flockMethod() === 'addon' ? 'by the addon fs-ext' : 'by flock(1), which starts a process for each lock';
-		const found: Finding = {level: 'ok', check: 'flock', message};
-		const check = 'waiting';
-		if (queueingCommand() !== undefined) return [found, {level: 'ok', check, message: 'in the queue of the kernel'}];
-		const remedy = 'install flock(1), from util-linux or BusyBox';
-		return [found, {level: 'warning', check, message: 'by polling every few milliseconds', remedy}];
+		const by = flockWay() === 'addon' ? 'by the addon fs-ext' : 'by flock(1), which starts a process for each lock';
+		const waiting =
+			queueingCommand() === undefined
+				? warning('waiting', 'by polling every few milliseconds', 'install flock(1), from util-linux or BusyBox')
+				: ok('waiting', 'in the queue of the kernel');
+		return [ok('flock', by), waiting];
 	} catch (error) {
 		const [message = '', remedy = ''] = (error as Error).message.split(/\. (?=Install)/);
-		return [{level: 'problem', check: 'flock', message, remedy}];
+		return [problem('flock', message, remedy)];
 	}
 }
 
 function proc(): Finding[] {
 	if (process.platform !== 'linux') return [];
-	const {sockets, locks, processes} = readableTables();
+	const hasSockets = readProc('/proc/net/unix') !== undefined;
 	return [
-		sockets && locks
-			? {level: 'ok', check: '/proc', message: 'shows bound sockets and locks'}
-			: {
-					level: 'warning',
-					check: '/proc',
-					message: `does not show ${sockets ? 'locks' : 'bound sockets'}, so holders are named by the record in the lock file only, and servers that take no lock are detected by connecting`,
-					remedy: 'mount /proc',
-				},
-		processes
-			? {level: 'ok', check: 'processes', message: 'processes of other users can be read'}
-			: {
-					level: 'warning',
-					check: 'processes',
-					message:
-						'processes of other users cannot be read, so holders among them are not always named or verified; locking works',
-					remedy: 'run bindlock doctor, list and status as root, or run all servers of an address as one user',
-				},
+		hasSockets && readProc('/proc/locks') !== undefined
+			? ok('/proc', 'shows bound sockets and locks')
+			: warning(
+					'/proc',
+					`does not show ${hasSockets ? 'locks' : 'bound sockets'}, so holders are named by the record in the lock file only, and servers that take no lock are detected by connecting`,
+					'mount /proc',
+				),
+		attempt(() => readdirSync('/proc/1/fd'))
+			? ok('processes', 'processes of other users can be read')
+			: warning(
+					'processes',
+					'processes of other users cannot be read, so holders among them are not always named or verified; locking works',
+					'run bindlock doctor, list and status as root, or run all servers of an address as one user',
+				),
 	];
 }
 
 function namespaces(): Finding[] {
-	const findings: Finding[] = [];
 	const meanings = {
 		pid: 'pids of holders outside are not valid here, so these are named as the record in the lock file claims',
 		net: 'servers outside that take no lock are detected by connecting only, and abstract names outside are separate',
 	};
-	for (const [kind, meaning] of Object.entries(meanings)) {
-		const initial = isInitialNamespace(kind as 'pid' | 'net');
-		if (initial === undefined) continue;
+	return (['pid', 'net'] as const).flatMap(kind => {
+		const initial = isInitialNamespace(kind);
+		if (initial === undefined) return [];
 		const check = `${kind} namespace`;
-		findings.push(
-			initial
-				? {level: 'ok', check, message: 'the initial namespace'}
-				: {
-						level: 'warning',
-						check,
-						message: `a separate namespace, such as that of a container: ${meaning}`,
-						remedy: 'nothing to do if every server of the address uses bindlock; locks work across namespaces',
-					},
+		if (initial) return ok(check, 'the initial namespace');
+		return warning(
+			check,
+			`a separate namespace, such as that of a container: ${meanings[kind]}`,
+			'nothing to do if every server of the address uses bindlock; locks work across namespaces',
 		);
-	}
-	return findings;
+	});
+}
+
+/**
+ * Returns whether this process is in the namespace in which the machine booted, `undefined` if unknown. Only the initial
+ * pid namespace has a fixed inode number. The initial network namespace is that of process 1 there.
+ */
+function isInitialNamespace(kind: 'pid' | 'net'): boolean | undefined {
+	const initial = kind === 'pid' ? initialPidNamespace : linkOrUndefined('/proc/1/ns/net');
+	if (initial === undefined || (kind === 'net' && !isInitialNamespace('pid'))) return undefined;
+	const own = linkOrUndefined(`/proc/self/ns/${kind}`);
+	return own === undefined ? undefined : own === initial;
 }
 
 function protectedRegular(): Finding {
-	const setting = kernelSetting('fs/protected_regular');
+	const setting = readProc('/proc/sys/fs/protected_regular')?.trim();
 	const check = 'fs.protected_regular';
-	if (!setting) return {level: 'ok', check, message: setting === 0 ? 'off' : 'this kernel does not have it'};
-	return {
-		level: 'ok',
+	if (setting === undefined) return ok(check, 'this kernel does not have it');
+	if (setting === '0') return ok(check, 'off');
+	return ok(
 		check,
-		message: `${setting}: in sticky directories such as /tmp the kernel refuses to open a file of another user with O_CREAT; bindlock first opens lock files without O_CREAT`,
-	};
+		`${setting}: in sticky directories such as /tmp the kernel refuses to open a file of another user with O_CREAT; bindlock first opens lock files without O_CREAT`,
+	);
 }

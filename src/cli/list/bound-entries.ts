@@ -8,6 +8,7 @@ import {askLockSockets, type LockSocketAnswer} from '../../kernel/sockets/lock-s
 import {nameInTable, paddedName} from '../../kernel/sockets/padded-name.js';
 import {ownerOf} from '../../kernel/sockets/socket-owners.js';
 import type {AbstractAddress} from '../../model/address.js';
+import {attempt} from '../../model/attempt.js';
 import type {Holder} from '../../model/holder.js';
 import {nameInUse} from '../../protocol/abstract.js';
 import {parseAddressArgument} from '../arguments.js';
@@ -61,7 +62,7 @@ function pathEntry(socket: ListedSocket, devices: readonly string[], describe: D
 	const {visiblePath, path, file, seenAt, ownsFile} = socket;
 	const address = visiblePath === undefined || visiblePath.startsWith('/proc/') ? path : visiblePath;
 	if (ownsFile !== true) return {address, state: ownsFile === false ? 'masked' : 'unknown', socket, processes};
-	const common = {address, socket, processes, ...(file === undefined ? {} : {since: file.since})};
+	const common = {address, socket, processes, ...(file === undefined ? {} : {since: file.mtime})};
 	const lockFile = seenAt && readLockBeside(seenAt.pid, seenAt.path, devices);
 	if (lockFile === undefined) return {...common, state: 'foreign'};
 	const {lock} = lockFile;
@@ -111,12 +112,8 @@ function nameOf({path}: ListedSocket): string {
 }
 
 function addressOf(socket: ListedSocket): AbstractAddress | undefined {
-	try {
-		const address = parseAddressArgument(`@${nameOf(socket)}`);
-		return address.kind === 'abstract' ? address : undefined;
-	} catch {
-		return undefined;
-	}
+	const address = attempt(() => parseAddressArgument(`@${nameOf(socket)}`));
+	return address?.kind === 'abstract' ? address : undefined;
 }
 
 /** Abstract names are per network namespace. */

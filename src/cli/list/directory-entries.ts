@@ -2,13 +2,15 @@
  * The rows for files in directories to which no process is bound: stale sockets, and locks whose
  * server has not bound yet.
  */
-import {type Inspection, inspect} from '../../api/inspect.js';
+import type {BigIntStats} from 'node:fs';
+import {inspect} from '../../api/inspect.js';
 import {reachable} from '../../kernel/mounts/reachable.js';
+import type {Inspection} from '../../protocol/inspection.js';
 import {reasonJson} from '../json.js';
 import {readLockBeside} from '../lock-reader.js';
 import {scanDirectory} from './directory-scan.js';
 import type {Entry} from './entry.js';
-import {type FoundFile, findFile, inodeKey} from './found-file.js';
+import {findFile, inodeKey} from './found-file.js';
 import type {ListedSocket} from './socket-table.js';
 
 /**
@@ -33,9 +35,10 @@ export async function directoryEntries(
 		for (const path of scan.sockets) {
 			const file = findFile('self', path, devices);
 			if (file === undefined || boundFiles.has(inodeKey(file))) continue;
+			// A path that is too long for an address was bound by a relative path.
 			const entry = canBeInspected(path, devices)
-				? socketEntry(path, file, await inspectIfValid(path), devices)
-				: ({address: path, state: 'unknown', processes: [], since: file.since} as const);
+				? socketEntry(path, file, await inspect(path).catch(() => undefined), devices)
+				: ({address: path, state: 'unknown', processes: [], since: file.mtime} as const);
 			if (entry !== undefined) entries.set(path, entry);
 		}
 		for (const lockPath of scan.lockFiles) {
@@ -48,7 +51,7 @@ export async function directoryEntries(
 
 function socketEntry(
 	address: string,
-	{since}: FoundFile,
+	{mtime: since}: BigIntStats,
 	inspection: Inspection | undefined,
 	devices: readonly string[],
 ): Entry | undefined {
@@ -70,15 +73,6 @@ function socketEntry(
 /** Returns false if the lock file is on a mount that may hang. */
 function canBeInspected(path: string, devices: readonly string[]): boolean {
 	return reachable('self', `${path}.lock`, {devices, follow: false}) !== undefined;
-}
-
-/** Inspects a path, unless it is too long for an address: such a socket was bound by a relative path. */
-async function inspectIfValid(path: string): Promise<Inspection | undefined> {
-	try {
-		return await inspect(path);
-	} catch {
-		return undefined;
-	}
 }
 
 function lockEntry(lockPath: string, devices: readonly string[]): Entry | undefined {

@@ -1,10 +1,11 @@
 /**
  * Finds sockets and lock files in a directory and its subdirectories.
  */
-import {closeSync, constants, openSync, readdirSync} from 'node:fs';
+import {constants, readdirSync} from 'node:fs';
 import {join, resolve} from 'node:path';
-import {oPath} from '../../kernel/files/open-flags.js';
+import {oPath, withOpen} from '../../kernel/files/opening.js';
 import {mountIdOf, mountOfDescriptor, mountOfDirectory} from '../../kernel/mounts/mount-table.js';
+import {attempt} from '../../model/attempt.js';
 
 interface DirectoryScan {
 	readonly sockets: readonly string[];
@@ -16,13 +17,7 @@ interface DirectoryScan {
 
 /** Returns the devices of the filesystems of directories, `major:minor`; those that do not exist are left out. */
 export function devicesOf(directories: readonly string[]): string[] {
-	return directories.flatMap(directory => {
-		try {
-			return mountOfDirectory(directory)?.device ?? [];
-		} catch {
-			return [];
-		}
-	});
+	return directories.flatMap(directory => attempt(() => mountOfDirectory(directory))?.device ?? []);
 }
 
 /**
@@ -46,19 +41,17 @@ export function scanDirectory(root: string): DirectoryScan {
 		}
 	};
 	const scan = (directory: string, path: string, parent?: number): void => {
-		let descriptor: number | undefined;
 		try {
 			const flags = parent === undefined ? constants.O_DIRECTORY : constants.O_DIRECTORY | constants.O_NOFOLLOW;
-			descriptor = openSync(path, (oPath ?? 0) | flags);
-			if (parent === undefined || isSameFilesystem(parent, descriptor)) read(directory, descriptor);
+			withOpen(path, (oPath ?? 0) | flags, descriptor => {
+				if (parent === undefined || isSameFilesystem(parent, descriptor)) read(directory, descriptor);
+			});
 		} catch (error) {
 			const {message} = error as Error;
 			// Name the directory by its own path.
 			(error as Error).message = message.replace(/'\/proc\/self\/fd\/[^']*'/, `'${directory}'`);
 			if (parent === undefined) throw error;
 			errors.push((error as Error).message);
-		} finally {
-			if (descriptor !== undefined) closeSync(descriptor);
 		}
 	};
 	scan(resolve(root), resolve(root));

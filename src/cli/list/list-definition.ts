@@ -12,7 +12,7 @@ export const listDefinition: CommandDefinition = {
 		'The states held, foreign, stale and blocked are those of status. masked: a live process is bound to the socket, but the socket file was removed or replaced, so that clients cannot reach it. unknown: a process is bound to the socket, but bindlock cannot tell whether it is masked, because ss(8) of iproute2 is not installed or the process is not visible.',
 		'Without root, processes of other users are not named. list takes no lock. It connects once to each socket file in a DIRECTORY to which no visible process is bound.',
 	],
-	arguments: [{name: 'DIRECTORY', kind: 'directory', required: false, variadic: true}],
+	arguments: [{syntax: '[DIRECTORY...]', kind: 'directory'}],
 	options: [],
 	fields: {
 		address: 'the path, or @ and the abstract name; the path as its server wrote it if it cannot be reached from here',
@@ -26,7 +26,6 @@ export const listDefinition: CommandDefinition = {
 		lockPath: 'the lock file, if there is one',
 		networkNamespace: 'the network namespace; absent if it is that of bindlock',
 	},
-	exits: {},
 	examples: [
 		{line: 'sudo bindlock list /run /tmp', what: 'list everything'},
 		{line: 'bindlock list --json | jq \'select(.state == "foreign")\'', what: 'list servers that take no lock'},

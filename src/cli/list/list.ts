@@ -16,7 +16,7 @@ import {table} from './table.js';
 /** @returns the exit status */
 export default async function list(directories: readonly string[], {json}: {json?: boolean}): Promise<number> {
 	const devices = devicesOf(directories);
-	const sockets = boundSockets(devices);
+	const sockets = await boundSockets(devices);
 	if (sockets === undefined) throw new Error('cannot read /proc/net/unix, the table of bound sockets; mount /proc');
 	const {entries: unbound, errors} = await directoryEntries(directories, sockets, devices);
 	if (errors.length > 0) {

@@ -2,16 +2,16 @@
  * Reads every Unix socket that a process is bound to, in every network namespace that this user can
  * read, and finds the file of each.
  */
-import {fstatSync, readdirSync} from 'node:fs';
+import {type BigIntStats, fstatSync, readdirSync} from 'node:fs';
 import {dirname, isAbsolute, join} from 'node:path';
 import {reachable, statInside, withReached} from '../../kernel/mounts/reachable.js';
 import {namespaceOf} from '../../kernel/proc/namespaces.js';
 import {allProcesses} from '../../kernel/proc/processes.js';
 import {linkOrUndefined, readProcTable} from '../../kernel/proc/procfs.js';
 import {ownersOf} from '../../kernel/sockets/socket-owners.js';
-import {isInodeOf, readSocketFilesSync} from '../../kernel/sockets/ss.js';
+import {isInodeOf, readSocketFiles, type SocketFile} from '../../kernel/sockets/ss.js';
 import {parseSocketRow, pathInProcess, type SocketRow} from '../../kernel/sockets/unix-sockets.js';
-import {asFoundFile, type FoundFile, findFile, inodeKey} from './found-file.js';
+import {findFile, inodeKey} from './found-file.js';
 
 export interface ListedSocket extends SocketRow {
 	readonly isAbstract: boolean;
@@ -20,7 +20,7 @@ export interface ListedSocket extends SocketRow {
 	/** `net:[…]`; absent if it is the namespace of this process. */
 	readonly networkNamespace?: string;
 	/** The file at its path, as its process sees the path; absent for an abstract name, or if it is not visible. */
-	readonly file?: FoundFile;
+	readonly file?: BigIntStats;
 	/** The path of that file for this process, if need be through `/proc/<pid>/root`. */
 	readonly visiblePath?: string;
 	/** The path of that file for one process, which {@link findFile} walks without a race with renamed directories. */
@@ -40,20 +40,20 @@ export interface ListedSocket extends SocketRow {
  * @param devices of mounts that are looked at whatever their type
  * @returns `undefined` without /proc
  */
-export function boundSockets(devices: readonly string[]): ListedSocket[] | undefined {
+export async function boundSockets(devices: readonly string[]): Promise<ListedSocket[] | undefined> {
 	const own = namespaceOf('net');
 	const rows = new Map<string, {readonly row: SocketRow; readonly namespace: string}>();
 	for (const [namespace, table] of tables(own)) {
 		for (const row of rowsOf(table)) rows.set(`${row.inode} ${row.path}`, {row, namespace});
 	}
 	if (rows.size === 0 && readProcTable('/proc/net/unix') === undefined) return undefined;
-	const fileInodes = readSocketFilesSync();
+	const files = await readSocketFiles();
 	const owners = ownersOf(new Set([...rows.values()].map(({row}) => row.inode)));
 	const directories: Directories = new Map();
 	const sockets = [...rows.values()].map(({row, namespace}) => {
 		// One process may have several descriptors of the socket.
 		const pids = [...new Set((owners.get(row.inode) ?? []).map(({pid}) => pid))];
-		const fileInode = fileInodes.get(row.inode);
+		const fileInode = files.get(row.inode)?.ino;
 		const isAbstract = row.path.startsWith('@') && fileInode === undefined;
 		return {
 			...row,
@@ -63,7 +63,7 @@ export function boundSockets(devices: readonly string[]): ListedSocket[] | undef
 			...(isAbstract ? {} : locate(row.path, pids[0], fileInode, devices, directories)),
 		};
 	});
-	return withOwnership(sockets, fileInodes);
+	return withOwnership(sockets, files);
 }
 
 /** Returns the inodes of the sockets of this network namespace that are bound now. */
@@ -72,15 +72,15 @@ export function boundInodes(): ReadonlySet<string> {
 }
 
 /** Adds `ownsFile` to each socket for which it is known. */
-function withOwnership(sockets: readonly ListedSocket[], fileInodes: ReadonlyMap<string, bigint>): ListedSocket[] {
+function withOwnership(sockets: readonly ListedSocket[], files: ReadonlyMap<string, SocketFile>): ListedSocket[] {
 	const atFile = grouped(sockets, ({file}) => (file === undefined ? '' : inodeKey(file)));
 	const ofInode = grouped(sockets, ({inode}) => inode);
 	return sockets.map(socket => {
 		const {file, inode, isAbstract, isOutOfReach, pids} = socket;
 		if (isAbstract || isOutOfReach) return socket;
-		const fileInode = fileInodes.get(inode);
-		const found = file?.isSocket ? file : undefined;
-		const owns = (owner: string): boolean => found !== undefined && isInodeOf(fileInodes.get(owner) ?? -1n, found);
+		const fileInode = files.get(inode)?.ino;
+		const found = file?.isSocket() ? file : undefined;
+		const owns = (owner: string): boolean => found !== undefined && isInodeOf(files.get(owner)?.ino ?? -1n, found);
 		if (owns(inode)) return {...socket, ownsFile: true};
 		const rivals = found === undefined ? [] : (atFile.get(inodeKey(found)) ?? []);
 		const isAlone = rivals.length === 1 && fileInode === undefined;
@@ -161,7 +161,7 @@ function locate(
 
 interface NamedFile {
 	readonly name: string;
-	readonly file: FoundFile;
+	readonly file: BigIntStats;
 }
 
 /** The sockets in each directory, by its inode key. A directory is read once for all its sockets. */
@@ -187,7 +187,7 @@ function findRenamed(
 function socketsIn(descriptor: number): NamedFile[] {
 	const found: NamedFile[] = [];
 	for (const entry of readdirSync(`/proc/self/fd/${descriptor}`, {withFileTypes: true, encoding: 'buffer'})) {
-		const file = entry.isSocket() ? asFoundFile(statInside(descriptor, entry.name)) : undefined;
+		const file = entry.isSocket() ? statInside(descriptor, entry.name) : undefined;
 		if (file !== undefined) found.push({name: entry.name.toString(), file});
 	}
 	return found;

@@ -16,8 +16,8 @@ export const runDefinition: CommandDefinition = {
 		'A command that closes inherited descriptors (sudo and some daemons do) loses the lock. bindlock warns if it detects this within 30 seconds after the start. Use --close-fd for such a command.',
 	],
 	arguments: [
-		{name: 'ADDRESS', kind: 'address', required: true, variadic: false},
-		{name: 'COMMAND', kind: 'command', required: true, variadic: true},
+		{syntax: '<ADDRESS>', kind: 'address'},
+		{syntax: '<COMMAND...>', kind: 'command'},
 	],
 	options: [
 		{
@@ -63,7 +63,6 @@ export const runDefinition: CommandDefinition = {
 				'what to do if another server takes the lock file after it was removed or replaced: warn (the default), or stop, which also sends SIGTERM to COMMAND',
 		},
 	],
-	fields: {},
 	exits: {
 		'126': 'COMMAND was found but could not be executed',
 		'127': 'COMMAND was not found',

@@ -1,7 +1,7 @@
 /**
  * Forwards signals from bindlock to its command, so that a supervisor can treat the two as one process.
  */
-import {readProc} from '../../kernel/proc/procfs.js';
+import {statFields} from '../../kernel/proc/processes.js';
 import type {CommandProcess} from './command-process.js';
 import {GroupWitness} from './group-witness.js';
 
@@ -59,6 +59,5 @@ export class SignalForwarding {
 
 /** Field 7 of proc(5) stat, `tty_nr`, is 0 without a controlling terminal. */
 function hasTerminal(): boolean {
-	const [, , , , terminal = '0'] = (readProc('/proc/self/stat') ?? '').replace(/^.*\) /s, '').split(' ');
-	return terminal !== '0';
+	return (statFields('self')?.[4] ?? '0') !== '0';
 }

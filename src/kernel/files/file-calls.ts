@@ -13,12 +13,13 @@ import {
 	unlinkSync,
 	writeSync,
 } from 'node:fs';
+import {attempt} from '../../model/attempt.js';
 import {codeOf} from '../../model/errors.js';
 import {maxRecordBytes} from '../../model/record.js';
 import type {FileStatus, System} from '../../model/system.js';
 import {statusOfDescriptor, statusOfPath} from './file-status.js';
 import {createLockFile, openExistingLockFile} from './lock-file-descriptor.js';
-import {oPath} from './open-flags.js';
+import {oPath} from './opening.js';
 
 /** Each method is documented in {@link System}. */
 export class FileCalls {
@@ -78,12 +79,9 @@ export class FileCalls {
 	}
 
 	peek(path: string, length: number): string | undefined {
-		let descriptor: number;
-		try {
-			descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-		} catch {
-			return undefined;
-		}
+		const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+		const descriptor = attempt(() => openSync(path, flags));
+		if (descriptor === undefined) return undefined;
 		try {
 			return this.read(descriptor, length);
 		} finally {

@@ -4,6 +4,7 @@
  */
 import {lstatSync, type WatchListener, watch} from 'node:fs';
 import {basename, dirname} from 'node:path';
+import {attempt} from '../../model/attempt.js';
 import {codeOf} from '../../model/errors.js';
 import type {DirectoryIdentity} from './directory-identity.js';
 
@@ -50,11 +51,8 @@ let opened = false;
 export function openInotify(): void {
 	if (opened) return;
 	opened = true;
-	try {
-		watch('/', {persistent: false}).close();
-	} catch {
-		// The first watch will report it.
-	}
+	// An error will be reported by the first watch.
+	attempt(() => watch('/', {persistent: false}).close());
 }
 
 /** The least time between two reports that unrelated events of a directory cause. */
@@ -134,14 +132,8 @@ function warnOnce(code: string): void {
 /** Returns the symbolic links on an absolute path, its last component included; not the links that those lead through. */
 function linksOn(path: string): string[] {
 	const found: string[] = [];
-	for (let at = path; at !== '/'; at = dirname(at)) if (isLink(at)) found.push(at);
-	return found;
-}
-
-function isLink(path: string): boolean {
-	try {
-		return lstatSync(path, {throwIfNoEntry: false})?.isSymbolicLink() ?? false;
-	} catch {
-		return false;
+	for (let at = path; at !== '/'; at = dirname(at)) {
+		if (attempt(() => lstatSync(at).isSymbolicLink())) found.push(at);
 	}
+	return found;
 }

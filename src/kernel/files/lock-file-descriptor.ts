@@ -3,8 +3,9 @@
  */
 import {closeSync, constants, existsSync, fchmodSync, fchownSync, fstatSync, openSync, statSync} from 'node:fs';
 import {basename, dirname} from 'node:path';
+import {attempt} from '../../model/attempt.js';
 import {isSameFile} from '../../model/file-identity.js';
-import {oPath} from './open-flags.js';
+import {oPath} from './opening.js';
 
 /**
  * Node adds `O_CLOEXEC`. `O_NONBLOCK` and `O_NOCTTY` have no effect on a regular file. Should a device be there, they
@@ -26,13 +27,13 @@ export function openExistingLockFile(path: string): number {
  * @throws the error of open(2); a failed change of owner or mode is ignored, as the file can be locked all the same
  */
 export function createLockFile(path: string, mode: number): number {
-	const directory = process.geteuid?.() === 0 ? openOthersDirectory(dirname(path)) : undefined;
+	const directory = process.geteuid?.() === 0 ? openDirectory(dirname(path)) : undefined;
 	try {
 		const descriptor = directory === undefined ? create(path, mode) : createIn(directory, path, mode);
-		ifPossible(() => fchmodSync(descriptor, mode));
+		attempt(() => fchmodSync(descriptor, mode));
 		return descriptor;
 	} finally {
-		if (directory !== undefined) closeSync(directory.descriptor);
+		if (directory !== undefined) closeSync(directory);
 	}
 }
 
@@ -40,31 +41,20 @@ function create(path: string, mode: number): number {
 	return openSync(path, flags | constants.O_CREAT | constants.O_EXCL, mode);
 }
 
-interface OwnedDirectory {
-	readonly descriptor: number;
-	readonly uid: number;
-	readonly gid: number;
-}
-
-/** Opens a directory of another user; `undefined` if root owns it, or it cannot be opened. */
-function openOthersDirectory(path: string): OwnedDirectory | undefined {
+function openDirectory(path: string): number | undefined {
 	if (oPath === undefined) return undefined;
-	let descriptor: number | undefined;
-	try {
-		descriptor = openSync(path, oPath | constants.O_DIRECTORY);
-		const {uid, gid} = fstatSync(descriptor);
-		if (uid !== 0) return {descriptor, uid, gid};
-	} catch {}
-	if (descriptor !== undefined) closeSync(descriptor);
-	return undefined;
+	const directoryFlags = oPath | constants.O_DIRECTORY;
+	return attempt(() => openSync(path, directoryFlags));
 }
 
 /**
- * Creates the file through the descriptor of its directory. By path there would be a TOCTOU race: a user who may replace
- * a part of the path could let it lead to a directory of root while the file is created, and to their own while the owner
- * is read.
+ * Creates the file through the descriptor of its directory, with the owner of that. By path there would be a TOCTOU race:
+ * a user who may replace a part of the path could let it lead to a directory of root while the file is created, and to
+ * their own while the owner is read.
  */
-function createIn({descriptor: directory, uid, gid}: OwnedDirectory, path: string, mode: number): number {
+function createIn(directory: number, path: string, mode: number): number {
+	const {uid, gid} = fstatSync(directory);
+	if (uid === 0) return create(path, mode);
 	let descriptor: number;
 	try {
 		descriptor = create(`/proc/self/fd/${directory}/${basename(path)}`, mode);
@@ -72,14 +62,8 @@ function createIn({descriptor: directory, uid, gid}: OwnedDirectory, path: strin
 		if (existsSync('/proc/self/fd')) throw error;
 		return create(path, mode);
 	}
-	ifPossible(() => fchownSync(descriptor, uid, gid));
+	attempt(() => fchownSync(descriptor, uid, gid));
 	return descriptor;
-}
-
-function ifPossible(change: () => void): void {
-	try {
-		change();
-	} catch {}
 }
 
 /** Closes an inherited descriptor if it refers to the file at this path. */

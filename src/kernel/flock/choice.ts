@@ -8,14 +8,21 @@ import {addonFlock} from './addon.js';
 import {commandFlock, flockCommand} from './command.js';
 import type {Flock} from './flock.js';
 
+type Way = 'addon' | 'command';
+
 /** In order of preference. */
-const ways: Readonly<Record<string, () => Flock>> = {addon: addonFlock, command: commandFlock};
+const ways: Readonly<Record<Way, () => Flock>> = {addon: addonFlock, command: commandFlock};
+
+interface Choice {
+	readonly way: Way;
+	readonly flock: Flock;
+}
 
 /** Environment variable that forces one way: `BINDLOCK_FLOCK=addon` or `BINDLOCK_FLOCK=command`. */
 const variable = 'BINDLOCK_FLOCK';
 
 /** Kept, because loading the addon takes milliseconds. */
-let loaded: Flock | undefined;
+let loaded: Choice | undefined;
 
 /**
  * Loads flock on the first call, so that importing bindlock stays cheap.
@@ -23,6 +30,19 @@ let loaded: Flock | undefined;
  * @throws BindLockError `ERR_UNSUPPORTED_PLATFORM`; `ERR_FLOCK_UNAVAILABLE`, with what to install or approve
  */
 export function loadFlock(address: string): Flock {
+	return choose(address).flock;
+}
+
+/**
+ * Returns how this process calls flock(2).
+ *
+ * @throws as {@link loadFlock}
+ */
+export function flockWay(): Way {
+	return choose('').way;
+}
+
+function choose(address: string): Choice {
 	loaded ??= load(address, process.env[variable] || undefined);
 	return loaded;
 }
@@ -32,7 +52,7 @@ export function queueingCommand(): string | undefined {
 	return process.env[variable] === 'addon' ? undefined : flockCommand();
 }
 
-function load(address: string, forced: string | undefined): Flock {
+function load(address: string, forced: string | undefined): Choice {
 	if (process.platform !== 'linux' && process.platform !== 'darwin') {
 		throw new BindLockError(`bindlock works on Linux and macOS; ${process.platform} has no flock(2)`, {
 			code: 'ERR_UNSUPPORTED_PLATFORM',
@@ -40,10 +60,10 @@ function load(address: string, forced: string | undefined): Flock {
 		});
 	}
 	const reasons: string[] = [];
-	for (const [name, way] of Object.entries(ways)) {
-		if (forced !== undefined && forced !== name) continue;
+	for (const way of Object.keys(ways) as Way[]) {
+		if (forced !== undefined && forced !== way) continue;
 		try {
-			return way();
+			return {way, flock: ways[way]()};
 		} catch (error) {
 			reasons.push(String((error as Error | undefined)?.message ?? error).split('\n', 1)[0] ?? '');
 		}

@@ -11,16 +11,10 @@ export async function pollFlock(
 	flock: Flock,
 	signal: AbortSignal | undefined,
 ): Promise<boolean> {
-	const {default: pRetry, AbortError} = await import('p-retry');
+	const {default: pRetry} = await import('p-retry');
 	const busy = new Error('busy');
 	const attempt = (): void => {
-		let granted: boolean;
-		try {
-			granted = flock(descriptor);
-		} catch (error) {
-			throw new AbortError(error as Error);
-		}
-		if (!granted) throw busy;
+		if (!flock(descriptor)) throw busy;
 	};
 	try {
 		await pRetry(attempt, {
@@ -30,6 +24,7 @@ export async function pollFlock(
 			maxTimeout: 50,
 			randomize: true,
 			maxRetryTime: timeLeft(deadline),
+			shouldRetry: ({error}) => error === busy,
 			...(signal === undefined ? {} : {signal}),
 		});
 		return true;

@@ -22,31 +22,26 @@ import {hasFlock, isOfAnotherFile, type ListedLock, type LockMode, listedLocks} 
  */
 export function lockContention(file: FileStatus, lockPath: string, record: LockRecord | undefined): Contention {
 	const recorded = recordedHolder(file, lockPath, record);
-	if (recorded !== undefined) return contention('exclusive', recorded);
+	if (recorded !== undefined) return {kind: 'exclusive', holder: recorded};
 	const locks = listedLocks(file, lockPath);
 	const writers = locks.filter(lock => lock.mode === 'WRITE');
 	const seen = writers.length > 0 ? confirmedHolder(file, lockPath, writers, 'WRITE') : undefined;
 	// A flock(1) on the descriptor of a waiter that gave up: it was granted the lock, and is about to exit.
-	if (seen !== undefined && takesForOthers(seen.pid)) return contention('unseen', seen);
-	if (seen !== undefined) return contention('exclusive', withRecord(seen, record));
+	if (seen !== undefined && takesForOthers(seen.pid)) return {kind: 'unseen', holder: seen};
+	if (seen !== undefined) return {kind: 'exclusive', holder: withRecord(seen, record)};
 	const holder = claimedHolder(record);
 	const isOurs = (lock: ListedLock): boolean => lock.isCertain || !isOfAnotherFile(lock, file, lockPath);
-	if (writers.some(isOurs)) return contention('exclusive', holder);
+	if (writers.some(isOurs)) return {kind: 'exclusive', holder};
 	const readers = locks.filter(lock => lock.mode === 'READ' && isOurs(lock));
-	if (readers.length > 0) return contention('shared', confirmedHolder(file, lockPath, readers, 'READ'));
+	if (readers.length > 0) return {kind: 'shared', holder: confirmedHolder(file, lockPath, readers, 'READ')};
 	const hidden = seesAllLocks() ? undefined : findLock(allProcesses(), file, lockPath, 'WRITE');
 	if (hidden !== undefined && !takesForOthers(hidden.pid)) {
-		return contention('exclusive', withRecord(confirmed(hidden), record));
+		return {kind: 'exclusive', holder: withRecord(confirmed(hidden), record)};
 	}
-	const unseen = contention('unseen', holder);
 	const elsewhere = isWithoutProc()
 		? holder !== undefined
 		: isElsewhere(record) && (locks.length > 0 || !seesAllLocks());
-	return elsewhere ? {...unseen, kind: 'unseen', elsewhere} : unseen;
-}
-
-function contention(kind: Contention['kind'], holder: Holder | undefined): Contention {
-	return holder === undefined ? {kind} : {kind, holder};
+	return {kind: 'unseen', holder, elsewhere};
 }
 
 /** Whether a process has an exclusive flock of the file by any of its descriptors, now. */

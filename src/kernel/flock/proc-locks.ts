@@ -3,7 +3,7 @@
  */
 import {isSameFile} from '../../model/file-identity.js';
 import type {FileStatus} from '../../model/system.js';
-import {type Mount, mountOfFile} from '../mounts/mount-table.js';
+import {mountOfFile} from '../mounts/mount-table.js';
 import {statReachable} from '../mounts/reachable.js';
 import {descriptorsOf, type ProcessDescriptor} from '../proc/process-descriptors.js';
 import {allProcesses} from '../proc/processes.js';
@@ -49,8 +49,8 @@ export function listedLocks(file: FileStatus, lockPath: string): ListedLock[] {
  */
 function mayBeDeviceOf(device: string, file: FileStatus, lockPath: string): boolean {
 	if (!deviceInLocks(file).startsWith(anonymous)) return false;
-	const mount = mountDeviceInLocks(lockPath);
-	return mount === undefined || mount === device;
+	const numbers = mountOfFile(lockPath)?.device.split(':').map(BigInt);
+	return numbers === undefined || inLocks(numbers) === device;
 }
 
 /** The major number of filesystems without a device of their own. On others the two numbers are equal. */
@@ -94,12 +94,6 @@ function deviceInLocks({dev}: FileStatus): string {
 	const major = ((number >> 8n) & 0xfffn) | ((number >> 32n) & ~0xfffn);
 	const minor = (number & 0xffn) | ((number >> 12n) & ~0xffn);
 	return inLocks([major, minor]);
-}
-
-/** Returns {@link Mount.device} of the file at the path as /proc/locks prints it; `undefined` if it is not known. */
-function mountDeviceInLocks(path: string): string | undefined {
-	const numbers = mountOfFile(path)?.device.split(':').map(BigInt);
-	return numbers && inLocks(numbers);
 }
 
 function inLocks(numbers: readonly bigint[]): string {

@@ -3,7 +3,8 @@
  *
  * The kernel grants the lock to the open file description, and so to this process, the moment the holder is gone.
  */
-import type {ChildProcess} from 'node:child_process';
+import type {ChildProcess, SpawnOptions} from 'node:child_process';
+import {attempt} from '../../model/attempt.js';
 import {pause, timeLeft, wakeable} from '../deadline.js';
 import {queueingCommand} from './choice.js';
 import type {Flock} from './flock.js';
@@ -56,15 +57,10 @@ const minIntervalMs = 20;
 
 /** Returns `undefined` where no process may be started: by Node's permission model or a seccomp filter. */
 function start(command: string, descriptor: number): ChildProcess | undefined {
-	try {
-		return process.getBuiltinModule('node:child_process').spawn('/bin/sh', ['-c', script, command, ...verbose], {
-			stdio: ['pipe', 'pipe', 'ignore', descriptor],
-			// A process group of its own: it can be signalled as one, and Ctrl-C in the terminal does not reach it.
-			detached: true,
-		});
-	} catch {
-		return undefined;
-	}
+	const {spawn} = process.getBuiltinModule('node:child_process');
+	// A process group of its own: it can be signalled as one, and Ctrl-C in the terminal does not reach it.
+	const options: SpawnOptions = {stdio: ['pipe', 'pipe', 'ignore', descriptor], detached: true};
+	return attempt(() => spawn('/bin/sh', ['-c', script, command, ...verbose], options));
 }
 
 async function awaitChild(child: ChildProcess, deadline: number, signal: AbortSignal | undefined): Promise<boolean> {
@@ -98,10 +94,7 @@ function end(child: ChildProcess): void {
 	child.stdin?.destroy();
 	child.stdout?.destroy();
 	child.unref();
-	try {
-		// SIGTERM and not SIGKILL: the shell has yet to wait for flock(1).
-		if (child.pid !== undefined) process.kill(-child.pid, 'SIGTERM');
-	} catch {
-		// It has exited already.
-	}
+	const {pid} = child;
+	// SIGTERM and not SIGKILL: the shell has yet to wait for flock(1). It may also have exited already.
+	if (pid !== undefined) attempt(() => process.kill(-pid, 'SIGTERM'));
 }

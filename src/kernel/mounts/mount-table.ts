@@ -3,9 +3,9 @@
  *
  * The kernel prints that list without calling any of the filesystems, so reading it cannot hang.
  */
-import {closeSync, constants, openSync, statfsSync} from 'node:fs';
-import {oPath} from '../files/open-flags.js';
-import {isOutOfResources, readProc, readProcTable} from '../proc/procfs.js';
+import {constants, statfsSync} from 'node:fs';
+import {oPath, withOpen} from '../files/opening.js';
+import {lookUp, readProc, readProcTable} from '../proc/procfs.js';
 
 export interface Mount {
 	readonly id: string;
@@ -24,22 +24,24 @@ export interface Mount {
 	readonly superOptions: readonly string[];
 }
 
-/** Returns the mounts in the order in which they were mounted; none without /proc. */
-export function mountsOf(pid: number | 'self'): readonly Mount[] {
-	return linesOf(pid).flatMap(line => parseMount(line) ?? []);
+/**
+ * Returns the mounts in the order in which they were mounted; none without /proc.
+ *
+ * @param matches selects lines of the list before they are parsed
+ */
+export function mountsOf(pid: number | 'self', matches: (line: string) => boolean = () => true): readonly Mount[] {
+	const lines = (readProcTable(`/proc/${pid}/mountinfo`) ?? '').split('\n');
+	return lines.filter(matches).flatMap(line => parseMount(line) ?? []);
 }
 
 /** Returns the overlays only. Parses no other line: a machine with containers has thousands of mounts. */
 export function overlaysOf(pid: number | 'self'): readonly Mount[] {
-	return linesOf(pid)
-		.filter(line => line.includes(' - overlay '))
-		.flatMap(line => parseMount(line) ?? []);
+	return mountsOf(pid, line => line.includes(' - overlay '));
 }
 
 /** Returns a mount of this process. */
 export function mountWithId(id: string | undefined): Mount | undefined {
-	const line = linesOf('self').find(each => each.startsWith(`${id} `));
-	return line === undefined ? undefined : parseMount(line);
+	return mountsOf('self', line => line.startsWith(`${id} `))[0];
 }
 
 /** @throws the error of open(2) if there is no such directory */
@@ -49,22 +51,11 @@ export function mountOfDirectory(directory: string): Mount | undefined {
 
 /** Returns the mount that a file is on; `undefined` if there is no such file. Does not follow a symbolic link. */
 export function mountOfFile(path: string): Mount | undefined {
-	try {
-		return mountOfPath(path, constants.O_NOFOLLOW);
-	} catch (error) {
-		if (isOutOfResources(error)) throw error;
-		return undefined;
-	}
+	return lookUp(() => mountOfPath(path, constants.O_NOFOLLOW));
 }
 
 function mountOfPath(path: string, flags: number): Mount | undefined {
-	if (oPath === undefined) return undefined;
-	const descriptor = openSync(path, oPath | flags);
-	try {
-		return mountOfDescriptor(descriptor);
-	} finally {
-		closeSync(descriptor);
-	}
+	return oPath === undefined ? undefined : withOpen(path, oPath | flags, mountOfDescriptor);
 }
 
 /** Returns the mount that a descriptor was opened on. A path does not determine it: mounts may cover each other. */
@@ -106,10 +97,6 @@ const magics: Readonly<Record<number, string>> = {
 	4283649346: 'cifs',
 	4266872130: 'smb3',
 };
-
-function linesOf(pid: number | 'self'): string[] {
-	return (readProcTable(`/proc/${pid}/mountinfo`) ?? '').split('\n');
-}
 
 /** `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw` */
 function parseMount(line: string): Mount | undefined {

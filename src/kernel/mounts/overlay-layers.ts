@@ -3,6 +3,7 @@
  */
 import {statSync} from 'node:fs';
 import {dirname} from 'node:path';
+import {attempt} from '../../model/attempt.js';
 import {isSameFile} from '../../model/file-identity.js';
 import {breather} from '../deadline.js';
 import {allProcesses, uidOf} from '../proc/processes.js';
@@ -56,13 +57,7 @@ function isAmong(layer: string, above: readonly string[]): boolean {
 function isInodeAmong(pid: number | 'self', layer: string, above: readonly string[]): boolean {
 	const found = statReachable(pid, layer);
 	if (found === undefined) return false;
-	return above.some(path => {
-		try {
-			return isSameFile(statSync(path, {bigint: true}), found);
-		} catch {
-			return false;
-		}
-	});
+	return above.some(path => attempt(() => isSameFile(statSync(path, {bigint: true}), found)));
 }
 
 function* oneOfEachMountNamespace(uid: number): Generator<number | 'self'> {

@@ -9,7 +9,7 @@
 import {closeSync, constants, fstatSync, openSync, readlinkSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {codeOf} from '../../model/errors.js';
-import {oPath} from '../files/open-flags.js';
+import {oPath} from '../files/opening.js';
 import {linkOrUndefined} from '../proc/procfs.js';
 import {isSafe, mountOfText} from './hanging-mounts.js';
 import {type Mount, mountIdOf, mountsOf} from './mount-table.js';

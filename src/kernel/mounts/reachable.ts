@@ -1,9 +1,9 @@
 /**
  * Access to files of other processes that never waits for a filesystem that hangs.
  */
-import {type BigIntStats, closeSync, constants, fstatSync, openSync} from 'node:fs';
-import {oPath} from '../files/open-flags.js';
-import {isOutOfResources} from '../proc/procfs.js';
+import {type BigIntStats, constants, fstatSync} from 'node:fs';
+import {oPath, withOpen} from '../files/opening.js';
+import {lookUp} from '../proc/procfs.js';
 import {type Mount, mountIdOf} from './mount-table.js';
 import {PathWalk, type Reached} from './path-walk.js';
 
@@ -42,11 +42,10 @@ export function withReached<Result>(
 	if (oPath === undefined) return undefined;
 	const walk = new PathWalk(pid, options.devices ?? []);
 	try {
-		const reached = walk.to(path, options.follow ?? true);
-		return reached === undefined ? undefined : use(reached);
-	} catch (error) {
-		if (isOutOfResources(error)) throw error;
-		return undefined;
+		return lookUp(() => {
+			const reached = walk.to(path, options.follow ?? true);
+			return reached && use(reached);
+		});
 	} finally {
 		walk.close();
 	}
@@ -54,15 +53,10 @@ export function withReached<Result>(
 
 /** Returns the status of an entry of a reached directory, unless it is a mount point. A symbolic link is not followed. */
 export function statInside(directory: number, name: Buffer): BigIntStats | undefined {
-	let descriptor: number | undefined;
-	try {
-		const path = Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), name]);
-		descriptor = openSync(path, (oPath ?? 0) | constants.O_NOFOLLOW);
-		return mountIdOf(descriptor) === mountIdOf(directory) ? fstatSync(descriptor, {bigint: true}) : undefined;
-	} catch (error) {
-		if (isOutOfResources(error)) throw error;
-		return undefined;
-	} finally {
-		if (descriptor !== undefined) closeSync(descriptor);
-	}
+	const path = Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), name]);
+	return lookUp(() =>
+		withOpen(path, (oPath ?? 0) | constants.O_NOFOLLOW, descriptor =>
+			mountIdOf(descriptor) === mountIdOf(directory) ? fstatSync(descriptor, {bigint: true}) : undefined,
+		),
+	);
 }

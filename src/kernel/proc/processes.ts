@@ -5,6 +5,7 @@
  * between two reads of the start time.
  */
 import {statSync} from 'node:fs';
+import {attempt} from '../../model/attempt.js';
 import {programAndScript} from '../../model/command-line.js';
 import {codeOf} from '../../model/errors.js';
 import type {Holder} from '../../model/holder.js';
@@ -86,11 +87,7 @@ export function allProcesses(): number[] {
 
 /** Returns the effective user id of a process. */
 export function uidOf(pid: number): number | undefined {
-	try {
-		return statSync(`/proc/${pid}`).uid;
-	} catch {
-		return undefined;
-	}
+	return attempt(() => statSync(`/proc/${pid}`).uid);
 }
 
 /** Whether the process exists and is not exiting. An exiting process loses its descriptors without closing them. */
@@ -130,7 +127,7 @@ function startTicks(pid: number): string | undefined {
 }
 
 /** Returns the fields of /proc/<pid>/stat from the third on. The second, the name, may contain spaces and parentheses. */
-function statFields(task: string): string[] | undefined {
+export function statFields(task: string): string[] | undefined {
 	return readProc(`/proc/${task}/stat`)
 		?.replace(/^.*\) /s, '')
 		.split(' ');

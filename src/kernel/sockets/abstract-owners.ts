@@ -19,9 +19,7 @@ import {findAbstractSocket, isServing, type SocketRow} from './unix-sockets.js';
 export function boundToAbstract(name: string, own?: number): Bound | undefined {
 	const ownLink = own === undefined ? undefined : linkOrUndefined(`/proc/self/fd/${own}`);
 	const row = serverRow(name, row => `socket:[${row.inode}]` !== ownLink);
-	if (row === undefined) return undefined;
-	const holder = ownerOf(row);
-	return {isCertain: true, ...(holder === undefined ? {} : {holder})};
+	return row && {isCertain: true, holder: ownerOf(row)};
 }
 
 /** Whether a client of the abstract name would reach a server. */
@@ -50,7 +48,7 @@ export function identifyLockSocketHolder(answer: LockSocketAnswer, owner: Holder
 	const holder = owner === undefined ? claimedHolder(record) : withRecord(owner, record);
 	const bindlock =
 		answer === undefined ? undefined : record !== undefined && (owner === undefined || owner.pid === record.pid);
-	return holder === undefined ? {bindlock} : {bindlock, holder};
+	return {bindlock, holder};
 }
 
 export function recordIn(answer: LockSocketAnswer): LockRecord | undefined {

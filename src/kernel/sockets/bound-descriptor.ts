@@ -8,6 +8,7 @@
  */
 import {fstatSync} from 'node:fs';
 import {getSystemErrorMap} from 'node:util';
+import {attempt} from '../../model/attempt.js';
 import type {Listener} from '../../model/system.js';
 import type {NetInternals, NodeHandle} from '../node/node-internals.js';
 import {endWithoutCleanup} from '../node/process-exit.js';
@@ -52,12 +53,8 @@ export function listenerOn({descriptor}: BoundDescriptor): Listener {
 
 /** Closes a bound socket that no server listens on, unless the server has closed it already. */
 export function closeUnused(bound: BoundDescriptor): void {
-	try {
-		if (fstatSync(bound.descriptor).ino !== bound.inode) return;
-	} catch {
-		return;
-	}
-	(listenerOn(bound) as NodeHandle).close();
+	const inode = attempt(() => fstatSync(bound.descriptor).ino);
+	if (inode === bound.inode) (listenerOn(bound) as NodeHandle).close();
 }
 
 function netInternals(): NetInternals {

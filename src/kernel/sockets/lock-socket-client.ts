@@ -3,6 +3,7 @@
  *
  * Any process may be bound to such a name, and need not answer.
  */
+import {backoffMs} from '../../model/backoff.js';
 import {codeOf} from '../../model/errors.js';
 import {type LockRecord, maxRecordBytes, parseRecord} from '../../model/record.js';
 import {jittered, pause, timeLeft, wakeable} from '../deadline.js';
@@ -41,10 +42,7 @@ export async function askLockSocket(name: string, timeoutMs: number = answerTime
 	} finally {
 		socket.destroy();
 	}
-	return text === '' ? answer : recordOrForeign(text);
-}
-
-function recordOrForeign(text: string): LockRecord | 'foreign' {
+	if (text === '') return answer;
 	const record = text.length > maxRecordBytes ? 'foreign' : parseRecord(text);
 	return record === undefined || record === 'foreign' || record.since === undefined ? 'foreign' : record;
 }
@@ -94,9 +92,7 @@ export async function awaitLockSocket(
 	signal?.throwIfAborted();
 	// A single short connection causes no pause: most likely its holder has just ended. More of them mean that there are
 	// more waiters than the holder keeps, that its backlog is full, or that a squatter hangs up at once.
-	if (wait.shortConnections > 1) {
-		await pauseUntil(deadline, jittered(Math.min(maxPauseMs, 5 * 2 ** (wait.shortConnections - 2))), signal);
-	}
+	await pauseUntil(deadline, jittered(backoffMs(Math.max(0, wait.shortConnections - 1), 5, maxPauseMs)), signal);
 	// A failed connect is known sooner than any timer fires, so the timer alone would not end the caller's loop.
 	if (timeLeft(deadline) <= 0) return false;
 	const began = performance.now();

@@ -5,6 +5,7 @@
  * The lock must outlive any client: floods, slow readers, garbage.
  */
 import type {Server, Socket} from 'node:net';
+import {attempt} from '../../model/attempt.js';
 import {codeOf} from '../../model/errors.js';
 import type {Listener, LockSocket} from '../../model/system.js';
 import {adoptListener, bypassing, listenerOf} from '../node/net-server.js';
@@ -106,11 +107,7 @@ function closeOldest(clients: Set<Socket>): void {
 let knownLimit: number | undefined;
 
 function maxClientsOfProcess(): number {
-	try {
-		knownLimit ??= quarterOfDescriptors();
-		return knownLimit;
-	} catch {
-		// No descriptor is left to read the limit with.
-		return 1;
-	}
+	knownLimit ??= attempt(quarterOfDescriptors);
+	// No descriptor is left to read the limit with.
+	return knownLimit ?? 1;
 }

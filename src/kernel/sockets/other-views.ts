@@ -10,7 +10,7 @@ import {codeOf} from '../../model/errors.js';
 import {isSameFile} from '../../model/file-identity.js';
 import type {Place} from '../../model/system.js';
 import {printable} from '../../model/text.js';
-import {oPath} from '../files/open-flags.js';
+import {oPath} from '../files/opening.js';
 import {layersOf, mayHang, mountOfText} from '../mounts/hanging-mounts.js';
 import {filesystemOf, type Mount, mountIdOf, mountOfDescriptor, mountsOf, mountWithId} from '../mounts/mount-table.js';
 import {overlayAbove} from '../mounts/overlay-layers.js';
@@ -127,7 +127,7 @@ async function rivalElsewhere(rows: readonly SocketRow[], our: OurFile): Promise
 	for (const row of rows) {
 		const all = owners.get(row.inode) ?? [];
 		const owner = all.find(({pid}) => isTrusted(pid)) ?? all[0];
-		const mount = owner && mountOfRow(row, owner.pid, files?.get(row.inode)?.device);
+		const mount = owner && mountOfRow(row, owner.pid, files.get(row.inode)?.device);
 		if (owner === undefined || mount === undefined || mount.device === our.mount.device) continue;
 		const isSame = isInLayer(owner.pid, row.path, our);
 		if (!isSame && !(isTrusted(owner.pid) && mayBeSame(owner.pid, row.path, mount, our))) continue;

@@ -53,11 +53,9 @@ export function candidates(path: string, own?: number): NamedSocketRow[] {
 /** The most candidates whose paths are resolved. With more of them, connecting has to decide. */
 const maxResolved = 64;
 
-interface Match {
+interface Match extends Bound {
 	/** Absent for a socket with another name. */
-	readonly row?: NamedSocketRow;
-	readonly holder?: Holder | undefined;
-	readonly isCertain: boolean;
+	readonly row?: NamedSocketRow | undefined;
 }
 
 class Search {
@@ -79,14 +77,11 @@ class Search {
 	/** Prefers a match with a holder, then a certain one. */
 	async best(rows: readonly NamedSocketRow[]): Promise<Bound | undefined> {
 		const found = await this.all(rows);
-		const best = found.find(({holder}) => holder !== undefined) ?? found.find(({isCertain}) => isCertain) ?? found[0];
-		if (best === undefined) return undefined;
-		const {holder, isCertain} = best;
-		return {isCertain, ...(holder === undefined ? {} : {holder})};
+		return found.find(({holder}) => holder !== undefined) ?? found.find(({isCertain}) => isCertain) ?? found[0];
 	}
 
 	async all(rows: readonly NamedSocketRow[]): Promise<Match[]> {
-		const files = (await readSocketFiles()) ?? new Map<string, SocketFile>();
+		const files = await readSocketFiles();
 		const rowOf = new Map(rows.map(row => [row.inode, row]));
 		const asked = this.#thoroughness === 'all' ? [...files.keys()] : [...rowOf.keys()];
 		const bound = asked.filter(inode => this.#isOurFile(files.get(inode)));
@@ -95,9 +90,8 @@ class Search {
 		const found: Match[] = [];
 		for (const inode of bound) {
 			const holder = firstConfirmed(owners.get(inode) ?? []);
-			const row = rowOf.get(inode);
 			// Without a holder: the process is of another user, is exiting, or the output of `ss` was forged by a name.
-			found.push({...(row === undefined ? {} : {row}), holder, isCertain: holder !== undefined});
+			found.push({row: rowOf.get(inode), holder, isCertain: holder !== undefined});
 		}
 		const breathe = breather();
 		for (const row of undecided) {

@@ -8,7 +8,7 @@
  * one step of the kernel, unlike every lookup in its tables. Measured on ext2, ext4, xfs, btrfs, tmpfs and overlay. It
  * does not work on mounts with `noatime`, nor on FUSE.
  */
-import {chownSync, fstatSync} from 'node:fs';
+import {type BigIntStats, chownSync, fstatSync} from 'node:fs';
 import type {Socket} from 'node:net';
 import {maxNameBytes} from '../../model/address.js';
 import {codeOf} from '../../model/errors.js';
@@ -91,11 +91,8 @@ async function tryConnect(
 	}
 }
 
-/** Nanoseconds since the epoch. */
-interface FileTimes {
-	readonly atimeNs: bigint;
-	readonly mtimeNs: bigint;
-}
+/** The times of a file in nanoseconds since the epoch. */
+type FileTimes = Pick<BigIntStats, 'atimeNs' | 'mtimeNs'>;
 
 /** Filesystems on which the access time was measured to work, or that share their code with one. */
 const measuredTypes: readonly string[] = ['ext2', 'ext3', 'ext4', 'xfs', 'btrfs', 'tmpfs', 'overlay'];
@@ -120,7 +117,7 @@ export async function expectAccess(descriptor: number, signal?: AbortSignal): Pr
 		if (mount === undefined || !measuredTypes.includes(mount.type) || mount.options.includes('noatime')) {
 			return undefined;
 		}
-		const times = timesOf(descriptor);
+		const times = fstatSync(descriptor, {bigint: true});
 		const {atimeNs} = times;
 		// An access within the same tick as the last one leaves no trace. Some filesystems keep whole seconds.
 		const resolutionMs = atimeNs % 1_000_000_000n === 0n ? 1000 : tickMs;
@@ -142,12 +139,7 @@ export async function expectAccess(descriptor: number, signal?: AbortSignal): Pr
  * can set both times to now, and nothing else (`utimensat(2)`)
  */
 export function wasAccessed(descriptor: number, before: FileTimes): boolean | undefined {
-	const {atimeNs, mtimeNs} = timesOf(descriptor);
+	const {atimeNs, mtimeNs} = fstatSync(descriptor, {bigint: true});
 	if (mtimeNs !== before.mtimeNs) return undefined;
 	return atimeNs !== before.atimeNs;
-}
-
-function timesOf(descriptor: number): FileTimes {
-	const {atimeNs, mtimeNs} = fstatSync(descriptor, {bigint: true});
-	return {atimeNs, mtimeNs};
 }

@@ -1,8 +1,8 @@
 /**
  * The permissions of a socket file that this process has just bound.
  */
-import {chmodSync, closeSync, constants, fstatSync, lchmodSync, lstatSync, openSync, type Stats} from 'node:fs';
-import {oPath} from '../files/open-flags.js';
+import {chmodSync, constants, fstatSync, lchmodSync, lstatSync, type Stats} from 'node:fs';
+import {oPath, withOpen} from '../files/opening.js';
 
 /**
  * Changes the mode of the socket file at the path.
@@ -18,13 +18,10 @@ export function changeSocketMode(path: string, began: number, change: (mode: num
 		lchmodSync(path, change(checked(lstatSync(path), began).mode & 0o777));
 		return;
 	}
-	const descriptor = openSync(path, oPath | constants.O_NOFOLLOW);
-	try {
+	withOpen(path, oPath | constants.O_NOFOLLOW, descriptor => {
 		const {mode} = checked(fstatSync(descriptor), began);
 		chmodSync(`/proc/self/fd/${descriptor}`, change(mode & 0o777));
-	} finally {
-		closeSync(descriptor);
-	}
+	});
 }
 
 /** The clock of a filesystem may count whole seconds, or be a little behind. */

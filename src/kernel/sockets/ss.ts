@@ -4,7 +4,8 @@
  * /proc/net/unix does not have it. The kernel gives it by netlink (`UNIX_DIAG_VFS` of `sock_diag(7)`), which Node does
  * not speak.
  */
-import {execFile, spawnSync} from 'node:child_process';
+import {execFile} from 'node:child_process';
+import {promisify} from 'node:util';
 
 /** The file that a socket has made in bind(2). */
 export interface SocketFile {
@@ -15,29 +16,16 @@ export interface SocketFile {
 }
 
 /**
- * Returns the files of this network namespace by the inode of the socket; `undefined` if there is no `ss`, or no process
- * may be started.
+ * Returns the files of this network namespace by the inode of the socket; none if there is no `ss`, or no process may be
+ * started.
  */
-export function readSocketFiles(): Promise<ReadonlyMap<string, SocketFile> | undefined> {
-	return new Promise(resolve => {
-		try {
-			execFile('ss', options, {encoding: 'latin1', ...limits}, (error, stdout) => {
-				resolve(error === null ? parseSocketFiles(stdout) : undefined);
-			});
-		} catch {
-			resolve(undefined);
-		}
-	});
-}
-
-/**
- * Returns {@link SocketFile.ino} of this network namespace by the inode of the socket; empty without `ss`. Blocks until
- * `ss` has exited, which takes some milliseconds.
- */
-export function readSocketFilesSync(): ReadonlyMap<string, bigint> {
-	const {status, stdout} = spawnSync('ss', options, {stdio: ['ignore', 'pipe', 'ignore'], ...limits});
-	const files = status === 0 ? [...parseSocketFiles(stdout.toString('latin1'))] : [];
-	return new Map(files.map(([socket, {ino}]) => [socket, ino]));
+export async function readSocketFiles(): Promise<ReadonlyMap<string, SocketFile>> {
+	try {
+		const {stdout} = await promisify(execFile)('ss', ['-xae'], options);
+		return parseSocketFiles(stdout);
+	} catch {
+		return new Map();
+	}
 }
 
 /** Whether {@link SocketFile.ino} may be of this file: it has the low 32 bits of its inode number. */
@@ -45,9 +33,7 @@ export function isInodeOf(inode: bigint, file: {readonly ino: bigint | number}):
 	return BigInt.asUintN(32, BigInt(file.ino)) === inode;
 }
 
-const options = ['-xae'];
-
-const limits = {timeout: 5000, killSignal: 'SIGKILL', maxBuffer: 2 ** 28} as const;
+const options = {encoding: 'latin1', timeout: 5000, killSignal: 'SIGKILL', maxBuffer: 2 ** 28} as const;
 
 function parseSocketFiles(output: string): Map<string, SocketFile> {
 	const files = new Map<string, SocketFile>();

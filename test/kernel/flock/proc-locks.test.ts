@@ -34,17 +34,25 @@ testUnless(noFlockCommand())('a lock whose taker has exited counts if its device
 	const lockPath = join(temporaryDirectory(t), 'locked');
 	await startShell(t, lockPath, 'exec 9>>"$0" && flock -x 9 && echo locked && read line');
 	t.is(contentionOf(lockPath, {}).kind, 'exclusive');
-	t.deepEqual(contentionOf(lockPath, {dev: anonymousDevice}), {kind: 'exclusive'});
-	t.deepEqual(contentionOf(lockPath, {dev: 0x801}), {kind: 'unseen'}, 'a disk has one number');
+	t.deepEqual(contentionOf(lockPath, {dev: anonymousDevice}), {kind: 'exclusive', holder: undefined});
+	t.deepEqual(
+		contentionOf(lockPath, {dev: 0x801}),
+		{kind: 'unseen', holder: undefined, elsewhere: false},
+		'a disk has one number',
+	);
 	const {ino} = statSync(lockPath);
-	t.deepEqual(contentionOf('/proc/version', {dev: anonymousDevice, ino}), {kind: 'unseen'}, 'on another mount');
+	t.deepEqual(
+		contentionOf('/proc/version', {dev: anonymousDevice, ino}),
+		{kind: 'unseen', holder: undefined, elsewhere: false},
+		'on another mount',
+	);
 });
 
 testUnless(noFlockCommand())('a lock on a descriptor of another file does not count', async t => {
 	const lockPath = join(temporaryDirectory(t), 's.lock');
 	await startShell(t, lockPath, 'flock -x "$0" sh -c "echo locked; exec cat"');
 	t.is(contentionOf(lockPath, {}).kind, 'exclusive');
-	t.deepEqual(contentionOf(lockPath, {dev: anonymousDevice}), {kind: 'unseen'});
+	t.deepEqual(contentionOf(lockPath, {dev: anonymousDevice}), {kind: 'unseen', holder: undefined, elsewhere: false});
 });
 
 testUnless(noFuse(), noFlockCommand())('no descriptor on a mount that hangs is read', async t => {
