@@ -89,13 +89,19 @@ export function* leaveLock(lock: HeldLock, record: string | undefined): Protocol
 
 /**
  * Adopts a lock whose descriptor was inherited. Its open file description has the flock already, so that flock only
- * confirms it.
+ * confirms it. After a failure the descriptor is closed: it would exclude every server once the predecessor has exited.
  *
  * @throws BindLockError `ERR_LOCK_LOST`
  */
 export function* adoptLock(address: PathnameAddress, descriptor: number): Protocol<HeldLock> {
-	const lock = {descriptor, file: yield* call('fstat', descriptor)};
-	if ((yield* isAtLockPath(address.lockPath, lock)) && (yield* call('flock', descriptor))) return lock;
+	let isAdopted = false;
+	try {
+		const lock = {descriptor, file: yield* call('fstat', descriptor)};
+		isAdopted = (yield* isAtLockPath(address.lockPath, lock)) && (yield* call('flock', descriptor));
+		if (isAdopted) return lock;
+	} finally {
+		if (!isAdopted) yield* close(descriptor);
+	}
 	throw new BindLockError(`The inherited lock is not, or no longer, the lock of ${printable(address.given)}`, {
 		code: 'ERR_LOCK_LOST',
 		address: address.given,

@@ -157,15 +157,16 @@ class Generation {
 				let bound: FileStatus | undefined;
 				try {
 					lock = yield* adoptLock(address, descriptor);
-					bound = yield* call('lstat', path);
+					if (typeof message === 'object') bound = yield* call('lstat', path);
 				} catch (error) {
 					if (codeOf(error) === 'UNKNOWN') throw error;
+					if (typeof message !== 'object') return this.#taking();
 					yield* ask('exit', predecessor);
 					return undefined;
 				}
 				if (typeof message !== 'object') {
 					if (!this.#parts.keepsLock) yield* close(descriptor);
-					return own({}, `after generation ${this.#pid}`).start;
+					return this.#taking();
 				}
 				if (bound === undefined || !isSameFile(bound, {dev: 1, ino: message.ino})) {
 					yield* ask('exit', predecessor);
@@ -177,6 +178,11 @@ class Generation {
 				return this.#alone(served);
 			}.bind(this),
 		);
+	}
+
+	/** The predecessor has died: this process takes the address as after any crash. */
+	#taking(): Phase {
+		return own({}, `after generation ${this.#pid}`).start;
 	}
 
 	#alone(served: Served): Phase {
