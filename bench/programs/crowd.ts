@@ -1,5 +1,5 @@
 /**
- * Holds as many flocks on its own files as it is told: `crowd.js DIRECTORY`, then one number on each line.
+ * Holds a given number of flocks on its own files: `crowd.js DIRECTORY`, then one number on each line of input.
  */
 import {closeSync, openSync} from 'node:fs';
 import {createRequire} from 'node:module';

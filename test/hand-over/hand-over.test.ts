@@ -74,7 +74,7 @@ function ask(address: string, path = '/'): Promise<Answer> {
 	});
 }
 
-/** Clients that come one after the other, each with a connection of its own, until told to stop. */
+/** Clients that connect one after the other, each with its own connection, until they are stopped. */
 function load(t: ExecutionContext, address: string): {stop(): Promise<readonly Answer[]>} {
 	let stopped = false;
 	t.teardown(() => {
@@ -187,7 +187,7 @@ test.serial('two addresses are handed over together', async t => {
 	for (const address of addresses) t.is((await ask(address)).pid, Number(to));
 });
 
-test.serial('twelve addresses go together, and Node warns of no leak', async t => {
+test.serial('twelve addresses are handed over together, and Node warns of no leak', async t => {
 	const directory = temporaryDirectory(t);
 	const addresses = Array.from({length: 12}, (_, number) => join(directory, `${number}`));
 	const program = await relay(t, addresses);
@@ -212,7 +212,7 @@ for (const manner of ['fails at its second address', 'disconnects at its second 
 	});
 }
 
-test.serial('a successor that calls process.disconnect() when it serves: the predecessor serves no more', async t => {
+test.serial('a successor calls process.disconnect() when it serves: the predecessor stops serving', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = await relay(t, [address], 'disconnects');
 	const slow = ask(address, '/held');
@@ -264,7 +264,7 @@ test.serial('the successor is killed while the old server drains: the address is
 });
 
 test.serial(
-	'the successor is killed while the old server drains: a waiter gets the address before the draining ends',
+	'the successor is killed while the old server drains: a waiter gets the address before the drain ends',
 	async t => {
 		const address = join(temporaryDirectory(t), 's');
 		const program = await relay(t, [address]);
@@ -314,7 +314,7 @@ function ownersOf(address: string): number[] {
 		.map(Number);
 }
 
-test.serial('what an old server throws after its hand-over is printed, and its successor serves on', async t => {
+test.serial('an error of the old server after its hand-over is printed, and the successor keeps serving', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = await relay(t, [address]);
 	const slow = ask(address, '/held');
@@ -340,7 +340,7 @@ test.serial('an old server that dies during a hand-over does not block its succe
 	t.like(await inspect(address), {state: 'held', holder: {pid}});
 });
 
-test.serial('an old server that exits while its successor starts leaves it the socket', async t => {
+test.serial('an old server that exits while its successor starts leaves the socket to it', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = await relay(t, [address], 'sees its parent exit with the socket');
 	process.kill(program.pid, 'SIGUSR2');
@@ -362,7 +362,7 @@ test.serial('a successor that cannot adopt the lock keeps nothing of it, and can
 });
 
 test.serial(
-	'a successor that cannot be started: the server is watched and healed as before, and can be handed over',
+	'a successor cannot be started: the server is still guarded and healed, and can hand over again',
 	async t => {
 		const address = join(temporaryDirectory(t), 's');
 		const server = createServer();
@@ -446,7 +446,7 @@ test.serial('the third server is killed while the first two drain: the address i
 });
 
 for (const end of ['goes on', 'is killed', 'is killed, and the third, too']) {
-	test.serial(`a third one serves while the first drains, and the one between them ${end}`, async t => {
+	test.serial(`the third server serves while the first drains, and the second ${end}`, async t => {
 		const address = join(temporaryDirectory(t), 's');
 		const program = await relay(t, [address]);
 		const slow = ask(address, '/held');
@@ -487,7 +487,7 @@ while True:
     if text.startswith('MAINPID='): print(json.dumps({'event': 'told', 'text': text}), flush=True)
 `;
 
-testUnless(noPython(), lacking('systemd-notify'))('systemd is told the main process', async t => {
+testUnless(noPython(), lacking('systemd-notify'))('systemd gets the pid of the new main process', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const notify = join(temporaryDirectory(t), 'notify');
 	const systemd = startCommand(t, python, ['-c', receiver, notify]);
@@ -500,7 +500,7 @@ testUnless(noPython(), lacking('systemd-notify'))('systemd is told the main proc
 	t.is(program.stderr, '');
 });
 
-testUnless(lacking('systemd-notify'))('systemd cannot be told: a warning, and the successor serves', async t => {
+testUnless(lacking('systemd-notify'))('systemd cannot be notified: a warning, and the successor serves', async t => {
 	const directory = temporaryDirectory(t);
 	const address = join(directory, 's');
 	const program = await relay(t, [address], '', {env: {NOTIFY_SOCKET: join(directory, 'nobody')}});

@@ -1,6 +1,6 @@
 /**
- * Restarts under load: clients with keep-alive, without, with HTTP/2 and with a WebSocket move to each next generation,
- * and no request fails.
+ * Tests restarts under load: HTTP/1 clients with and without keep-alive, HTTP/2 clients and WebSocket clients move to
+ * each next generation, and no request fails.
  */
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
@@ -13,7 +13,7 @@ import {nodeOf, noNode, otherVersions} from '../helpers/node-versions.js';
 import {isAlive} from '../helpers/processes.js';
 import {type Program, type StartOptions, temporaryDirectory} from '../helpers/programs.js';
 
-/** A client that has not read the end of its connection yet may ask the old generation for so long. */
+/** The longest time for which a client that has not read the end of its connection may ask the old generation. */
 const movesMs = 2000;
 
 async function firstGeneration(
@@ -35,7 +35,7 @@ async function generation(
 	return program;
 }
 
-/** Hands over, and waits until all clients are answered by the successor. @returns its pid */
+/** Hands over, and waits until the successor answers all clients. @returns the pid of the successor */
 async function handOverFrom(program: Program, pid: number, answers: readonly Answer[]): Promise<number> {
 	process.kill(pid, 'SIGUSR2');
 	for (;;) {
@@ -49,7 +49,7 @@ async function handOverFrom(program: Program, pid: number, answers: readonly Ans
 	}
 }
 
-/** Answers that a generation has given too long after it was succeeded. */
+/** Returns the answers that a generation has given too long after its hand-over. */
 function late(answers: readonly Answer[], left: ReadonlyMap<number, number>): readonly Answer[] {
 	return answers.filter(({pid, at}) => at > (left.get(pid ?? 0) ?? Number.POSITIVE_INFINITY) + atLoad(movesMs));
 }
@@ -73,7 +73,7 @@ async function handOverOften(t: ExecutionContext, rounds: number, start: StartOp
 		pids.push(await handOverFrom(program, pid, clients.answers));
 		left.set(pid, performance.now());
 	}
-	// The clients still ask.
+	// The clients still send requests.
 	await until(() => pids.slice(0, -1).every(pid => !isAlive(pid)), 'the end of the old generations');
 	await clients.stop();
 	const {answers} = clients;
@@ -99,7 +99,7 @@ for (const version of otherVersions) {
 	});
 }
 
-test.serial('old generations that are killed while they drain: only what they were answering fails', async t => {
+test.serial('old generations are killed while they drain: only the requests that they were answering fail', async t => {
 	const {program, base} = await firstGeneration(t);
 	const clients = startClients(t, base);
 	let pid = program.pid;
@@ -136,30 +136,27 @@ test.serial('old generations that are killed while they drain: only what they we
 	t.is(Number(readFileSync(`${base}.1.lock`, 'utf8').split('\n')[0]), pid);
 });
 
-test.serial(
-	'replace: no request is cut; only connections that come before the new server listens are refused',
-	async t => {
-		const {program, base} = await firstGeneration(t);
-		const clients = startClients(t, base);
-		let last = program;
-		const left = new Map<number, number>();
-		for (let round = 0; round < 5; round++) {
-			const next = await generation(t, base, {replace: {}});
-			left.set(last.pid, performance.now());
-			await until(
-				() => new Set(clients.answers.filter(({pid}) => pid === next.pid).map(({kind}) => kind)).size === 4,
-				'all clients are answered by the new server',
-			);
-			await last.exited;
-			last = next;
-		}
-		await clients.stop();
-		const {answers} = clients;
-		t.log(summary(answers));
-		t.deepEqual(
-			answers.filter(({error}) => error !== undefined && !['ENOENT', 'ECONNREFUSED'].includes(error)),
-			[],
+test.serial('replace: no request is cut, and connections are refused only until the new server listens', async t => {
+	const {program, base} = await firstGeneration(t);
+	const clients = startClients(t, base);
+	let last = program;
+	const left = new Map<number, number>();
+	for (let round = 0; round < 5; round++) {
+		const next = await generation(t, base, {replace: {}});
+		left.set(last.pid, performance.now());
+		await until(
+			() => new Set(clients.answers.filter(({pid}) => pid === next.pid).map(({kind}) => kind)).size === 4,
+			'all clients are answered by the new server',
 		);
-		t.deepEqual(late(answers, left), []);
-	},
-);
+		await last.exited;
+		last = next;
+	}
+	await clients.stop();
+	const {answers} = clients;
+	t.log(summary(answers));
+	t.deepEqual(
+		answers.filter(({error}) => error !== undefined && !['ENOENT', 'ECONNREFUSED'].includes(error)),
+		[],
+	);
+	t.deepEqual(late(answers, left), []);
+});

@@ -7,7 +7,7 @@ import {python} from './abilities.js';
 import {type Program, type StartOptions, startCommand} from './programs.js';
 
 export interface ActivatorOptions extends StartOptions {
-	/** `'bound'`: the sockets do not listen. `'file'`: the descriptors are files. `'other'`: LISTEN_PID is another's. */
+	/** `'bound'`: the sockets do not listen. `'file'`: the descriptors are files. `'other'`: LISTEN_PID is wrong. */
 	readonly defect?: 'bound' | 'file' | 'other';
 }
 

@@ -1,6 +1,6 @@
 /**
- * Clients of the fixture `generation`, one after the other on each connection, until they are stopped: HTTP/1 with and
- * without keep-alive, HTTP/2, WebSocket.
+ * Clients of the fixture `generation`, which repeat requests until they are stopped: HTTP/1 with and without keep-alive,
+ * HTTP/2, WebSocket.
  */
 import {Agent, get} from 'node:http';
 import http2 from 'node:http2';
@@ -10,9 +10,9 @@ import {WebSocket} from 'ws';
 
 export interface Answer {
 	readonly kind: Kind;
-	/** When it was asked, by `performance.now()`. */
+	/** The time of the request, by `performance.now()`. */
 	readonly at: number;
-	/** The pid that was answered. */
+	/** The pid in the answer. */
 	readonly pid?: number;
 	/** The `code` of the error. */
 	readonly error?: string;
@@ -36,10 +36,10 @@ export function startClients(
 			try {
 				answers.push({kind, at, pid: Number(await ask())});
 			} catch (error) {
-				// A stream that could not be sent has the reason of its session.
+				// If a stream could not be sent, the error of its session has the reason.
 				const {code, message, cause} = error as NodeJS.ErrnoException;
 				answers.push({kind, at, error: (cause as NodeJS.ErrnoException | undefined)?.code ?? code ?? message});
-				// Clients whose server is gone leave the next one some time to start.
+				// Pause, so that the next server has time to start.
 				await new Promise(resolve => setTimeout(resolve, 5));
 			}
 		}
@@ -79,7 +79,7 @@ function request(socketPath: string, agent: Agent | false): Promise<string> {
 	});
 }
 
-/** Repeats a stream that the server has refused, as RFC 9113, 8.7 has it. */
+/** Repeats a stream that the server has refused (RFC 9113, section 8.7). */
 function http2Client(path: string): () => Promise<string> {
 	let session: http2.ClientHttp2Session | undefined;
 	const ask = (): Promise<string> =>
@@ -109,7 +109,7 @@ function http2Client(path: string): () => Promise<string> {
 	};
 }
 
-/** Connects again, and repeats its message, when the server says that it goes away. */
+/** Connects again and repeats its message when the server announces its end. */
 function webSocketClient(path: string): () => Promise<string> {
 	let socket: WebSocket | undefined;
 	const ask = (): Promise<string | undefined> =>

@@ -35,7 +35,7 @@ export function testWaiting({title, obstacle, options, address: addressFor}: Way
 	const only = testUnless(obstacle);
 
 	only(
-		`${title}: a waiter is told whom it waits for, and gets the address when the holder is killed or releases`,
+		`${title}: a waiter gets the holder in onWait, and the address when the holder is killed or releases`,
 		async t => {
 			const address = addressFor(t);
 			for (const ending of ['kill', 'release']) {
@@ -78,7 +78,7 @@ export function testWaiting({title, obstacle, options, address: addressFor}: Way
 		t.is((await waiter.exited).code, 0);
 	});
 
-	only(`${title}: a wait that times out names the one that has the address by then`, async t => {
+	only(`${title}: a wait that times out names the current holder`, async t => {
 		const address = addressFor(t);
 		const holder = await startHolder(t, address, options);
 		const waiters = [0, 1].map(() => start(t, 'waiter', [address, '{"waitMs":1500}'], options));

@@ -1,5 +1,5 @@
 /**
- * Draining: what happens to the connections of a server that stops listening.
+ * Tests the drain: which connections of a server that has stopped listening end, and when.
  */
 import {subscribe} from 'node:diagnostics_channel';
 import {once} from 'node:events';
@@ -18,7 +18,7 @@ import {startCommand, temporaryDirectory} from '../helpers/programs.js';
 
 interface Client {
 	readonly socket: Socket;
-	/** All that the server has sent. */
+	/** All bytes that the server has sent. */
 	received: string;
 	readonly ended: Promise<unknown>;
 }
@@ -119,7 +119,7 @@ test('half a request is not idle', async t => {
 	t.regex(slow.received, /connection: close.*whole/is);
 });
 
-test('a connection whose response says keep-alive by itself is closed when it is idle', async t => {
+test('a connection whose response already has Connection: keep-alive is closed when it is idle', async t => {
 	const {address, asked, lock} = await serve(t);
 	const one = client(t, address);
 	one.socket.write(request);
@@ -131,7 +131,7 @@ test('a connection whose response says keep-alive by itself is closed when it is
 	t.is(await lock.drained, 0);
 });
 
-test('drainMs: what is left is cut and counted; what was answered before is not', async t => {
+test('drainMs: open requests are cut and counted, answered ones are not', async t => {
 	const {address, asked, server, lock} = await serve(t, {drainMs: 300});
 	const clients = Array.from({length: 3}, () => client(t, address));
 	for (const each of clients) each.socket.write(request);
@@ -166,7 +166,7 @@ test('server.close() of the program drains, too; a server that listens again kee
 	asked[0]?.end();
 });
 
-test('a net server: its connections are left alone, and drainSignal and the channel tell the program', async t => {
+test('a net server: its connections stay open, and drainSignal and the channel notify the program', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const server = createServer(socket => socket.on('error', () => {}).pipe(socket));
 	const lock = await listen(server, address, {drainMs: 50});
@@ -188,7 +188,7 @@ test('a net server: its connections are left alone, and drainSignal and the chan
 	await one.ended;
 });
 
-test('a WebSocket is left to the program', async t => {
+test('a WebSocket stays open until the program closes it', async t => {
 	const {address, server, lock} = await serve(t, {drainMs: 50});
 	const sockets = new WebSocketServer({server});
 	sockets.on('connection', socket => socket.on('message', data => socket.send(data)));
@@ -204,7 +204,7 @@ test('a WebSocket is left to the program', async t => {
 
 for (const isSecure of [false, true]) {
 	testUnless(isSecure ? noOpenssl() : undefined)(
-		`HTTP/2${isSecure ? ' over TLS' : ''}: open streams are answered, a later one is refused for the client to repeat, the session ends`,
+		`HTTP/2${isSecure ? ' over TLS' : ''}: open streams are answered, a later one is refused and can be repeated, the session ends`,
 		async t => {
 			const address = join(temporaryDirectory(t), 's');
 			const asked: (() => void)[] = [];
@@ -260,7 +260,7 @@ test('HTTP/2: an idle session ends, and a stream that is not answered within dra
 	await withDeadline(failed);
 });
 
-testUnless(noOpenssl())('HTTP/1 clients of an HTTP/2 server are told to close', async t => {
+testUnless(noOpenssl())('HTTP/1 clients of an HTTP/2 server get Connection: close', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const asked: http2.Http2ServerResponse[] = [];
 	const server = http2.createSecureServer({...makeCertificate(t), allowHTTP1: true}, (_request, response) =>
@@ -299,13 +299,13 @@ test('bindlock/register drains, and BINDLOCK_DRAIN_MS sets the limit', async t =
 	await program.expect('listening');
 	const one = client(t, address);
 	one.socket.write(request);
-	// Its request is never answered.
+	// The test never answers this request.
 	await withDeadline(one.ended);
 	await program.expect('closed');
 	t.is(one.received, '');
 });
 
-test('the drain leaves no listener behind', async t => {
+test('a drain leaves no event listener', async t => {
 	const {server, lock} = await serve(t);
 	await lock.release();
 	await withDeadline(lock.drained);
@@ -314,7 +314,7 @@ test('the drain leaves no listener behind', async t => {
 	t.is(server.listenerCount('close'), 0);
 });
 
-/** A relay between a client and the server, which can hold back what the server says. */
+/** A relay between a client and the server, which can hold back the output of the server. */
 async function startRelay(
 	t: ExecutionContext,
 	to: string,

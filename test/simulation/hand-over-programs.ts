@@ -13,7 +13,7 @@ import type {Kernel} from './kernel.js';
 import type {Phase, Program} from './process.js';
 import {address, ask, type Body, lockPath, own, path, record} from './programs.js';
 
-/** What a generation that serves has. */
+/** The resources of a serving generation. */
 interface Served {
 	readonly lock: HeldLock;
 	readonly listener: number;
@@ -41,7 +41,7 @@ export const shippedHandOver: HandOverParts = {
 	},
 };
 
-/** Creates what the first generation has. */
+/** Creates the lock and the listening socket of the first generation. */
 export function servedByFirst(kernel: Kernel): void {
 	const lock = kernel.create(lockPath, {type: 'file', content: record});
 	kernel.open(0, {kind: 'file', ino: lock, lock: 'exclusive', pin: false});

@@ -57,13 +57,13 @@ maybe('a socket on a mount that hangs is unknown, and list ends', async t => {
 	t.deepEqual(await statesOf(directory, [directory]), {...unknown, '/stale': 'stale'});
 });
 
-maybe('a socket on such a mount is told all the same if its directory is named', async t => {
+maybe('a socket on a mount that may hang is checked if its directory is on the command line', async t => {
 	const {directory} = await startServers(t);
 	const told = {'/mirror/absolute': 'held', '/mirror/relative': 'foreign'};
 	t.deepEqual(await statesOf(directory, [join(directory, 'mirror')]), told);
 });
 
-maybe('a lock file that is a mount point of something that hangs', async t => {
+maybe('a lock file that is a mount point of a filesystem that hangs', async t => {
 	const directory = temporaryDirectory(t);
 	await start(t, 'holder', ['plain', join(directory, 'served')]).expect('listening');
 	await makeStale(join(directory, 'stale'));

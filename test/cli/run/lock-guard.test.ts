@@ -15,7 +15,7 @@ async function startRun(t: ExecutionContext, address: string, options: readonly 
 	return program;
 }
 
-/** Another process locks a file and puts it at the path. */
+/** Lets another process lock a file and move it to the path. */
 async function takeAway(t: ExecutionContext, lockPath: string): Promise<void> {
 	const other = `${lockPath}.other`;
 	const thief = startCommand(t, 'flock', [other, 'sh', '-c', 'echo up; exec cat']);

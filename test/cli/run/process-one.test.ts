@@ -40,7 +40,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 			const program = startAsProcessOne(t, args);
 			const pid = await processOne(program);
 			if (args[0] === 'run') await until(() => program.stderr.includes('waiting for'), 'the wait');
-			// `wait` says nothing: the signal is repeated until its handler is there.
+			// `wait` prints nothing, so the signal is repeated until its handler is installed.
 			const timer = setInterval(() => {
 				try {
 					process.kill(pid, signal);

@@ -75,7 +75,7 @@ test('an abstract name', async t => {
 	const program = activate(t, [`@${name}`], serving(`unix:@${name}`));
 	const {pid, inherited} = await program.expect('held');
 	t.true(inherited);
-	// Not asked: a client on Node 20 connects to the padded name, and a service manager binds the exact one.
+	// No client connects: a client on Node 20 uses the padded name, and a service manager binds the exact one.
 	t.like(await inspect(`\0${name}`), {state: 'held', found: 'socket', holder: {pid}});
 });
 
