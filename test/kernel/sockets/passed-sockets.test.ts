@@ -181,8 +181,12 @@ test('a hand-over passes the socket on, and its file stays', async t => {
 testUnless(lacking('systemd-socket-activate'))('systemd-socket-activate', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = startCommand(t, 'systemd-socket-activate', ['--listen', address, ...serving(address)]);
-	await until(() => existsSync(address), 'the socket');
-	const answer = await ask(address);
+	let answer = '';
+	// The socket is bound before it listens.
+	await until(async () => {
+		answer = await ask(address).catch(() => '');
+		return answer !== '';
+	}, 'the answer');
 	const {pid, inherited} = await program.expect('held');
 	t.true(inherited);
 	t.is(answer, String(pid));
