@@ -27,13 +27,13 @@ export function openExistingLockFile(path: string): number {
  * @throws the error of open(2); a failed change of owner or mode is ignored, as the file can be locked all the same
  */
 export function createLockFile(path: string, mode: number): number {
-	const directory = process.geteuid?.() === 0 ? openDirectory(dirname(path)) : undefined;
+	const directory = process.geteuid?.() === 0 ? openOthersDirectory(dirname(path)) : undefined;
 	try {
 		const descriptor = directory === undefined ? create(path, mode) : createIn(directory, path, mode);
 		attempt(() => fchmodSync(descriptor, mode));
 		return descriptor;
 	} finally {
-		if (directory !== undefined) closeSync(directory);
+		if (directory !== undefined) closeSync(directory.descriptor);
 	}
 }
 
@@ -41,20 +41,34 @@ function create(path: string, mode: number): number {
 	return openSync(path, flags | constants.O_CREAT | constants.O_EXCL, mode);
 }
 
-function openDirectory(path: string): number | undefined {
-	if (oPath === undefined) return undefined;
-	const directoryFlags = oPath | constants.O_DIRECTORY;
-	return attempt(() => openSync(path, directoryFlags));
+interface OwnedDirectory {
+	readonly descriptor: number;
+	readonly uid: number;
+	readonly gid: number;
 }
 
 /**
- * Creates the file through the descriptor of its directory, with the owner of that. By path there would be a TOCTOU race:
- * a user who may replace a part of the path could let it lead to a directory of root while the file is created, and to
- * their own while the owner is read.
+ * Opens a directory of another user; `undefined` if root owns it, or it cannot be opened. A directory of root is closed
+ * at once, so that the lock file can be created with a single free descriptor.
  */
-function createIn(directory: number, path: string, mode: number): number {
-	const {uid, gid} = fstatSync(directory);
-	if (uid === 0) return create(path, mode);
+function openOthersDirectory(path: string): OwnedDirectory | undefined {
+	if (oPath === undefined) return undefined;
+	let descriptor: number | undefined;
+	try {
+		descriptor = openSync(path, oPath | constants.O_DIRECTORY);
+		const {uid, gid} = fstatSync(descriptor);
+		if (uid !== 0) return {descriptor, uid, gid};
+	} catch {}
+	if (descriptor !== undefined) closeSync(descriptor);
+	return undefined;
+}
+
+/**
+ * Creates the file through the descriptor of its directory. By path there would be a TOCTOU race: a user who may replace
+ * a part of the path could let it lead to a directory of root while the file is created, and to their own while the owner
+ * is read.
+ */
+function createIn({descriptor: directory, uid, gid}: OwnedDirectory, path: string, mode: number): number {
 	let descriptor: number;
 	try {
 		descriptor = create(`/proc/self/fd/${directory}/${basename(path)}`, mode);
