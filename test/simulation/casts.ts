@@ -3,7 +3,7 @@
  * quick casts, `npm run simulate -- --long` also runs the long ones.
  */
 import {type AbstractOptions, plainAbstract} from './abstract-programs.js';
-import {servedByFirst} from './hand-over-programs.js';
+import {type GenerationOptions, serving} from './hand-over-programs.js';
 import type {Kernel} from './kernel.js';
 import * as outsiders from './outsiders.js';
 import type {Program} from './process.js';
@@ -11,10 +11,9 @@ import {lockPath, type OwnOptions, path} from './programs.js';
 import type {Scenario} from './state.js';
 
 export interface Cast extends Partial<Pick<Scenario, 'promise' | 'prepare' | 'refused' | 'noatime'>> {
-	/** The number of generations that hand over to each other. The first one serves. */
-	readonly generations?: number;
 	readonly own?: readonly OwnOptions[];
 	readonly ownAbstract?: readonly AbstractOptions[];
+	readonly handOver?: GenerationOptions;
 	readonly others?: readonly Program[];
 	readonly crashes?: number;
 	readonly errors?: number;
@@ -32,6 +31,10 @@ const waiting = {waits: 'ever'} as const;
 const waitingAndRemoving = {...waiting, ...removing};
 const byLibuv = {byLibuv: true};
 const replacing = {waits: 'replace'} as const;
+
+/** Servers that hand over, the first of which serves from the beginning; the last of three stays. */
+const twoServe = {generations: 2, serves: true};
+const threeServe = {generations: 3, serves: true, stays: true};
 
 function stale(kernel: Kernel): void {
 	kernel.create(path, {type: 'socket'});
@@ -124,14 +127,6 @@ export const quick: Readonly<Record<string, Cast>> = {
 		refused: 'ERR_LOCK_FILE_FOREIGN',
 	},
 	"somebody's file at the address": {own: [once, once], prepare: preciousFile(path), refused: 'ENOTSOCK'},
-	'two generations, two crashes, an error': {generations: 2, prepare: servedByFirst, crashes: 2, errors: 1},
-	'two generations and one that waits, a crash': {
-		generations: 2,
-		own: [waiting],
-		prepare: servedByFirst,
-		crashes: 1,
-	},
-	'three generations and one that tries, a crash': {generations: 3, own: [idle], prepare: servedByFirst, crashes: 1},
 	'abstract: three, a crash, an error': {ownAbstract: [once, once, once], crashes: 1, errors: 1},
 	'abstract: two spellings, two rounds, a crash': {ownAbstract: [twice, {...twice, padded: true}], crashes: 1},
 	'abstract: two that wait, a crash': {ownAbstract: [{...twice, ...waiting}, {waits: 'while'}], crashes: 1},
@@ -141,16 +136,21 @@ export const quick: Readonly<Record<string, Cast>> = {
 		crashes: 1,
 		errors: 1,
 	},
+	'hand-over: two, an error': {handOver: {generations: 2, stays: true}, errors: 1},
+	'hand-over: two, two crashes': {handOver: {generations: 2, stays: true}, crashes: 2},
+	'hand-over: two, one that tries': {handOver: {...twoServe, stays: true}, own: [once], prepare: serving, errors: 1},
+	'hand-over: two that stop, one that waits': {handOver: twoServe, own: [waiting], prepare: serving},
+	'hand-over: two that stop and a naive server': {
+		handOver: twoServe,
+		others: [naiveServer],
+		prepare: serving,
+		promise: 'lock',
+	},
+	'hand-over: three, two crashes': {handOver: threeServe, prepare: serving, crashes: 2, errors: 1},
+	'hand-over: three, one that waits, a crash': {handOver: threeServe, own: [waiting], prepare: serving, crashes: 1},
 };
 
 export const long: Readonly<Record<string, Cast>> = {
-	'three generations and one that waits, two crashes, an error': {
-		generations: 3,
-		own: [waiting],
-		prepare: servedByFirst,
-		crashes: 2,
-		errors: 1,
-	},
 	'two, two rounds, a crash, an error': {own: [twice, twice], crashes: 1, errors: 1},
 	'two that remove, two rounds, a crash': {own: [removingTwice, removingTwice], crashes: 1},
 	'three that remove, a crash': {own: [removing, removing, removing], crashes: 1},
@@ -199,4 +199,5 @@ export const long: Readonly<Record<string, Cast>> = {
 		],
 	},
 	'abstract: four, two crashes': {ownAbstract: [once, once, once, once], crashes: 2},
+	'hand-over: three, one that tries, two crashes': {handOver: threeServe, own: [once], prepare: serving, crashes: 2},
 };

@@ -5,7 +5,7 @@
 import {inspectRest} from './invariants.js';
 import {Violation} from './kernel.js';
 import {kernelKeyOf, keyOf} from './key.js';
-import {begin, type Scenario, type State, type Step, steps, take} from './state.js';
+import {begin, isAtRest, type Scenario, type State, type Step, steps, take} from './state.js';
 
 export interface Exploration {
 	readonly states: number;
@@ -81,8 +81,8 @@ class Explorer {
 			schedules += this.#visit(next);
 			this.#schedule.pop();
 		}
+		if (isAtRest(all)) inspectRest(state);
 		if (all.length === 0) {
-			inspectRest(state);
 			this.#ends.add(kernelKeyOf(state));
 			schedules = 1;
 		}

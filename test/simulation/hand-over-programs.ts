@@ -1,218 +1,284 @@
 /**
- * Simulated generations of a server that hands over: with the shipped protocol, in the order of the calls in
- * `src/hand-over/` and `src/server/bound-server.ts`. The first generation serves when the scenario begins.
+ * Servers that hand over: each generation starts the next one, in the order of `src/hand-over/` and `src/server/`.
+ * Generation 0 takes the address. Every other one inherits it, or takes it if its predecessor has died too early.
  */
-
-import {call} from '../../src/model/driver.js';
 import {codeOf} from '../../src/model/errors.js';
-import {isSameFile} from '../../src/model/file-identity.js';
+import {type FileIdentity, isSameFile} from '../../src/model/file-identity.js';
 import type {FileStatus} from '../../src/model/system.js';
 import {closeSocket} from '../../src/protocol/close.js';
-import {adoptLock, close, type HeldLock, leaveLock, releaseLock, writeRecord} from '../../src/protocol/held-lock.js';
-import type {Kernel} from './kernel.js';
+import {adoptLock, type HeldLock, leaveLock, releaseLock, writeRecord} from '../../src/protocol/held-lock.js';
+import {takePathname} from '../../src/protocol/pathname.js';
+import type {Kernel, Message} from './kernel.js';
+import {rememberedByTake} from './memory.js';
 import type {Phase, Program} from './process.js';
-import {address, ask, type Body, lockPath, own, path, record} from './programs.js';
+import {address, ask, type Body, claim, lockPath, path, patient, record, splitClose} from './programs.js';
+import type {SimulatedListener} from './system.js';
 
-/** The resources of a serving generation. */
-interface Served {
+export interface GenerationOptions {
+	/** How many servers there are. The last one hands over to nobody. */
+	readonly generations: number;
+	/** The last server never stops serving. */
+	readonly stays?: boolean;
+	/** Generation 0 serves from the beginning: see {@link serving}. */
+	readonly serves?: boolean;
+	/** See `OwnOptions`. */
+	readonly exact?: boolean;
+}
+
+/** What a server needs to serve. */
+export interface Served {
 	readonly lock: HeldLock;
-	readonly listener: number;
-	readonly bound: FileStatus;
+	readonly listener: SimulatedListener;
+	/** The socket file. */
+	readonly bound: FileStatus | undefined;
 }
 
-/** The parts of the programs. A mutant replaces one of them. */
+/** The parts of a hand-over, so that a mutant can put in a broken one. */
 export interface HandOverParts {
-	/** The predecessor stops, because its successor is ready. */
-	leave(served: Served): Body<void>;
-	/** The predecessor leaves before its successor is ready. */
-	readonly leavesEarly?: boolean;
-	/** The successor accepts connections when it is ready. */
-	readonly acceptsEarly?: boolean;
-	/** The successor does not close the lock of a predecessor that has died before it sent the socket. */
-	readonly keepsLock?: boolean;
-	/** The predecessor serves again when its successor has died. */
-	readonly servesAgain?: boolean;
+	/** The message of the successor on which the predecessor leaves. */
+	readonly leavesOn: 'ready' | 'serving';
+	/** The predecessor leaves the socket and the lock to its successor, and says so. */
+	leave(served: Served, successor: number): Body<void>;
+	/** The predecessor ends a successor that has failed. */
+	end(successor: number): Body<void>;
+	/** @returns whether a predecessor that has left serves again */
+	drain(served: Served, successor: number): Body<boolean>;
+	/** The successor checks the socket file at its path. */
+	check(found: FileStatus | undefined, bound: FileIdentity): boolean;
+	/** The successor waits until its predecessor has left. */
+	awaitTurn(predecessor: number): Body<void>;
+	/** The successor gives up the lock that it has inherited without the socket. */
+	disown(lock: HeldLock): Body<void>;
 }
+
+const never = Number.POSITIVE_INFINITY;
 
 export const shippedHandOver: HandOverParts = {
-	*leave({lock, listener}) {
-		yield* ask('closeListener', {descriptor: listener});
+	leavesOn: 'serving',
+	*leave({listener, lock}, successor) {
+		yield* ask('closeListener', listener);
 		yield* leaveLock(lock, undefined);
+		yield* ask('send', successor, {step: 'yours'});
 	},
+	*end(successor) {
+		yield* ask('kill', successor);
+		yield* ask('awaitExit', successor);
+	},
+	// biome-ignore lint/correctness/useYield: it makes no calls
+	*drain() {
+		return false;
+	},
+	check: (found, bound) => isSameFile(found, bound),
+	*awaitTurn(predecessor) {
+		// It says that it has left, or it has died.
+		yield* ask('receive', predecessor, never);
+	},
+	disown: lock => leaveLock(lock, undefined),
 };
 
-/** Creates the lock and the listening socket of the first generation. */
-export function servedByFirst(kernel: Kernel): void {
+/** The state of the kernel while generation 0 serves. */
+export function serving(kernel: Kernel): void {
 	const lock = kernel.create(lockPath, {type: 'file', content: record});
+	const ino = kernel.create(path, {type: 'socket'});
 	kernel.open(0, {kind: 'file', ino: lock, lock: 'exclusive', pin: false});
-	const socket = kernel.create(path, {type: 'socket'});
-	kernel.open(0, {kind: 'socket', ino: socket, path, listening: true, full: false});
+	kernel.open(0, {kind: 'socket', ino, path, listening: true, full: false});
 }
 
-/**
- * Returns the programs of some generations. Their numbers are their pids.
- *
- * @param mutant the name of the mutant
- */
-export function generations(count: number, mutant = '', parts: HandOverParts = shippedHandOver): Program[] {
-	return Array.from({length: count}, (_, pid) => {
-		const generation = new Generation(pid, count, mutant, parts);
-		return {name: generation.name, ours: true, start: pid === 0 ? generation.first() : generation.born()};
-	});
+/** What generation 0 knows in that state. */
+function servedFromTheBeginning(): Served {
+	const status = {dev: 1, mode: 0o600, nlink: 1, uid: 0} as const;
+	return {
+		lock: {descriptor: 0, file: {...status, ino: 1, type: 'file', size: 0}},
+		listener: {descriptor: 1},
+		bound: {...status, ino: 2, type: 'socket', size: 0},
+	};
+}
+
+/** @param number of the generation, and of its process */
+export function generation(
+	number: number,
+	options: GenerationOptions,
+	mutant = '',
+	parts: HandOverParts = shippedHandOver,
+): Program {
+	return new Generation(number, options, mutant, parts).program;
 }
 
 class Generation {
-	readonly name: string;
-	readonly #pid: number;
-	readonly #successor: number | undefined;
-	readonly #predecessor: number;
+	readonly #number: number;
+	readonly #options: GenerationOptions;
+	readonly #name: string;
 	readonly #parts: HandOverParts;
 
-	constructor(pid: number, count: number, mutant: string, parts: HandOverParts) {
-		this.name = `generation ${pid} of ${count} ${mutant}`;
-		this.#pid = pid;
-		this.#predecessor = pid - 1;
-		this.#successor = pid + 1 < count ? pid + 1 : undefined;
+	constructor(number: number, options: GenerationOptions, mutant: string, parts: HandOverParts) {
+		this.#number = number;
+		this.#options = options;
+		this.#name = `generation ${number} ${JSON.stringify(options)} ${mutant}`;
 		this.#parts = parts;
 	}
 
-	#phase(name: string, passed: unknown, holds: boolean, body: () => Body<Phase | undefined>): Phase {
-		return {name: `${this.name}: ${name} ${JSON.stringify(passed)}`, holds, body};
+	get program(): Program {
+		return {name: this.#name, ours: true, start: this.#start()};
 	}
 
-	/** The inode numbers are those of {@link servedByFirst}. */
-	first(): Phase {
-		const status = {dev: 1, mode: 0o600, nlink: 1, uid: 0} as const;
-		const file = {...status, type: 'file', ino: 1, size: record.length} as const;
-		const bound = {...status, type: 'socket', ino: 2, size: 0} as const;
-		return this.#serving({lock: {descriptor: 0, file}, listener: 1, bound});
+	#start(): Phase {
+		if (this.#number > 0) return this.#unborn();
+		return this.#options.serves ? this.#serving(servedFromTheBeginning(), 1) : this.#taking();
 	}
 
-	#serving(served: Served): Phase {
-		const successor = this.#successor;
-		if (successor === undefined) return this.#stopping(served);
-		const {lock, listener} = served;
-		return this.#phase(
-			'hand over',
-			served,
-			true,
-			function* (this: Generation): Body<Phase | undefined> {
-				yield* ask('fork', successor, lock.descriptor);
-				for (;;) {
-					let message: unknown;
-					try {
-						message = yield* ask('receive', successor, true);
-					} catch {
-						// The successor has not answered in time.
-					}
-					if (message === 'serving') return this.#leaving(served, successor);
-					if (message !== 'ready') break;
-					yield* ask('sendSocket', successor, listener);
-					if (this.#parts.leavesEarly) return this.#leaving(served, successor);
-				}
-				yield* ask('killChild', successor);
-				yield* ask('awaitExit', successor);
-				return this.#stopping(served);
-			}.bind(this),
-		);
+	#phase(name: string, passed: unknown, flags: Partial<Phase>, body: () => Body<Phase | undefined>): Phase {
+		return {
+			name: `${this.#name}: ${name} ${JSON.stringify(passed)}`,
+			holds: false,
+			isVital: true,
+			isExact: this.#options.exact ?? false,
+			...flags,
+			body: () => splitClose(body.call(this)),
+		};
 	}
 
-	#leaving(served: Served, successor: number): Phase {
-		return this.#phase(
-			'leave',
-			served,
-			false,
-			function* (this: Generation): Body<Phase | undefined> {
-				yield* this.#parts.leave(served);
-				yield* ask('send', successor, 'yours');
-				if (!this.#parts.servesAgain) return undefined;
-				yield* ask('receive', successor, false);
-				return this.#stopping(served);
-			}.bind(this),
-		);
-	}
-
-	/** A process that is not forked yet. */
-	born(): Phase {
-		return this.#phase(
-			'start',
-			'',
-			false,
-			function* (this: Generation): Body<Phase | undefined> {
-				return this.#inheriting(yield* ask('awaitBirth'));
-			}.bind(this),
-		);
-	}
-
-	#inheriting(descriptor: number): Phase {
-		const predecessor = this.#predecessor;
-		return this.#phase(
-			'inherit',
-			descriptor,
-			false,
-			function* (this: Generation): Body<Phase | undefined> {
-				yield* ask('send', predecessor, 'ready');
-				const message = yield* ask('receive', predecessor, false);
-				let lock: HeldLock;
-				let bound: FileStatus | undefined;
-				try {
-					lock = yield* adoptLock(address, descriptor);
-					if (typeof message === 'object') bound = yield* call('lstat', path);
-				} catch (error) {
-					if (codeOf(error) === 'UNKNOWN') throw error;
-					if (typeof message !== 'object') return this.#taking();
-					yield* ask('exit', predecessor);
-					return undefined;
-				}
-				if (typeof message !== 'object') {
-					if (!this.#parts.keepsLock) yield* close(descriptor);
-					return this.#taking();
-				}
-				if (bound === undefined || !isSameFile(bound, {dev: 1, ino: message.ino})) {
-					yield* ask('exit', predecessor);
-					return undefined;
-				}
-				yield* ask('send', predecessor, 'serving');
-				const served = {lock, listener: message.socket, bound};
-				if (!this.#parts.acceptsEarly) yield* ask('receive', predecessor, false);
-				return this.#alone(served);
-			}.bind(this),
-		);
-	}
-
-	/** The predecessor has died: this process takes the address as after any crash. */
 	#taking(): Phase {
-		return own({}, `after generation ${this.#pid}`).start;
+		return this.#phase('take', [], {remembered: rememberedByTake}, function* (this: Generation) {
+			try {
+				const {descriptor, file} = yield* takePathname(address, patient(claim, {waits: 'ever'}));
+				return this.#binding({descriptor, file});
+			} catch (error) {
+				if (codeOf(error) === 'UNKNOWN') throw error;
+				return undefined;
+			}
+		});
 	}
 
-	#alone(served: Served): Phase {
-		return this.#phase(
-			'accept',
-			served,
-			true,
-			function* (this: Generation): Body<Phase | undefined> {
-				yield* writeRecord(served.lock, record);
-				return this.#serving(served);
-			}.bind(this),
-		);
+	#binding(lock: HeldLock): Phase {
+		return this.#phase('serve', lock, {holds: true}, function* (this: Generation) {
+			let listener: SimulatedListener | undefined;
+			try {
+				listener = {descriptor: yield* ask('bind', path)};
+				const bound = yield* ask('lstat', path);
+				yield* ask('listen', listener.descriptor);
+				return this.#serving({lock, listener, bound}, this.#number + 1);
+			} catch {
+				if (listener !== undefined) yield* ask('closeListener', listener);
+				return this.#releasing(lock);
+			}
+		});
 	}
 
-	#stopping(served: Served): Phase {
-		return this.#phase(
-			'stop',
-			served,
-			true,
-			function* (this: Generation): Body<Phase | undefined> {
-				yield* closeSocket(address, {descriptor: served.listener}, served.bound);
-				return this.#releasing(served.lock);
-			}.bind(this),
-		);
+	/** @param successor the next one that is started, if there is one left */
+	#serving(served: Served, successor: number): Phase {
+		const {generations, stays} = this.#options;
+		if (successor < generations) return this.#offering(served, successor);
+		return this.#phase('accept', served, {holds: true, accepts: true}, function* (this: Generation) {
+			if (stays) yield* ask('stay');
+			yield* closeSocket(address, served.listener, served.bound);
+			return this.#releasing(served.lock);
+		});
 	}
 
 	#releasing(lock: HeldLock): Phase {
-		return this.#phase('release', lock, false, function* (): Body<Phase | undefined> {
+		return this.#phase('release', lock, {}, function* () {
 			yield* releaseLock(lockPath, lock, false);
 			return undefined;
 		});
 	}
+
+	/** `handOver`: the successor starts, while this process serves. */
+	#offering(served: Served, successor: number): Phase {
+		const flags = {holds: true, accepts: true};
+		return this.#phase('offer', [served, successor], flags, function* (this: Generation) {
+			const {lock, listener, bound} = served;
+			try {
+				yield* ask('fork', successor, [lock.descriptor]);
+			} catch {
+				return this.#serving(served, successor + 1);
+			}
+			for (;;) {
+				const mail = yield* ask('receive', successor, 0);
+				const step = mail ? mail.message.step : 'failed';
+				if (step === 'ready') yield* ask('send', successor, socketMessage(bound), listener.descriptor);
+				if (step === this.#parts.leavesOn) return this.#leaving(served, successor);
+				if (step === 'failed') return this.#withdrawing(served, successor);
+			}
+		});
+	}
+
+	/** The successor has failed, or takes too long. */
+	#withdrawing(served: Served, successor: number): Phase {
+		const flags = {holds: true, accepts: true};
+		return this.#phase('withdraw', [served, successor], flags, function* (this: Generation) {
+			yield* this.#parts.end(successor);
+			return this.#serving(served, successor + 1);
+		});
+	}
+
+	#leaving(served: Served, successor: number): Phase {
+		return this.#phase('leave', [served, successor], {accepts: true}, function* (this: Generation) {
+			yield* this.#parts.leave(served, successor);
+			return this.#draining(served, successor);
+		});
+	}
+
+	#draining(served: Served, successor: number): Phase {
+		return this.#phase('drain', [served, successor], {isVital: false}, function* (this: Generation) {
+			const returns = yield* this.#parts.drain(served, successor);
+			return returns ? this.#serving(served, this.#options.generations) : undefined;
+		});
+	}
+
+	#unborn(): Phase {
+		return this.#phase('unborn', [], {isVital: false}, function* (this: Generation) {
+			return this.#inheriting(yield* ask('awaitFork'));
+		});
+	}
+
+	/** `receiveInheritance`, and the start of `BoundServer`. */
+	#inheriting(predecessor: number): Phase {
+		return this.#phase('inherit', predecessor, {isVital: false}, function* (this: Generation) {
+			yield* ask('send', predecessor, {step: 'ready'});
+			const mail = yield* ask('receive', predecessor, never);
+			let lock: HeldLock;
+			try {
+				lock = yield* adoptLock(address, 0);
+			} catch {
+				yield* ask('send', predecessor, {step: 'failed'});
+				if (!mail) return this.#taking();
+				yield* ask('closeListener', {descriptor: mail.descriptor as number});
+				return undefined;
+			}
+			if (!mail) {
+				yield* this.#parts.disown(lock);
+				return this.#taking();
+			}
+			const listener = {descriptor: mail.descriptor as number};
+			try {
+				const bound = yield* ask('lstat', path);
+				if (!this.#parts.check(bound, mail.message.file as FileIdentity)) throw new Error('another file');
+				yield* ask('send', predecessor, {step: 'serving'});
+				return this.#awaitingTurn(predecessor, {lock, listener, bound});
+			} catch {
+				yield* ask('send', predecessor, {step: 'failed'});
+				yield* ask('closeListener', listener);
+				yield* leaveLock(lock, undefined);
+				return undefined;
+			}
+		});
+	}
+
+	#awaitingTurn(predecessor: number, served: Served): Phase {
+		return this.#phase('await its turn', [predecessor, served], {}, function* (this: Generation) {
+			yield* this.#parts.awaitTurn(predecessor);
+			return this.#announcing(served);
+		});
+	}
+
+	#announcing(served: Served): Phase {
+		return this.#phase('announce', served, {holds: true}, function* (this: Generation) {
+			yield* writeRecord(served.lock, record);
+			return this.#serving(served, this.#number + 1);
+		});
+	}
+}
+
+function socketMessage(bound: FileStatus | undefined): Message {
+	return {step: 'socket', ...(bound === undefined ? {} : {file: {dev: bound.dev, ino: bound.ino}})};
 }

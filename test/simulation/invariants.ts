@@ -35,23 +35,12 @@ export function inspectStep({scenario, kernel, locals}: State, pid: number): str
 		case 'truncate':
 			inspectWrite(kernel, pid, call.parameters[0]);
 			return undefined;
-		case 'killChild':
-			if (locals[call.parameters[0]]?.place.phase?.holds) {
-				throw new Violation(`${name(pid)} kills ${name(call.parameters[0])}, which has accepted connections`);
-			}
-			return undefined;
-		case 'exit':
-			inspectFailure(kernel, locals, call.parameters[0]);
+		case 'kill':
+			inspectKill(locals, pid, call.parameters[0]);
 			return undefined;
 		default:
 			return undefined;
 	}
-}
-
-/** Checks that a successor that fails has a predecessor that serves. */
-function inspectFailure(kernel: Kernel, locals: readonly Local[], predecessor: number): void {
-	if (kernel.process(predecessor).dying || locals[predecessor]?.place.phase?.holds) return;
-	throw new Violation(`a successor fails, and ${name(predecessor)} does not serve`);
 }
 
 function inspectUnlink(
@@ -70,8 +59,9 @@ function inspectUnlink(
 		if (excused) return windows.lookToUnlink;
 		throw new Violation('unlinks a lock file without having its lock');
 	}
-	const server = kernel.boundSocket(ino);
-	if (server === undefined || server.pid === pid || kernel.process(server.pid).dying) return undefined;
+	const servers = kernel.boundSockets(ino);
+	const server = servers.find(each => !kernel.process(each.pid).dying);
+	if (server === undefined || servers.some(each => each.pid === pid)) return undefined;
 	// The socket has a second name and will be restored; or it was restored just now, and its owner has unlinked it since.
 	if (kernel.inode(ino).nlink > 1 || (victim !== path && local.looked === victim)) return undefined;
 	if (excused) return windows.lookToUnlink;
@@ -84,6 +74,12 @@ function inspectWrite(kernel: Kernel, pid: number, descriptor: number): void {
 	const {ino} = kernel.descriptor(pid, descriptor);
 	if (kernel.inode(ino).precious) throw new Violation("changes somebody's file");
 	if (!hasLock(kernel, pid, ino)) throw new Violation('changes a lock file without having its lock');
+}
+
+/** Checks that a predecessor does not kill the process that serves. */
+function inspectKill(locals: readonly Local[], pid: number, child: number): void {
+	if (!locals[child]?.place.phase?.accepts) return;
+	throw new Violation(`${name(pid)} kills ${name(child)}, which has accepted connections`);
 }
 
 function hasLock(kernel: Kernel, pid: number, ino: number): boolean {
@@ -102,9 +98,14 @@ export function inspectState(state: State, pid: number, from: Place): void {
 	if (holders.length > 1) throw new Violation(`${holders.map(name).join(' and ')} both have the address`);
 	if (holders.includes(pid) && !from.phase?.holds) inspectTaken(state, pid);
 	const bound = own.filter(each => serverOf(kernel, each) !== undefined);
-	const isOne = bound.every(each => serverOf(kernel, each)?.isShared);
-	if (bound.length > 1 && !isOne) throw new Violation(`${bound.map(name).join(' and ')} are both bound`);
+	const accepting = bound.filter(each => locals[each]?.place.phase?.accepts);
+	if (accepting.length > 1) throw new Violation(`${accepting.map(name).join(' and ')} both accept connections`);
+	if (bound.length > 1 && !isOneSocket(kernel, bound)) {
+		throw new Violation(`${bound.map(name).join(' and ')} are both bound`);
+	}
 	if (scenario.promise === 'lock' || scenario.kind === 'abstract') return;
+	const unlocked = accepting.find(each => !hasLock(kernel, each, kernel.entry(lockPath)));
+	if (unlocked !== undefined) throw new Violation(`${name(unlocked)} accepts connections without the lock`);
 	for (const each of bound) {
 		if (!locals[each]?.closing && serverOf(kernel, each)?.ino !== kernel.entry(path)) {
 			throw new Violation(`${name(each)} serves, and the path does not lead to it`);
@@ -118,6 +119,12 @@ function serverOf(kernel: Kernel, pid: number): Socket | undefined {
 		.process(pid)
 		.descriptors.find(open => open?.kind === 'socket' && !open.path.startsWith(exact(abstractAddress.lockName)));
 	return found as Socket | undefined;
+}
+
+/** Whether these processes share one socket. */
+function isOneSocket(kernel: Kernel, bound: readonly number[]): boolean {
+	const [first, ...others] = bound.map(each => serverOf(kernel, each)?.description);
+	return first !== undefined && others.every(other => other === first);
 }
 
 /** Checks that no process is bound to either spelling of an abstract name when it is taken. */
@@ -142,7 +149,7 @@ export function inspectRest({scenario, kernel: rest, locals, budget}: State): vo
 	const system = new SimulatedSystem(kernel, locals.length);
 	const isAbstract = scenario.kind === 'abstract';
 	if (scenario.promise === 'all') inspectWaiters(rest, locals);
-	inspectGenerations(rest, locals);
+	if (scenario.handOver !== undefined) inspectService(scenario.handOver, rest, locals);
 	const taken = isAbstract ? kernel.allDescriptors().length > 0 : isTaken(kernel, locals.length);
 	const expected = scenario.refused ?? (taken ? 'EADDRINUSE' : 'taken');
 	let outcome = 'taken';
@@ -164,20 +171,27 @@ function isTaken(kernel: Kernel, newcomer: number): boolean {
 	return kernel.contention(kernel.entry(lockPath)).kind === 'exclusive' || (there !== 0 && isBound);
 }
 
+/** Checks that a hand-over has come to its end, and that it has not ended the service. */
+function inspectService(handOver: 'stays' | 'stops', kernel: Kernel, locals: readonly Local[]): void {
+	for (const [pid, {place}] of locals.entries()) {
+		if (['receive', 'awaitExit'].includes(place.call?.name ?? '')) {
+			throw new Violation(`${name(pid)} waits in a hand-over for ever`);
+		}
+	}
+	if (locals.some((local, pid) => local.place.phase?.accepts && serverOf(kernel, pid) !== undefined)) return;
+	const holder = kernel.locker(kernel.entry(lockPath), 'exclusive');
+	if (holder !== undefined) throw new Violation(`${name(holder)} has the lock, and nobody accepts connections`);
+	if (handOver === 'stays' && !locals.some(({fell}) => fell)) {
+		throw new Violation('nobody accepts connections, although nothing has happened to a server');
+	}
+}
+
 /** Checks that each waiter waits for the current lock file, not for an orphaned inode. */
 function inspectWaiters(kernel: Kernel, locals: readonly Local[]): void {
 	for (const [pid, {place}] of locals.entries()) {
 		if (place.call?.name !== 'awaitFlock') continue;
 		const {ino} = kernel.descriptor(pid, place.call.parameters[0]);
 		if (ino !== kernel.entry(lockPath)) throw new Violation(`${name(pid)} waits for a lock file that was removed`);
-	}
-}
-
-/** Checks that no generation waits for another one for ever. */
-function inspectGenerations(kernel: Kernel, locals: readonly Local[]): void {
-	for (const [pid, {place}] of locals.entries()) {
-		if (kernel.process(pid).dying || !['receive', 'awaitExit'].includes(place.call?.name ?? '')) continue;
-		throw new Violation(`in the end, ${name(pid)} waits for another generation`);
 	}
 }
 

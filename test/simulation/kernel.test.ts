@@ -1,6 +1,7 @@
 /**
  * Compares the simulated kernel with Linux: the same scripts of calls must have the same results.
  */
+import {execFileSync} from 'node:child_process';
 import {mkdirSync, mkdtempSync, readdirSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -77,4 +78,36 @@ onLinux(`${runs} generated scripts of calls have the same results on the simulat
 		t.true(outcomes.has(outcome), outcome);
 	}
 	t.is(readdirSync('/proc/self/fd').length, before);
+});
+
+onLinux('a lock ends with the last descriptor of its open file description, or with one unlock', t => {
+	const kernel = new Kernel(names, [0, 0]);
+	const [predecessor, newcomer] = [new SimulatedSystem(kernel, 0), new SimulatedSystem(kernel, 1)];
+	const lock = predecessor.openOrCreate('a');
+	const other = newcomer.openOrCreate('a');
+	const inherit = (): SimulatedSystem => {
+		kernel.share(0, lock, 1);
+		return new SimulatedSystem(kernel, 1);
+	};
+	const simulated = [predecessor.flock(lock), inherit().close(1), newcomer.flock(other)];
+	simulated.push(inherit().flockUnlock(1), newcomer.flock(other));
+
+	const directory = mkdtempSync(join(tmpdir(), 'bl-'));
+	t.teardown(() => rmSync(directory, {recursive: true}));
+	const system = new RealSystem(directory);
+	const path = join(directory, 'a');
+	const [mine, theirs] = [system.openLockFile(path, true, 0o600), system.openLockFile(path, false, 0o600)];
+	t.teardown(() => [mine, theirs].forEach(descriptor => void system.close(descriptor)));
+	const child = (program: string, ...args: string[]): undefined => {
+		execFileSync(program, args, {stdio: ['ignore', 'ignore', 'ignore', mine]});
+	};
+	const real = [
+		system.flock(mine),
+		child('true'),
+		system.flock(theirs),
+		child('flock', '-u', '3'),
+		system.flock(theirs),
+	];
+	t.deepEqual(simulated, real);
+	t.deepEqual(real, [true, undefined, false, undefined, true]);
 });

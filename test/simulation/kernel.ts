@@ -5,6 +5,7 @@
  * It is copied before every step. Fields that are not `readonly` are replaced, never modified in place, so a copy
  * costs only a few short arrays.
  */
+import type {FileIdentity} from '../../src/model/file-identity.js';
 import type {Bound, Contention, FileStatus} from '../../src/model/system.js';
 
 export interface Inode {
@@ -15,17 +16,21 @@ export interface Inode {
 	readonly precious: boolean;
 }
 
-export interface OpenFile {
+/** An open file description with several descriptors, which fork(2) and SCM_RIGHTS make. */
+interface Shared {
+	/** Identifies the description; absent if this is its only descriptor. */
+	readonly description?: number;
+}
+
+export interface OpenFile extends Shared {
 	readonly kind: 'file';
 	readonly ino: number;
 	readonly lock: 'none' | 'shared' | 'exclusive';
 	/** `O_PATH`: the descriptor pins the inode, but cannot read or lock. */
 	readonly pin: boolean;
-	/** Descriptors of several processes refer to one open file description, which has the lock. */
-	readonly isShared?: boolean;
 }
 
-export interface Socket {
+export interface Socket extends Shared {
 	readonly kind: 'socket';
 	/** 0 for an abstract name. */
 	readonly ino: number;
@@ -34,11 +39,24 @@ export interface Socket {
 	readonly listening: boolean;
 	/** The backlog is full: connect(2) fails with EAGAIN. */
 	readonly full: boolean;
-	/** Descriptors of several processes refer to one socket. */
-	readonly isShared?: boolean;
 }
 
 export type Descriptor = OpenFile | Socket;
+
+/** A message on the channel between a predecessor and its successor. */
+export interface Message {
+	readonly step: 'ready' | 'socket' | 'serving' | 'failed' | 'yours';
+	/** With `socket`: the socket file. */
+	readonly file?: FileIdentity;
+}
+
+/** A message that was not read yet. */
+export interface Mail {
+	readonly from: number;
+	readonly message: Message;
+	/** The receiver's number of the descriptor that came with it. */
+	readonly descriptor?: number;
+}
 
 export interface ProcessTable {
 	readonly descriptors: readonly (Descriptor | undefined)[];
@@ -46,14 +64,10 @@ export interface ProcessTable {
 	readonly dying: boolean;
 	/** Network namespace: /proc/net/unix shows only the sockets of the reader's namespace. */
 	readonly network: number;
-	/** Messages of its IPC channel that it has not read. */
-	readonly mail: readonly Message[];
-	/** The descriptor of the lock that it has inherited from the process that forked it. */
-	readonly inherited?: number;
+	readonly mail: readonly Mail[];
+	/** The process that forked it, if one did. */
+	readonly parent?: number;
 }
-
-/** A message of a hand-over. `'socket'` has the number of the descriptor in the receiver. */
-export type Message = 'ready' | 'serving' | 'yours' | {readonly socket: number; readonly ino: number};
 
 /** Makes an error like those of `fs`. */
 export function failure(code: string): Error {
@@ -159,10 +173,40 @@ export class Kernel {
 		this.#setProcess(pid, {descriptors});
 	}
 
+	/** Changes the open file description, which all of its descriptors show. */
+	setDescription(pid: number, number: number, descriptor: Descriptor): void {
+		const {description} = descriptor;
+		if (description === undefined) this.setDescriptor(pid, number, descriptor);
+		else for (const [sharer, place] of this.#sharers(description)) this.setDescriptor(sharer, place, descriptor);
+	}
+
+	/** Gives another process a descriptor of the same open file description. */
+	share(pid: number, number: number, heir: number): number {
+		const mine = this.descriptor(pid, number);
+		const taken = new Set(this.allDescriptors().map(({description}) => description));
+		let free = 1;
+		while (taken.has(free)) free++;
+		const shared = {...mine, description: mine.description ?? free};
+		this.setDescriptor(pid, number, shared);
+		return this.open(heir, shared);
+	}
+
+	/** Closes a descriptor. Its open file description, with lock and socket, is gone with the last one. */
 	close(pid: number, number: number): void {
-		const {ino} = this.descriptor(pid, number);
+		const {ino, description} = this.descriptor(pid, number);
 		this.setDescriptor(pid, number, undefined);
 		this.#forget(ino);
+		if (description === undefined) return;
+		const [last, ...more] = this.#sharers(description);
+		if (last === undefined || more.length > 0) return;
+		const {description: _, ...alone} = this.descriptor(...last);
+		this.setDescriptor(...last, alone as Descriptor);
+	}
+
+	#sharers(description: number): (readonly [pid: number, number: number])[] {
+		return this.processes.flatMap(({descriptors}, pid) =>
+			[...descriptors.keys()].filter(at => descriptors[at]?.description === description).map(at => [pid, at] as const),
+		);
 	}
 
 	process(pid: number): ProcessTable {
@@ -171,47 +215,38 @@ export class Kernel {
 		return found;
 	}
 
-	/** fork(2): the child gets the lock. */
-	fork(pid: number, child: number, lock: number): void {
-		this.#setProcess(child, {inherited: this.share(pid, lock, child)});
-	}
-
-	/** Gives another process a descriptor of the same open file description. @returns its number there */
-	share(pid: number, number: number, receiver: number): number {
-		const shared = {...this.descriptor(pid, number), isShared: true};
-		this.setDescriptor(pid, number, shared);
-		return this.open(receiver, shared);
-	}
-
-	/** Removes the lock of the shared open file description. */
-	unlockShared(): void {
-		for (const [pid, {descriptors}] of this.processes.entries()) {
-			for (const [number, each] of descriptors.entries()) {
-				if (each?.kind === 'file' && each.isShared) this.setDescriptor(pid, number, {...each, lock: 'none'});
-			}
-		}
-	}
-
-	/** A dead process gets no messages. */
-	send(receiver: number, message: Message): void {
-		const {dying, mail} = this.process(receiver);
-		if (!dying) this.#setProcess(receiver, {mail: [...mail, message]});
-	}
-
-	/** @returns `undefined`: the sender is dead, and the channel is closed */
-	receive(pid: number): Message | undefined {
-		const [message, ...mail] = this.process(pid).mail;
-		if (message !== undefined) this.#setProcess(pid, {mail});
-		return message;
-	}
-
 	#setProcess(pid: number, change: Partial<ProcessTable>): void {
 		this.processes = this.processes.with(pid, {...this.process(pid), ...change});
 	}
 
 	/** SIGKILL. The kernel then closes the descriptors in any order. */
 	kill(pid: number): void {
-		this.#setProcess(pid, {dying: true});
+		this.#setProcess(pid, {dying: true, mail: []});
+	}
+
+	/** Starts a process that inherits these descriptors. */
+	fork(parent: number, child: number, descriptors: readonly number[]): void {
+		if (this.process(child).parent !== undefined) throw new Violation(`process ${child} is forked twice`);
+		this.#setProcess(child, {parent});
+		for (const number of descriptors) this.share(parent, number, child);
+	}
+
+	/** A process that was killed reads nothing. */
+	send(mail: Mail, to: number): void {
+		if (!this.process(to).dying) this.#setProcess(to, {mail: [...this.process(to).mail, mail]});
+	}
+
+	/** Takes the oldest message of a process. */
+	receive(pid: number, from: number): Mail | undefined {
+		const {mail} = this.process(pid);
+		const oldest = mail.find(each => each.from === from);
+		if (oldest !== undefined) this.#setProcess(pid, {mail: mail.filter(each => each !== oldest)});
+		return oldest;
+	}
+
+	/** Forgets what a process that has exited has sent. */
+	forgetMail(pid: number, from: number): void {
+		this.#setProcess(pid, {mail: this.process(pid).mail.filter(each => each.from !== from)});
 	}
 
 	status(ino: number): FileStatus {
@@ -227,12 +262,12 @@ export class Kernel {
 		return {kind: 'unseen'};
 	}
 
-	/** Returns the process that holds such a lock on the file. */
+	/** Returns a process that holds such a lock on the file, if possible one that lives. */
 	locker(ino: number, lock: OpenFile['lock']): number | undefined {
 		const has = (each: Descriptor | undefined): boolean =>
 			each?.kind === 'file' && each.ino === ino && each.lock === lock;
-		const pid = this.processes.findIndex(({descriptors}) => descriptors.some(has));
-		return pid === -1 ? undefined : pid;
+		const pids = [...this.processes.keys()].filter(pid => this.process(pid).descriptors.some(has));
+		return pids.find(pid => !this.process(pid).dying) ?? pids[0];
 	}
 
 	/** Returns whether a lock of this kind would be granted. */
@@ -240,8 +275,8 @@ export class Kernel {
 		return !this.allDescriptors().some(
 			other =>
 				other !== mine &&
+				(mine.description === undefined || other.description !== mine.description) &&
 				other.kind === 'file' &&
-				!(other.isShared && mine.isShared) &&
 				other.ino === mine.ino &&
 				(other.lock === 'exclusive' || (other.lock === 'shared' && lock === 'exclusive')),
 		);
@@ -267,19 +302,30 @@ export class Kernel {
 		const {network} = this.process(pid);
 		for (const each of this.processes) {
 			if (each.network !== network) continue;
-			if (!each.descriptors.some(open => open?.kind === 'socket' && isWanted(open))) continue;
-			return {isCertain: true, ...(each.dying ? {} : {holder: someHolder})};
+			const socket = each.descriptors.find(open => open?.kind === 'socket' && isWanted(open));
+			if (socket === undefined) continue;
+			return {isCertain: true, ...(this.#isVisible(each, socket) ? {holder: someHolder} : {})};
 		}
 		return undefined;
 	}
 
-	/** Returns a process and the socket of this socket file, or `undefined` if the socket is closed. */
-	boundSocket(ino: number): {readonly pid: number; readonly socket: Socket} | undefined {
-		for (const [pid, {descriptors}] of this.processes.entries()) {
+	/** Whether a process that is not dying has the descriptor, or another one of its open file description. */
+	#isVisible({dying}: ProcessTable, {description}: Descriptor): boolean {
+		if (!dying || description === undefined) return !dying;
+		return this.#sharers(description).some(([pid]) => !this.process(pid).dying);
+	}
+
+	/** Returns the processes that have the socket of this socket file open; none if the socket is closed. */
+	boundSockets(ino: number): {readonly pid: number; readonly socket: Socket}[] {
+		return this.processes.flatMap(({descriptors}, pid) => {
 			const socket = descriptors.find(each => each?.kind === 'socket' && each.ino === ino);
-			if (socket?.kind === 'socket') return {pid, socket};
-		}
-		return undefined;
+			return socket?.kind === 'socket' ? [{pid, socket}] : [];
+		});
+	}
+
+	/** Returns the first of these. */
+	boundSocket(ino: number): {readonly pid: number; readonly socket: Socket} | undefined {
+		return this.boundSockets(ino)[0];
 	}
 }
 

@@ -1,7 +1,7 @@
 /**
  * Keys that identify states.
  */
-import type {Descriptor, Inode, ProcessTable} from './kernel.js';
+import type {Descriptor, Inode} from './kernel.js';
 import {lockPath, path, paths} from './programs.js';
 import type {Scenario, State} from './state.js';
 
@@ -9,13 +9,14 @@ import type {Scenario, State} from './state.js';
 export function keyOf({scenario, kernel, locals, budget}: State): string {
 	const shared = chars(kernel.names) + kernel.inodes.map(inodeKey).join('');
 	const mayBeExcused = scenario.promise !== 'all';
-	const own = locals.map(({place, looked, changed, misbound, refused, closing}, pid) => {
-		const {descriptors, dying} = kernel.process(pid);
+	const own = locals.map(({place, looked, changed, misbound, refused, closing, fell}, pid) => {
+		const {descriptors, dying, parent, mail} = kernel.process(pid);
 		const excuses = (changed ? 1 : 0) + (misbound ? 2 : 0) + (refused ? 16 : 0);
 		const flags = (mayBeExcused ? excuses : 0) + (closing ? 4 : 0) + (dying ? 8 : 0) + lookedAt(looked) * 32;
 		// The kernel closes the descriptors of a dead process in any order, so their numbers are irrelevant.
 		const open = dying ? descriptors.filter(Boolean).map(descriptorKey).sort() : descriptors.map(descriptorKey);
-		return `${chars([place.id >> 15, place.id & 0x7fff, flags])}${open.join('')}${mailKey(kernel.process(pid))}~`;
+		const generation = scenario.handOver && `${fell}${parent}${JSON.stringify(mail)}`;
+		return `${chars([place.id >> 15, place.id & 0x7fff, flags])}${open.join('')}${generation ?? ''}~`;
 	});
 	for (const [first, last] of alike(scenario)) {
 		if (own[first] !== undefined) own.splice(first, last - first, ...own.slice(first, last).sort());
@@ -27,10 +28,6 @@ export function keyOf({scenario, kernel, locals, budget}: State): string {
 export function kernelKeyOf({kernel}: State): string {
 	const open = kernel.processes.map(({descriptors}) => descriptors.map(descriptorKey).join('')).sort();
 	return `${chars(kernel.names)}${kernel.inodes.map(inodeKey).join('')}~${open.join('~')}`;
-}
-
-function mailKey({mail, inherited}: ProcessTable): string {
-	return inherited === undefined && mail.length === 0 ? '' : `i${inherited}${JSON.stringify(mail)}`;
 }
 
 function lookedAt(looked: string): number {
@@ -65,7 +62,7 @@ function inodeKey(inode: Inode | undefined): string {
 
 function descriptorKey(descriptor: Descriptor | undefined): string {
 	if (descriptor === undefined) return '.';
-	const shared = descriptor.isShared ? '+' : '';
+	const shared = descriptor.description === undefined ? '' : `#${descriptor.description}`;
 	if (descriptor.kind === 'file') return `f${descriptor.ino}${descriptor.pin ? 'p' : descriptor.lock[0]}${shared}`;
 	const where = descriptor.ino === 0 ? descriptor.path : descriptor.ino;
 	return `s${where}${descriptor.listening ? 'l' : 'b'}${descriptor.full ? 'f' : ''}${shared}`;

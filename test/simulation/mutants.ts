@@ -5,7 +5,7 @@
 
 import type {FileStatus} from '../../src/model/system.js';
 import {closeSocket} from '../../src/protocol/close.js';
-import {leaveLock} from '../../src/protocol/held-lock.js';
+import {leaveLock, releaseLock} from '../../src/protocol/held-lock.js';
 import {lockInHand, reclaim} from '../../src/protocol/stale.js';
 import {type AbstractParts, shippedAbstract} from './abstract-programs.js';
 import {type HandOverParts, shippedHandOver} from './hand-over-programs.js';
@@ -276,53 +276,6 @@ export const mutants: Readonly<Record<string, Mutant>> = {
 				},
 		),
 	},
-	'hand-over: the successor accepts connections before its predecessor has left': {
-		breaks: /both have the address|which has accepted/,
-		caughtBy: 'two generations, two crashes, an error',
-		handOverParts: {...shippedHandOver, acceptsEarly: true},
-	},
-	'hand-over: the predecessor leaves before its successor is ready': {
-		breaks: /a successor fails/,
-		caughtBy: 'two generations, two crashes, an error',
-		handOverParts: {...shippedHandOver, leavesEarly: true},
-	},
-	'hand-over: the predecessor unlocks': {
-		breaks: /both have the address|without having its lock/,
-		caughtBy: 'two generations and one that waits, a crash',
-		handOverParts: {
-			...shippedHandOver,
-			*leave({lock, listener}) {
-				yield* ask('closeListener', {descriptor: listener});
-				yield* ask('flockUnlock', lock.descriptor);
-				yield* ask('close', lock.descriptor);
-			},
-		},
-	},
-	'hand-over: the predecessor unlinks the socket': {
-		breaks: /does not lead/,
-		caughtBy: 'two generations, two crashes, an error',
-		handOverParts: {
-			*leave(served) {
-				yield* closeSocket(address, {descriptor: served.listener}, served.bound);
-				yield* leaveLock(served.lock, undefined);
-			},
-		},
-	},
-	'hand-over: a lock that was inherited in vain is not closed': {
-		breaks: /has finished, and owns/,
-		caughtBy: 'two generations, two crashes, an error',
-		handOverParts: {...shippedHandOver, keepsLock: true},
-	},
-	'hand-over: a predecessor that has left serves again': {
-		breaks: /both have the address|to which A is bound/,
-		caughtBy: 'two generations and one that waits, a crash',
-		handOverParts: {
-			*leave({lock}) {
-				yield* leaveLock(lock, undefined);
-			},
-			servesAgain: true,
-		},
-	},
 	'abstract: the lock is spelled as this Node spells names (R12)': {
 		breaks: /both have the address|takes a name that/,
 		caughtBy: 'abstract: two spellings, two rounds, a crash',
@@ -343,5 +296,99 @@ export const mutants: Readonly<Record<string, Mutant>> = {
 					return call.name === 'boundAbstract' ? undefined : yield call;
 				}),
 		},
+	},
+	'hand-over: the successor does not wait until its predecessor has left': {
+		breaks: /both have the address/,
+		caughtBy: 'hand-over: two, two crashes',
+		handOverParts: {...shippedHandOver, *awaitTurn() {}},
+	},
+	'hand-over: the predecessor says that it has left before it leaves': {
+		breaks: /both accept/,
+		caughtBy: 'hand-over: two, two crashes',
+		handOverParts: {
+			...shippedHandOver,
+			*leave(served, successor) {
+				yield* ask('send', successor, {step: 'yours'});
+				yield* shippedHandOver.leave(served, successor);
+			},
+		},
+	},
+	'hand-over: the predecessor leaves before the successor is ready': {
+		breaks: /nobody accepts connections, although/,
+		caughtBy: 'hand-over: two, two crashes',
+		handOverParts: {...shippedHandOver, leavesOn: 'ready'},
+	},
+	'hand-over: the predecessor unlocks instead of closing': {
+		breaks: /without the lock|without having its lock/,
+		caughtBy: 'hand-over: two, one that tries',
+		handOverParts: {
+			...shippedHandOver,
+			*leave({listener, lock}, successor) {
+				yield* ask('closeListener', listener);
+				yield* ask('flockUnlock', lock.descriptor);
+				yield* leaveLock(lock, undefined);
+				yield* ask('send', successor, {step: 'yours'});
+			},
+		},
+	},
+	'hand-over: the predecessor removes the lock file when it leaves': {
+		breaks: /accepts connections without the lock/,
+		caughtBy: 'hand-over: two, one that tries',
+		handOverParts: {
+			...shippedHandOver,
+			*leave({listener, lock}, successor) {
+				yield* ask('closeListener', listener);
+				yield* releaseLock(lockPath, lock, true);
+				yield* ask('send', successor, {step: 'yours'});
+			},
+		},
+	},
+	'hand-over: the predecessor unlinks the socket when it leaves': {
+		breaks: /the path does not lead to it/,
+		caughtBy: 'hand-over: two, two crashes',
+		handOverParts: {
+			...shippedHandOver,
+			*leave({listener, lock, bound}, successor) {
+				yield* closeSocket(address, listener, bound);
+				yield* leaveLock(lock, undefined);
+				yield* ask('send', successor, {step: 'yours'});
+			},
+		},
+	},
+	'hand-over: a successor that is late is not killed': {
+		breaks: /waits in a hand-over for ever/,
+		caughtBy: 'hand-over: two, two crashes',
+		handOverParts: {...shippedHandOver, *end() {}},
+	},
+	'hand-over: a draining predecessor serves again when its successor dies': {
+		breaks: /both have the address|without the lock/,
+		caughtBy: 'hand-over: three, two crashes',
+		handOverParts: {
+			...shippedHandOver,
+			*leave({lock}, successor) {
+				yield* leaveLock(lock, undefined);
+				yield* ask('send', successor, {step: 'yours'});
+			},
+			*drain({listener}, successor) {
+				const returns = (yield* ask('receive', successor, 0)) === undefined;
+				if (!returns) yield* ask('closeListener', listener);
+				return returns;
+			},
+		},
+	},
+	'hand-over: the successor takes a closed channel for a hand-over before it has the socket': {
+		breaks: /has the lock, and nobody accepts/,
+		caughtBy: 'hand-over: two, two crashes',
+		handOverParts: {...shippedHandOver, disown: () => ask('stay')},
+	},
+	'hand-over: the successor keeps the inherited lock, and takes the address': {
+		breaks: /has finished, and owns/,
+		caughtBy: 'hand-over: two, two crashes',
+		handOverParts: {...shippedHandOver, *disown() {}},
+	},
+	'hand-over: the successor does not compare the socket file': {
+		breaks: /unlinks \/s, to which/,
+		caughtBy: 'hand-over: two that stop and a naive server',
+		handOverParts: {...shippedHandOver, check: () => true},
 	},
 };

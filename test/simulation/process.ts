@@ -18,6 +18,10 @@ export interface Phase {
 	readonly name: string;
 	/** Whether the process has the address during the phase. */
 	readonly holds: boolean;
+	/** Whether it accepts connections, if it has a socket. */
+	readonly accepts?: boolean;
+	/** Whether the service may end with the process. */
+	readonly isVital?: boolean;
 	/** Distinguishes processes by all of their answers: many more states, the same behaviour. */
 	readonly isExact?: boolean;
 	body(): Generator<SimulatedCall, Phase | undefined, unknown>;

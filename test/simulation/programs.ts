@@ -239,7 +239,7 @@ class OwnProgram {
 }
 
 /** Splits the close of a listener that libuv has bound into its two system calls, so that others can act in between. */
-function* splitClose<Result>(calls: Body<Result>): Body<Result> {
+export function* splitClose<Result>(calls: Body<Result>): Body<Result> {
 	return yield* answering(calls, function* (call) {
 		if (call.name !== 'closeListener') return yield call;
 		const {descriptor, path: boundPath} = call.parameters[0] as SimulatedListener;

@@ -3,7 +3,7 @@
  */
 import {ownAbstract} from './abstract-programs.js';
 import {type Cast, long, quick} from './casts.js';
-import {generations} from './hand-over-programs.js';
+import {type GenerationOptions, generation} from './hand-over-programs.js';
 import {mutants} from './mutants.js';
 import {own} from './programs.js';
 import type {Scenario} from './state.js';
@@ -19,8 +19,12 @@ export function scenario(name: string, mutant = '', exact = false): Scenario {
 	const cast: Cast | undefined = quick[name] ?? long[name];
 	if (cast === undefined) throw new Error(`there is no scenario "${name}"`);
 	const {parts, abstractParts, handOverParts} = mutants[mutant] ?? {};
+	const {handOver} = cast;
+	const generations = Array.from({length: handOver?.generations ?? 0}, (_, number) =>
+		generation(number, {...(handOver as GenerationOptions), exact}, mutant, handOverParts),
+	);
 	const programs = [
-		...generations(cast.generations ?? 0, mutant, handOverParts),
+		...generations,
 		...(cast.own ?? []).map(options => own(exact ? {...options, exact} : options, mutant, parts)),
 		...(cast.ownAbstract ?? []).map(options => ownAbstract(options, mutant, abstractParts)),
 		...(cast.others ?? []),
@@ -31,6 +35,7 @@ export function scenario(name: string, mutant = '', exact = false): Scenario {
 		budget: {crashes: cast.crashes ?? 0, errors: cast.errors ?? 0},
 		promise: cast.promise ?? 'all',
 		kind: cast.ownAbstract === undefined ? 'pathname' : 'abstract',
+		...(handOver === undefined ? {} : {handOver: handOver.stays ? ('stays' as const) : ('stops' as const)}),
 		...(cast.noatime ? {noatime: true} : {}),
 		...(cast.prepare === undefined ? {} : {prepare: cast.prepare}),
 		...(cast.refused === undefined ? {} : {refused: cast.refused}),

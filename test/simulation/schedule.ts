@@ -2,9 +2,9 @@
  * Schedules as text, to print and replay, with one word for each step. `A` is the next call of the first process,
  * `A!EIO` a failure of that call, `A*` its death, `A-2` the kernel closing its descriptor 2.
  */
-import {name} from './invariants.js';
+import {inspectRest, name} from './invariants.js';
 import {Violation} from './kernel.js';
-import {begin, type Outcome, type Scenario, type State, type Step, take} from './state.js';
+import {begin, isAtRest, type Outcome, type Scenario, type State, type Step, steps, take} from './state.js';
 
 export function printSchedule(steps: readonly Step[]): string {
 	return steps.map(printStep).join(' ');
@@ -37,7 +37,7 @@ export interface Replay {
 	readonly windows: readonly string[];
 }
 
-/** Runs a scenario by a schedule, to its end or to the first violation. */
+/** Runs a scenario by a schedule, to its end or to the first violation, and looks at the final state. */
 export function replay(scenario: Scenario, schedule: readonly Step[]): Replay {
 	const lines: string[] = [];
 	const windows: string[] = [];
@@ -55,6 +55,13 @@ export function replay(scenario: Scenario, schedule: readonly Step[]): Replay {
 		lines.push(line + describeAnswer(outcome));
 		if (outcome.window !== undefined) windows.push(outcome.window);
 		state = outcome.state;
+	}
+	try {
+		if (isAtRest(steps(state))) inspectRest(state);
+	} catch (error) {
+		if (!(error instanceof Violation)) throw error;
+		lines.push(`   violation: ${error.message}`);
+		return {lines, state, violation: error, windows};
 	}
 	return {lines, state, windows};
 }

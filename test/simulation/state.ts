@@ -22,6 +22,8 @@ export interface Local {
 	readonly refused: boolean;
 	/** Whether it has removed its own socket file, and closes the socket next. */
 	readonly closing: boolean;
+	/** Whether it crashed, or a call failed, when the service could end with it. */
+	readonly fell: boolean;
 }
 
 /** How many crashes and errors may still happen. */
@@ -46,6 +48,8 @@ export interface Scenario {
 	readonly noatime?: boolean;
 	/** The code with which a newcomer is refused in the final state. */
 	readonly refused?: string;
+	/** Servers hand over; the last one stays, or each stops in the end. */
+	readonly handOver?: 'stays' | 'stops';
 }
 
 export interface State {
@@ -67,7 +71,7 @@ export interface Outcome {
 	readonly window?: string;
 }
 
-const nothingSeen = {looked: '', changed: false, misbound: false, refused: false, closing: false} as const;
+const nothingSeen = {looked: '', changed: false, misbound: false, refused: false, closing: false, fell: false} as const;
 
 export function begin(scenario: Scenario): State {
 	// One more process than programs: the newcomer of the final state.
@@ -89,6 +93,7 @@ export function steps({scenario, kernel, locals, budget}: State): Step[] {
 			continue;
 		}
 		if (place.call === undefined) continue;
+		if (place.call.name === 'awaitFork' && kernel.process(pid).parent === undefined) continue;
 		if (new SimulatedSystem(kernel, pid).isReady(place.call)) all.push({kind: 'call', pid});
 		if (canTimeOut(place.call)) all.push({kind: 'call', pid, fails: 'timeout'});
 		if (budget.crashes > 0) all.push({kind: 'crash', pid});
@@ -98,9 +103,13 @@ export function steps({scenario, kernel, locals, budget}: State): Step[] {
 	return all;
 }
 
+/** Whether nothing happens any more, unless a process is killed. One that waits for ever still can be. */
+export function isAtRest(next: readonly Step[]): boolean {
+	return next.every(({kind}) => kind === 'crash');
+}
+
 function canTimeOut({name, parameters}: NonNullable<Place['call']>): boolean {
-	if (name === 'receive') return parameters[1];
-	return (name === 'awaitFlock' || name === 'awaitLockSocket') && parameters[1] !== Number.POSITIVE_INFINITY;
+	return ['awaitFlock', 'awaitLockSocket', 'receive'].includes(name) && parameters[1] !== Number.POSITIVE_INFINITY;
 }
 
 /** The errors of each call, from EIO, EMFILE, ENOSPC, EINTR and ENOLCK, where they make a difference. */
@@ -126,6 +135,7 @@ const failuresOf: Readonly<Record<string, readonly string[]>> = {
 	contention: ['EMFILE'],
 	bind: ['EMFILE'],
 	bindLockSocket: ['EMFILE'],
+	fork: ['EAGAIN'],
 	// Aborted by its signal, as every call that takes time.
 	awaitFlock: ['ABORT'],
 	awaitLockSocket: ['ABORT'],
@@ -147,16 +157,25 @@ export function take(from: State, step: Step): Outcome {
 	} else {
 		if (scenario.programs[pid]?.ours) window = inspectStep(from, pid);
 		answer = perform(kernel, pid, local.place, step.fails);
-		local = follow(before, pid, local, answer);
+		local = {...follow(before, pid, local, answer), fell: local.fell || (isFailure(step) && mayEndService(local))};
 	}
 	const changed = {
 		crashes: budget.crashes - (step.kind === 'crash' ? 1 : 0),
-		errors: budget.errors - (step.kind === 'call' && (step.fails ?? 'timeout') !== 'timeout' ? 1 : 0),
+		errors: budget.errors - (isFailure(step) ? 1 : 0),
 	};
-	const after = notice(bury(locals.with(pid, local), before, kernel), pid, before, kernel);
+	const after = notice(bury(step, locals.with(pid, local), before, kernel), pid, before, kernel);
 	const state = {scenario, kernel, locals: after, budget: changed};
 	inspectState(state, pid, (locals[pid] as Local).place);
 	return {state, ...(answer === undefined ? {} : {answer}), ...(window === undefined ? {} : {window})};
+}
+
+/** A time-out is no failure. */
+function isFailure(step: Step): boolean {
+	return step.kind === 'call' && (step.fails ?? 'timeout') !== 'timeout';
+}
+
+function mayEndService({place}: Local): boolean {
+	return place.phase?.isVital ?? false;
 }
 
 function perform(kernel: Kernel, pid: number, {call}: Place, fails: string | undefined): Answer {
@@ -172,7 +191,6 @@ function perform(kernel: Kernel, pid: number, {call}: Place, fails: string | und
 		if (name === 'close') make(...parameters);
 		// These calls report no errors: as in src/kernel/, the result says that nothing was found.
 		if (name === 'connect' && fails !== 'ABORT') return {value: fails};
-		if (fails === 'timeout' && name === 'receive') throw failure('ETIMEDOUT');
 		if (fails === 'timeout') return {value: false};
 		if (name === 'contention') return {value: {kind: 'unseen'}};
 		throw failure(fails);
@@ -199,6 +217,7 @@ function follow(before: Kernel, pid: number, local: Local, answer: Answer): Loca
 			name === 'unlinkAsLibuv' ||
 			(name === 'unlink' && parameters[0] === path && socket !== undefined) ||
 			(local.closing && name !== 'close'),
+		fell: local.fell,
 	};
 }
 
@@ -210,9 +229,11 @@ function isElsewhere(kernel: Kernel, pid: number): boolean {
 }
 
 /** A killed process makes no further calls. */
-function bury(locals: readonly Local[], before: Kernel, after: Kernel): readonly Local[] {
+function bury(step: Step, locals: readonly Local[], before: Kernel, after: Kernel): readonly Local[] {
 	return locals.map((local, pid) =>
-		after.process(pid).dying && !before.process(pid).dying ? {...nothingSeen, place: Place.ended} : local,
+		after.process(pid).dying && !before.process(pid).dying
+			? {...nothingSeen, place: Place.ended, fell: step.kind === 'crash' && mayEndService(local)}
+			: local,
 	);
 }
 

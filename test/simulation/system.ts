@@ -13,7 +13,7 @@ import type {
 	System,
 	Thoroughness,
 } from '../../src/model/system.js';
-import {type Descriptor, failure, type Kernel, type Message, type OpenFile} from './kernel.js';
+import {type Descriptor, failure, type Kernel, type Mail, type Message, type OpenFile} from './kernel.js';
 
 /** The listening socket of a server, as the protocol passes it to `closeListener`. */
 export interface SimulatedListener {
@@ -36,18 +36,22 @@ export interface MoreCalls {
 	flockUnlock(descriptor: number): void;
 	/** Blocks for ever. */
 	stay(): void;
-	/** Starts a process that has waited for its birth. It inherits the lock. */
-	fork(child: number, lock: number): void;
-	/** Waits until this process is forked. @returns the descriptor of the lock */
-	awaitBirth(): number;
-	send(receiver: number, message: Message): void;
-	sendSocket(receiver: number, descriptor: number): void;
-	/** Waits for a message. @returns `undefined` if the channel is closed @param timesOut throws after some time */
-	receive(sender: number, timesOut: boolean): Message | undefined;
-	/** Ends this process. */
-	exit(predecessor: number): void;
-	killChild(child: number): void;
-	/** Waits until a dead process has no descriptors. */
+	/** Starts a process that inherits these descriptors, as `child_process.fork`. */
+	fork(child: number, descriptors: readonly number[]): void;
+	/** Blocks until this process is forked. @returns its parent */
+	awaitFork(): number;
+	/** Sends a message, and with it a descriptor of the same open file description. */
+	send(to: number, message: Message, descriptor?: number): void;
+	/**
+	 * Waits for a message.
+	 *
+	 * @param timeoutMs unless `Infinity`, the time may be over at any moment
+	 * @returns `undefined` if the channel is closed, `false` when the time is over
+	 */
+	receive(from: number, timeoutMs: number): Mail | undefined | false;
+	/** Sends SIGKILL to a child. */
+	kill(child: number): void;
+	/** Waits until the kernel has closed the descriptors of a killed child. */
 	awaitExit(child: number): void;
 }
 
@@ -142,9 +146,7 @@ export class SimulatedSystem implements System, MoreCalls {
 	}
 
 	flockUnlock(descriptor: number): void {
-		const mine = this.#file(descriptor);
-		this.kernel.setDescriptor(this.pid, descriptor, {...mine, lock: 'none'});
-		if (mine.isShared) this.kernel.unlockShared();
+		this.kernel.setDescription(this.pid, descriptor, {...this.#file(descriptor), lock: 'none'});
 	}
 
 	/** Converts a lock. The existing lock is released first, even if the new one is then refused (flock(2)). */
@@ -152,7 +154,7 @@ export class SimulatedSystem implements System, MoreCalls {
 		const mine = this.#file(descriptor);
 		if (mine.lock === lock) return true;
 		const refused = !this.kernel.isFree(mine, lock);
-		this.kernel.setDescriptor(this.pid, descriptor, {...mine, lock: refused ? 'none' : lock});
+		this.kernel.setDescription(this.pid, descriptor, {...mine, lock: refused ? 'none' : lock});
 		return !refused;
 	}
 
@@ -234,7 +236,7 @@ export class SimulatedSystem implements System, MoreCalls {
 
 	listen(descriptor: number): void {
 		const socket = this.kernel.descriptor(this.pid, descriptor);
-		this.kernel.setDescriptor(this.pid, descriptor, {...socket, listening: true} as Descriptor);
+		this.kernel.setDescription(this.pid, descriptor, {...socket, listening: true} as Descriptor);
 	}
 
 	unlinkAsLibuv(path: string): void {
@@ -285,11 +287,10 @@ export class SimulatedSystem implements System, MoreCalls {
 	/** Returns whether the call would not block now. */
 	isReady({name, parameters}: SimulatedCall): boolean {
 		if (name === 'stay') return false;
-		if (name === 'awaitBirth') return this.kernel.process(this.pid).inherited !== undefined;
-		if (name === 'receive')
-			return this.kernel.process(this.pid).mail.length > 0 || this.kernel.process(parameters[0]).dying;
-		if (name === 'awaitExit') return this.kernel.process(parameters[0]).descriptors.length === 0;
 		if (name === 'awaitFlock') return this.kernel.isFree(this.#file(parameters[0]), 'exclusive');
+		if (name === 'awaitFork') return this.kernel.process(this.pid).parent !== undefined;
+		if (name === 'receive') return this.#isReadable(parameters[0]);
+		if (name === 'awaitExit') return this.kernel.process(parameters[0]).descriptors.length === 0;
 		return name !== 'awaitLockSocket' || this.kernel.boundAbstract(this.pid, [padded(parameters[0])]) === undefined;
 	}
 
@@ -314,37 +315,37 @@ export class SimulatedSystem implements System, MoreCalls {
 
 	stay(): void {}
 
-	fork(child: number, lock: number): void {
-		this.kernel.fork(this.pid, child, lock);
+	fork(child: number, descriptors: readonly number[]): void {
+		this.kernel.fork(this.pid, child, descriptors);
 	}
 
-	awaitBirth(): number {
-		return this.kernel.process(this.pid).inherited as number;
+	awaitFork(): number {
+		return this.kernel.process(this.pid).parent ?? -1;
 	}
 
-	send(receiver: number, message: Message): void {
-		this.kernel.send(receiver, message);
+	send(to: number, message: Message, descriptor?: number): void {
+		if (this.kernel.process(to).dying) return;
+		const shared = descriptor === undefined ? {} : {descriptor: this.kernel.share(this.pid, descriptor, to)};
+		this.kernel.send({from: this.pid, message, ...shared}, to);
 	}
 
-	sendSocket(receiver: number, descriptor: number): void {
-		if (this.kernel.process(receiver).dying) return;
-		const {ino} = this.kernel.descriptor(this.pid, descriptor);
-		this.kernel.send(receiver, {socket: this.kernel.share(this.pid, descriptor, receiver), ino});
+	/** Messages that were sent before the channel was closed are read first. */
+	#isReadable(from: number): boolean {
+		const {mail} = this.kernel.process(this.pid);
+		return mail.some(each => each.from === from) || this.kernel.process(from).dying;
 	}
 
-	receive(): Message | undefined {
-		return this.kernel.receive(this.pid);
+	receive(from: number): Mail | undefined {
+		return this.kernel.receive(this.pid, from);
 	}
 
-	exit(): void {
-		this.kernel.kill(this.pid);
-	}
-
-	killChild(child: number): void {
+	kill(child: number): void {
 		this.kernel.kill(child);
 	}
 
-	awaitExit(): void {}
+	awaitExit(child: number): void {
+		this.kernel.forgetMail(this.pid, child);
+	}
 
 	#file(descriptor: number): OpenFile {
 		const found = this.kernel.descriptor(this.pid, descriptor);
