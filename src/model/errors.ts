@@ -5,42 +5,40 @@ import {constants} from 'node:os';
 import {describeHolder, type Holder} from './holder.js';
 import {escaped, printable, show} from './text.js';
 
-const ownCodes = [
-	'ERR_ADDRESS_EMPTY',
-	'ERR_ADDRESS_LOST',
-	'ERR_ADDRESS_NUL',
-	'ERR_ADDRESS_SPELLING',
-	'ERR_ADDRESS_UNSTABLE',
-	'ERR_CLUSTER_WORKER',
-	'ERR_FLOCK_COMMAND',
-	'ERR_FLOCK_UNAVAILABLE',
-	'ERR_HAND_OVER_FAILED',
-	'ERR_HOLDER_SELF',
-	'ERR_HOLDER_UNVERIFIED',
-	'ERR_INVALID_ARG_TYPE',
-	'ERR_INVALID_ARG_VALUE',
-	'ERR_LEASE_COMPROMISED',
-	'ERR_LISTEN_FDS',
-	'ERR_LIVENESS_UNKNOWN',
-	'ERR_LOCK_BACKEND',
-	'ERR_LOCK_FILE_FOREIGN',
-	'ERR_LOCK_FILE_TYPE',
-	'ERR_LOCK_LOST',
-	'ERR_LOCK_NOT_HELD',
-	'ERR_LOCK_UNSTABLE',
-	'ERR_OUT_OF_RANGE',
-	'ERR_SERVER_ALREADY_LISTEN',
-	'ERR_SERVER_NOT_RUNNING',
-	'ERR_UNSUPPORTED_PLATFORM',
-	'ERR_WORKER_UNSUPPORTED_OPERATION',
-	'UNKNOWN',
-] as const;
-
 /**
  * The error codes: bindlock's own, and those of failed system calls (`errno(3)`). `'UNKNOWN'` is for errors without one
  * of these. docs/errors.md explains each.
  */
-export type BindLockErrorCode = (typeof ownCodes)[number] | keyof typeof constants.errno;
+export type BindLockErrorCode =
+	| 'ERR_ADDRESS_EMPTY'
+	| 'ERR_ADDRESS_LOST'
+	| 'ERR_ADDRESS_NUL'
+	| 'ERR_ADDRESS_SPELLING'
+	| 'ERR_ADDRESS_UNSTABLE'
+	| 'ERR_CLUSTER_WORKER'
+	| 'ERR_FLOCK_COMMAND'
+	| 'ERR_FLOCK_UNAVAILABLE'
+	| 'ERR_HAND_OVER_FAILED'
+	| 'ERR_HOLDER_SELF'
+	| 'ERR_HOLDER_UNVERIFIED'
+	| 'ERR_INVALID_ARG_TYPE'
+	| 'ERR_INVALID_ARG_VALUE'
+	| 'ERR_LEASE_COMPROMISED'
+	| 'ERR_LISTEN_FDS'
+	| 'ERR_LIVENESS_UNKNOWN'
+	| 'ERR_LOCK_BACKEND'
+	| 'ERR_LOCK_FILE_FOREIGN'
+	| 'ERR_LOCK_FILE_TYPE'
+	| 'ERR_LOCK_LOST'
+	| 'ERR_LOCK_NOT_HELD'
+	| 'ERR_LOCK_UNSTABLE'
+	| 'ERR_OUT_OF_RANGE'
+	| 'ERR_SERVER_ALREADY_LISTEN'
+	| 'ERR_SERVER_NOT_RUNNING'
+	| 'ERR_UNSUPPORTED_PLATFORM'
+	| 'ERR_WORKER_UNSUPPORTED_OPERATION'
+	| 'UNKNOWN'
+	| keyof typeof constants.errno;
 
 /** The fields of a {@link BindLockError}. */
 export interface BindLockErrorFields {
@@ -121,9 +119,19 @@ export function codeOf(thrown: unknown): string {
 /** Returns the code of an error that is wrapped. */
 export function systemCodeOf(thrown: unknown): BindLockErrorCode {
 	const code = codeOf(thrown);
-	const isKnown = code in constants.errno || (ownCodes as readonly string[]).includes(code);
+	const isKnown = code in constants.errno || (codesOfNode as readonly string[]).includes(code);
 	return isKnown ? (code as BindLockErrorCode) : 'UNKNOWN';
 }
+
+/** The codes of Node's own errors that bindlock passes on. */
+const codesOfNode = [
+	'ERR_INVALID_ARG_TYPE',
+	'ERR_INVALID_ARG_VALUE',
+	'ERR_OUT_OF_RANGE',
+	'ERR_SERVER_ALREADY_LISTEN',
+	'ERR_SERVER_NOT_RUNNING',
+	'ERR_WORKER_UNSUPPORTED_OPERATION',
+] as const satisfies readonly BindLockErrorCode[];
 
 /** Wraps an error that the protocol does not explain. */
 export function asBindLockError(address: string, thrown: unknown): BindLockError {
