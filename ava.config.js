@@ -14,10 +14,12 @@ const rest = [
 	'build/test/api/{crash,users,versions}.test.js',
 	'build/test/cli/escaping.test.js',
 	'build/test/cli/list/hanging-mount.test.js',
+	'build/test/cli/run/{descriptors,process-one,servers}.test.js',
 	'build/test/kernel/files/lock-file-descriptor.test.js',
 	'build/test/kernel/flock/{choice,command,proc-locks}.test.js',
 	'build/test/kernel/sockets/other-views.test.js',
 	'build/test/protocol/filesystems.test.js',
+	'build/test/server/file-guard.directory.test.js',
 ];
 
 /** Seconds: at most a few processes each. */
