@@ -119,19 +119,41 @@ export function codeOf(thrown: unknown): string {
 /** Returns the code of an error that is wrapped. */
 export function systemCodeOf(thrown: unknown): BindLockErrorCode {
 	const code = codeOf(thrown);
-	const isKnown = code in constants.errno || (codesOfNode as readonly string[]).includes(code);
+	const isKnown = Object.hasOwn(constants.errno, code) || Object.hasOwn(ownCodes, code);
 	return isKnown ? (code as BindLockErrorCode) : 'UNKNOWN';
 }
 
-/** The codes of Node's own errors that bindlock passes on. */
-const codesOfNode = [
-	'ERR_INVALID_ARG_TYPE',
-	'ERR_INVALID_ARG_VALUE',
-	'ERR_OUT_OF_RANGE',
-	'ERR_SERVER_ALREADY_LISTEN',
-	'ERR_SERVER_NOT_RUNNING',
-	'ERR_WORKER_UNSUPPORTED_OPERATION',
-] as const satisfies readonly BindLockErrorCode[];
+/** The codes that are not those of system calls. The type requires each of them. */
+const ownCodes: Readonly<Record<Exclude<BindLockErrorCode, keyof typeof constants.errno>, true>> = {
+	ERR_ADDRESS_EMPTY: true,
+	ERR_ADDRESS_LOST: true,
+	ERR_ADDRESS_NUL: true,
+	ERR_ADDRESS_SPELLING: true,
+	ERR_ADDRESS_UNSTABLE: true,
+	ERR_CLUSTER_WORKER: true,
+	ERR_FLOCK_COMMAND: true,
+	ERR_FLOCK_UNAVAILABLE: true,
+	ERR_HAND_OVER_FAILED: true,
+	ERR_HOLDER_SELF: true,
+	ERR_HOLDER_UNVERIFIED: true,
+	ERR_INVALID_ARG_TYPE: true,
+	ERR_INVALID_ARG_VALUE: true,
+	ERR_LEASE_COMPROMISED: true,
+	ERR_LISTEN_FDS: true,
+	ERR_LIVENESS_UNKNOWN: true,
+	ERR_LOCK_BACKEND: true,
+	ERR_LOCK_FILE_FOREIGN: true,
+	ERR_LOCK_FILE_TYPE: true,
+	ERR_LOCK_LOST: true,
+	ERR_LOCK_NOT_HELD: true,
+	ERR_LOCK_UNSTABLE: true,
+	ERR_OUT_OF_RANGE: true,
+	ERR_SERVER_ALREADY_LISTEN: true,
+	ERR_SERVER_NOT_RUNNING: true,
+	ERR_UNSUPPORTED_PLATFORM: true,
+	ERR_WORKER_UNSUPPORTED_OPERATION: true,
+	UNKNOWN: true,
+};
 
 /** Wraps an error that the protocol does not explain. */
 export function asBindLockError(address: string, thrown: unknown): BindLockError {
