@@ -82,7 +82,7 @@ function toText(address: string, inspection: Inspection, addressWidth: number): 
 }
 
 function unitOf(address: string, inspection: Inspection): string | undefined {
-	return inspection.state === 'foreign' ? socketUnitOf(parseAddressArgument(address), inspection) : undefined;
+	return socketUnitOf(parseAddressArgument(address), inspection);
 }
 
 function inspectionToJson(address: string, inspection: Inspection): object {

@@ -4,6 +4,7 @@
  */
 import type {ChildProcess} from 'node:child_process';
 import {constants} from 'node:os';
+import {hasPassedSockets} from '../../kernel/sockets/passed-sockets.js';
 import {codeOf} from '../../model/errors.js';
 import {type InheritedDescriptors, inheritedDescriptors} from './inherited-descriptors.js';
 
@@ -61,7 +62,7 @@ export function startCommand(
  * the command, which only a shell in its place knows before.
  */
 function activated(command: string, args: readonly string[]): [string, readonly string[]] {
-	if (process.env['LISTEN_PID'] !== String(process.pid)) return [command, args];
+	if (!hasPassedSockets()) return [command, args];
 	return ['/bin/sh', ['-c', 'LISTEN_PID=$$ exec "$@"', 'sh', command, ...args]];
 }
 

@@ -5,10 +5,9 @@ import type {Holder} from '../../model/holder.js';
 import type {LockRecord} from '../../model/record.js';
 import type {Bound, LockSocketHolder} from '../../model/system.js';
 import {claimedHolder, withRecord} from '../flock/lock-holders.js';
-import {linkOrUndefined} from '../proc/procfs.js';
 import {askLockSocket, type LockSocketAnswer} from './lock-socket-client.js';
 import {nameInTable, paddedName} from './padded-name.js';
-import {hasSocketOpen, ownerOf} from './socket-owners.js';
+import {hasSocketOpen, isOtherThan, ownerOf} from './socket-owners.js';
 import {findAbstractSocket, isServing, type SocketRow} from './unix-sockets.js';
 
 /**
@@ -17,8 +16,7 @@ import {findAbstractSocket, isServing, type SocketRow} from './unix-sockets.js';
  * @param own descriptor of a socket that does not count
  */
 export function boundToAbstract(name: string, own?: number): Bound | undefined {
-	const ownLink = own === undefined ? undefined : linkOrUndefined(`/proc/self/fd/${own}`);
-	const row = serverRow(name, row => `socket:[${row.inode}]` !== ownLink);
+	const row = serverRow(name, isOtherThan(own));
 	return row && {isCertain: true, holder: ownerOf(row)};
 }
 

@@ -2,12 +2,12 @@
  * Listening sockets that this process was started with: `LISTEN_FDS` and `LISTEN_PID` of sd_listen_fds(3), as systemd's
  * `.socket` units, systemd-socket-activate(1) and Server::Starter's wrappers set them.
  */
-import {lstatSync, statSync} from 'node:fs';
+import {fstatSync, lstatSync, statSync} from 'node:fs';
 import type {Address, PathnameAddress} from '../../model/address.js';
+import {attempt} from '../../model/attempt.js';
 import {BindLockError} from '../../model/errors.js';
 import {isSameFile} from '../../model/file-identity.js';
 import {printable, show} from '../../model/text.js';
-import {linkOrUndefined} from '../proc/procfs.js';
 import type {BoundDescriptor} from './bound-descriptor.js';
 import {nameInTable, paddedName} from './padded-name.js';
 import {type SocketRow, socketWithInode} from './unix-sockets.js';
@@ -45,10 +45,14 @@ export function passedSocket(address: Address): BoundDescriptor | undefined {
 	throw refuse(address, `descriptor ${wrong.descriptor} is not an open socket`);
 }
 
-/** Another process's variables are inherited with the environment, and do not count. */
+/** Whether the variables are for this process. It inherits those of another one with the environment. */
+export function hasPassedSockets(): boolean {
+	return process.env['LISTEN_PID'] === String(process.pid);
+}
+
 function readPassed(address: Address): readonly PassedDescriptor[] {
-	const {LISTEN_FDS = '', LISTEN_PID = ''} = process.env;
-	if (LISTEN_PID !== String(process.pid)) return [];
+	if (!hasPassedSockets()) return [];
+	const {LISTEN_FDS = ''} = process.env;
 	if (!/^\d{1,4}$/.test(LISTEN_FDS)) throw refuse(address, `LISTEN_FDS is ${show(LISTEN_FDS)}, not a number`);
 	return Array.from({length: Number(LISTEN_FDS)}, (_, index) => {
 		const descriptor = firstDescriptor + index;
@@ -57,8 +61,8 @@ function readPassed(address: Address): readonly PassedDescriptor[] {
 }
 
 function inodeOf(descriptor: number): number | undefined {
-	const [, inode] = /^socket:\[(\d+)\]$/.exec(linkOrUndefined(`/proc/self/fd/${descriptor}`) ?? '') ?? [];
-	return inode === undefined ? undefined : Number(inode);
+	const found = attempt(() => fstatSync(descriptor));
+	return found?.isSocket() ? found.ino : undefined;
 }
 
 function isBoundTo(row: SocketRow, address: Address): boolean {
@@ -67,12 +71,9 @@ function isBoundTo(row: SocketRow, address: Address): boolean {
 }
 
 function isFileOf(bound: string, address: PathnameAddress): boolean {
-	try {
-		const found = lstatSync(address.path, {bigint: true});
-		return found.isSocket() && isSameFile(statSync(bound, {bigint: true}), found);
-	} catch {
-		return false;
-	}
+	const found = attempt(() => lstatSync(address.path, {bigint: true}));
+	const its = attempt(() => statSync(bound, {bigint: true}));
+	return found?.isSocket() === true && isSameFile(its, found);
 }
 
 function refuse(address: Address, why: string): BindLockError {

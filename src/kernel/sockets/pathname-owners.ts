@@ -14,8 +14,7 @@ import {mountOfFile} from '../mounts/mount-table.js';
 import {type ReachOptions, statReachable, withReached} from '../mounts/reachable.js';
 import type {ProcessDescriptor} from '../proc/process-descriptors.js';
 import {confirmed} from '../proc/processes.js';
-import {linkOrUndefined} from '../proc/procfs.js';
-import {linkOf, ownersOf} from './socket-owners.js';
+import {isOtherThan, ownersOf} from './socket-owners.js';
 import {isInodeOf, readSocketFiles, type SocketFile} from './ss.js';
 import {isServing, type NamedSocketRow, socketsWithName} from './unix-sockets.js';
 
@@ -46,8 +45,7 @@ export async function isServed(path: string, socket: FileStatus): Promise<boolea
 
 /** Returns the sockets that are bound to a path with the same last component. */
 export function candidates(path: string, own?: number): NamedSocketRow[] {
-	const ownLink = own === undefined ? undefined : linkOrUndefined(`/proc/self/fd/${own}`);
-	return [...socketsWithName(basename(path))].filter(row => linkOf(row) !== ownLink);
+	return [...socketsWithName(basename(path))].filter(isOtherThan(own));
 }
 
 /** The most candidates whose paths are resolved. With more of them, connecting has to decide. */

@@ -4,6 +4,7 @@
 import type {Holder} from '../../model/holder.js';
 import {descriptorsOf, type ProcessDescriptor} from '../proc/process-descriptors.js';
 import {allProcesses, confirmed} from '../proc/processes.js';
+import {linkOrUndefined} from '../proc/procfs.js';
 import type {SocketRow} from './unix-sockets.js';
 
 /** Returns the processes that have these sockets open, by inode: one scan of all processes for all sockets. */
@@ -36,6 +37,16 @@ function* processesFrom(first: number | undefined): Generator<number> {
 export function hasSocketOpen(pid: number, row: SocketRow): boolean {
 	const [found] = descriptorsOf([pid], target => target === linkOf(row));
 	return found !== undefined;
+}
+
+/**
+ * Returns whether a socket is another one than that of a descriptor of this process.
+ *
+ * @param own `undefined`: every socket is another one
+ */
+export function isOtherThan(own: number | undefined): (row: SocketRow) => boolean {
+	const ownLink = own === undefined ? undefined : linkOrUndefined(`/proc/self/fd/${own}`);
+	return row => linkOf(row) !== ownLink;
 }
 
 /** Returns the text of the links in /proc/<pid>/fd that refer to this socket. */
