@@ -6,7 +6,7 @@ import type {BoundDescriptor} from '../kernel/sockets/bound-descriptor.js';
 import type {AddressLock} from '../lock/address-lock.js';
 import type {Loss} from '../lock/loss.js';
 import type {OwnedLock} from '../lock/owned-lock.js';
-import {type Address, keyOf, type PathnameAddress} from '../model/address.js';
+import {type Address, keyOf} from '../model/address.js';
 import {addressInUse, BindLockError, codeOf, systemCodeOf} from '../model/errors.js';
 import type {ListenOptions} from '../model/options.js';
 import {printable} from '../model/text.js';
@@ -24,8 +24,9 @@ export function boundServerOf(lock: OwnedLock): BoundServer | undefined {
 const servers: WeakMap<OwnedLock, BoundServer> = new WeakMap();
 
 /**
- * `'inherited'`: the predecessor serves, and this process will. `'serving'`: this process serves alone. `'offered'`: it serves, and its
- * files are not healed until the successor has decided. `'left'`: the successor serves. `'released'`: the lock is gone.
+ * `'inherited'`: the predecessor serves, and this process will. `'serving'`: this process serves alone. `'offered'`: it
+ * serves, and its files are not healed until the successor has decided. `'left'`: the successor serves. `'released'`: the
+ * lock is gone.
  */
 type ServerState = 'inherited' | 'serving' | 'offered' | 'left' | 'released';
 
@@ -37,9 +38,6 @@ export class BoundServer {
 	readonly #owned: OwnedServerLock;
 	readonly #socket: ListeningSocket;
 	readonly #drain: Drain;
-	#drainMs: number | undefined;
-	/** Whether a service manager has bound the socket. */
-	#isPassed: boolean;
 	#state: ServerState = 'serving';
 	#guard: FileGuard | undefined;
 	#onRelease: (() => void) | undefined;
@@ -58,11 +56,9 @@ export class BoundServer {
 		this.#lock = lock;
 		this.#loss = loss;
 		const owner = {release: () => this.#release(), exit: () => this.#exit()};
-		this.#drain = new Drain(server, address.given);
-		this.#drainMs = options.drainMs;
-		this.#isPassed = passed !== undefined;
-		this.#owned = new OwnedServerLock(address, lock.reclaimed, loss, owner, this.#drain, () => this.#isPassed);
+		this.#drain = new Drain(server, address.given, options.drainMs);
 		this.#socket = new ListeningSocket(server, address, options, passed, () => this.#finish());
+		this.#owned = new OwnedServerLock(address, lock.reclaimed, loss, owner, this.#drain, this.#socket);
 		servers.set(this.#owned, this);
 	}
 
@@ -131,8 +127,7 @@ export class BoundServer {
 	}
 
 	async #inherit(inherited: InheritedSocket): Promise<void> {
-		this.#isPassed = inherited.isPassed;
-		await this.#socket.adopt(inherited.listener);
+		await this.#socket.adopt(inherited.listener, inherited.isPassed);
 		inherited.checkFile(this.#socket.file);
 		this.#onRelease = () => inherited.fail(new Error('it has stopped listening'));
 		// Not awaited: the predecessor stops when all its addresses are served, and the caller may listen on others next.
@@ -143,7 +138,7 @@ export class BoundServer {
 		if (!(await inherited.complete()) || this.#state !== 'inherited') return;
 		this.#state = 'serving';
 		this.#onRelease = undefined;
-		this.#socket.own(this.#isPassed);
+		this.#socket.own();
 		this.#startGuard();
 	}
 
@@ -153,7 +148,7 @@ export class BoundServer {
 	 * @throws BindLockError `ERR_LOCK_NOT_HELD`, `ERR_INVALID_ARG_VALUE`
 	 */
 	offer(): Offer {
-		const {listener, file} = this.#socket;
+		const {listener, file, isPassed} = this.#socket;
 		const address = this.#address.given;
 		if (!this.#owned.held || this.#state !== 'serving' || listener === undefined) {
 			throw new BindLockError(
@@ -176,7 +171,7 @@ export class BoundServer {
 			lock,
 			listener,
 			file,
-			isPassed: this.#isPassed,
+			isPassed,
 			onRelease: callback => {
 				this.#onRelease = callback;
 			},
@@ -192,11 +187,11 @@ export class BoundServer {
 		this.#startGuard();
 	}
 
-	#leave(drainMs = this.#options.drainMs): void {
+	#leave(drainMs: number | undefined): void {
 		if (this.#state !== 'offered') return;
 		this.#state = 'left';
 		this.#onRelease = undefined;
-		this.#drainMs = drainMs;
+		this.#drain.limit(drainMs);
 		this.#socket.leave();
 	}
 
@@ -221,14 +216,8 @@ export class BoundServer {
 		this.#owned.markReleased();
 		if (isShared) this.#lock.shareable?.leave();
 		else this.#lock.release(this.#socket.file === undefined);
-		this.#drain.begin(this.#drainMs);
+		this.#drain.begin();
 		this.#onRelease?.();
-	}
-
-	async #rebind(address: PathnameAddress): Promise<void> {
-		if (this.#isPassed) throw new Error('the service manager has bound the socket, and alone can bind it again');
-		const {file} = this.#lock;
-		await this.#socket.rebind(address, () => this.#owned.held && (file?.isInPlace() ?? true));
 	}
 
 	/** Guards the lock file and the socket file while this process serves alone. */
@@ -240,7 +229,7 @@ export class BoundServer {
 			address,
 			lockFile: file,
 			isBound: () => this.#socket.isBound(),
-			rebind: () => this.#rebind(address),
+			rebind: () => this.#socket.rebind(address, () => this.#owned.held && (file?.isInPlace() ?? true)),
 			heals: this.#options.heal ?? true,
 			loss: this.#loss,
 			onHealed: () => this.#owned.healed++,

@@ -22,13 +22,15 @@ export class Drain {
 	#resolve: (cut: number) => void = () => {};
 	#controller: AbortController | undefined;
 	#connections: HttpConnections | undefined;
+	#limitMs: number;
 	#hasBegun = false;
 	#timers: readonly NodeJS.Timeout[] = [];
 
 	/** @param address the address as it was given */
-	constructor(server: Server, address: string) {
+	constructor(server: Server, address: string, drainMs: number = defaultDrainMs) {
 		this.#server = server;
 		this.#address = address;
+		this.#limitMs = drainMs;
 		this.#done = new Promise(resolve => {
 			this.#resolve = resolve;
 		});
@@ -51,8 +53,13 @@ export class Drain {
 		this.#connections = new HttpConnections(this.#server);
 	}
 
+	/** Sets another `drainMs`, if it is given. */
+	limit(drainMs: number | undefined): void {
+		this.#limitMs = drainMs ?? this.#limitMs;
+	}
+
 	/** The server has stopped listening. */
-	begin(drainMs: number = defaultDrainMs): void {
+	begin(): void {
 		if (this.#hasBegun || this.#connections === undefined) return;
 		this.#hasBegun = true;
 		const connections = this.#connections;
@@ -75,7 +82,7 @@ export class Drain {
 		// A server that listens again has new connections, which Node does not distinguish from the old ones.
 		this.#server.once('close', end).once('listening', end);
 		this.#timers = [setInterval(closeIdle, idleMs)];
-		if (drainMs <= longestTimerMs) this.#timers = [...this.#timers, setTimeout(cut, drainMs)];
+		if (this.#limitMs <= longestTimerMs) this.#timers = [...this.#timers, setTimeout(cut, this.#limitMs)];
 		for (const timer of this.#timers) timer.unref();
 		publish('bindlock:drain', {address: this.#address});
 		this.#controller?.abort();

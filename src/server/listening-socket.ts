@@ -20,18 +20,16 @@ import {
 } from '../kernel/node/net-server.js';
 import {NodeSystem} from '../kernel/node-system.js';
 import {type BoundDescriptor, bindApart, closeUnused, listenerOn} from '../kernel/sockets/bound-descriptor.js';
-import {changeSocketMode} from '../kernel/sockets/socket-mode.js';
 import {removerOf} from '../lock/claim.js';
 import type {Address, PathnameAddress} from '../model/address.js';
 import {run, runSync} from '../model/driver.js';
-import {BindLockError, systemCodeOf} from '../model/errors.js';
 import {isSameFile} from '../model/file-identity.js';
 import type {ListenOptions} from '../model/options.js';
 import type {FileStatus, Listener} from '../model/system.js';
 import {printable, show} from '../model/text.js';
 import {closeSocket, closeSocketByLibuv} from '../protocol/close.js';
-
 import {lockInHand, reclaim} from '../protocol/stale.js';
+import {applyPermissions} from './socket-permissions.js';
 
 /**
  * `'closed'`: not listening. `'apart'`: listening on a socket of {@link bindApart}, whose close unlinks nothing.
@@ -49,6 +47,7 @@ export class ListeningSocket {
 	readonly #passed: BoundDescriptor | undefined;
 	readonly #system: NodeSystem;
 	#state: SocketState = 'closed';
+	#isPassed: boolean;
 	#file: FileStatus | undefined;
 	#rebinding: AbortController | undefined;
 	#accept: () => void = () => {};
@@ -65,12 +64,18 @@ export class ListeningSocket {
 		this.#address = address;
 		this.#options = options;
 		this.#passed = passed;
+		this.#isPassed = passed !== undefined;
 		this.#onStopped = onStopped;
 		this.#system = new NodeSystem(address.given);
 	}
 
 	get isListening(): boolean {
 		return this.#state !== 'closed';
+	}
+
+	/** Whether a service manager has bound the socket, so that its file stays on close. */
+	get isPassed(): boolean {
+		return this.#isPassed;
 	}
 
 	/** The file that bind() created; an abstract address has none. */
@@ -104,7 +109,7 @@ export class ListeningSocket {
 		const address = this.#address;
 		refuseElsewhere(address);
 		if (this.#passed !== undefined) {
-			if (address.kind === 'pathname') this.#file = this.#system.lstat(address.bindPath);
+			this.#findFile();
 			return this.#passed;
 		}
 		if (address.kind === 'abstract') return undefined;
@@ -112,8 +117,8 @@ export class ListeningSocket {
 		const bound = bindApart(address.bindPath);
 		if (bound === undefined) return undefined;
 		try {
-			this.#file = this.#system.lstat(address.bindPath);
-			this.#changeSocketMode(began);
+			this.#findFile();
+			applyPermissions(address, this.#options, began);
 		} catch (error) {
 			// The path may lead to another file than the one that was bound.
 			this.#file = undefined;
@@ -133,7 +138,7 @@ export class ListeningSocket {
 
 	/** The server listens on the socket of {@link bindApart}. */
 	attachApart(): void {
-		this.#begin(this.#passed === undefined ? 'apart' : 'shared');
+		this.#begin(this.#isPassed ? 'shared' : 'apart');
 	}
 
 	/**
@@ -142,28 +147,32 @@ export class ListeningSocket {
 	 * @param began `Date.now()` before that
 	 */
 	attach(began: number): void {
-		const isPathname = this.#address.kind === 'pathname';
-		if (isPathname) this.#file = this.#system.lstat(this.#address.bindPath);
-		this.#begin(isPathname ? 'libuv' : 'apart');
-		this.#changeSocketMode(began);
-	}
-
-	/** Gives the server a socket on which another process listens. It accepts connections after {@link own}. */
-	async adopt(listener: Listener): Promise<void> {
-		this.#accept = holdConnections(listener, this.#pathAndBacklog.backlog);
-		if (this.#address.kind === 'pathname') this.#file = this.#system.lstat(this.#address.bindPath);
-		await adoptListener(this.#server, listener, this.#pathAndBacklog, () => this.#begin('shared'));
+		this.#findFile();
+		this.#begin(this.#address.kind === 'pathname' ? 'libuv' : 'apart');
+		applyPermissions(this.#address, this.#options, began);
 	}
 
 	/**
-	 * The other process has stopped listening: this one accepts the connections.
+	 * Gives the server a socket on which another process listens. It accepts connections after {@link own}.
 	 *
-	 * @param isPassed whether a service manager has bound the socket: then its file stays on close
+	 * @param isPassed see {@link ListeningSocket.isPassed}
 	 */
-	own(isPassed: boolean): void {
+	async adopt(listener: Listener, isPassed: boolean): Promise<void> {
+		this.#isPassed = isPassed;
+		this.#accept = holdConnections(listener, this.#pathAndBacklog.backlog);
+		this.#findFile();
+		await adoptListener(this.#server, listener, this.#pathAndBacklog, () => this.#begin('shared'));
+	}
+
+	/** The other process has stopped listening: this one accepts the connections. */
+	own(): void {
 		if (this.#state !== 'shared') return;
-		if (!isPassed) this.#state = 'apart';
+		if (!this.#isPassed) this.#state = 'apart';
 		this.#accept();
+	}
+
+	#findFile(): void {
+		if (this.#address.kind === 'pathname') this.#file = this.#system.lstat(this.#address.bindPath);
 	}
 
 	get #pathAndBacklog(): {readonly path: string; readonly backlog: number} {
@@ -180,18 +189,6 @@ export class ListeningSocket {
 		} catch (error) {
 			if (!this.isListening) this.abandon(bound);
 			throw error;
-		}
-	}
-
-	/** Applies the options of `server.listen()`, then `socketMode`. */
-	#changeSocketMode(began: number): void {
-		const {readableAll, writableAll, socketMode} = this.#options;
-		if (this.#address.kind === 'abstract' || !(readableAll || writableAll || socketMode !== undefined)) return;
-		const added = (readableAll ? 0o444 : 0) | (writableAll ? 0o222 : 0);
-		try {
-			changeSocketMode(this.#address.bindPath, began, mode => socketMode ?? mode | added);
-		} catch (cause) {
-			throw cannotChangeMode(this.#address, cause as Error);
 		}
 	}
 
@@ -230,6 +227,7 @@ export class ListeningSocket {
 	 * @param isHeld whether this process still holds the lock
 	 */
 	async rebind(address: PathnameAddress, isHeld: () => boolean): Promise<void> {
+		if (this.#isPassed) throw new Error('the service manager has bound the socket, and alone can bind it again');
 		refuseElsewhere(address);
 		this.#rebinding = new AbortController();
 		const {signal} = this.#rebinding;
@@ -276,13 +274,4 @@ export class ListeningSocket {
 			'BindLockWarning',
 		);
 	}
-}
-
-function cannotChangeMode(address: Address, cause: Error): BindLockError {
-	return new BindLockError(`Cannot set the mode of the socket ${printable(address.given)}: ${cause.message}`, {
-		code: systemCodeOf(cause),
-		address: address.given,
-		syscall: 'chmod',
-		cause,
-	});
 }

@@ -28,7 +28,7 @@ export interface ServerLock extends BindLock {
 
 export class OwnedServerLock extends OwnedLock implements ServerLock {
 	readonly #drain: Drain;
-	readonly #isInherited: () => boolean;
+	readonly #socket: {readonly isPassed: boolean};
 
 	constructor(
 		address: Address,
@@ -36,15 +36,15 @@ export class OwnedServerLock extends OwnedLock implements ServerLock {
 		loss: Loss,
 		owner: Owner,
 		drain: Drain,
-		isInherited: () => boolean,
+		socket: {readonly isPassed: boolean},
 	) {
 		super(address, reclaimed, loss, owner, true);
 		this.#drain = drain;
-		this.#isInherited = isInherited;
+		this.#socket = socket;
 	}
 
 	get inherited(): boolean {
-		return this.#isInherited();
+		return this.#socket.isPassed;
 	}
 
 	get drainSignal(): AbortSignal {
