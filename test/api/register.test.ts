@@ -3,7 +3,6 @@
  */
 import {execFile} from 'node:child_process';
 import {chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
-import {get} from 'node:http';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
@@ -12,6 +11,7 @@ import {acquire, inspect} from '../../src/index.js';
 import {noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
 import {atLoad, patienceMs, until} from '../helpers/deadlines.js';
 import {makeStale, reach} from '../helpers/detectors.js';
+import {getText} from '../helpers/http.js';
 import {type Program, type StartOptions, start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 import {serveNaively} from '../helpers/sockets.js';
 
@@ -402,17 +402,12 @@ test('options of register() are validated', async t => {
 });
 
 /** Returns the pid of the worker that answers, or an error code. */
-function ask(address: string): Promise<number | string> {
-	return new Promise(resolve => {
-		get({socketPath: address, agent: false}, response => {
-			let body = '';
-			response
-				.on('data', chunk => {
-					body += chunk;
-				})
-				.on('end', () => resolve(Number(body)));
-		}).on('error', error => resolve((error as NodeJS.ErrnoException).code ?? 'UNKNOWN'));
-	});
+async function ask(address: string): Promise<number | string> {
+	try {
+		return Number(await getText(address));
+	} catch (error) {
+		return (error as NodeJS.ErrnoException).code ?? 'UNKNOWN';
+	}
 }
 
 function clustered(t: ExecutionContext, address: string, manner: readonly string[] = []): Program {

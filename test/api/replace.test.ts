@@ -3,12 +3,12 @@
  */
 import {once} from 'node:events';
 import {chmodSync, readFileSync, writeFileSync} from 'node:fs';
-import {request} from 'node:http';
 import {createServer} from 'node:net';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, type Holder} from '../../src/index.js';
 import {noOtherUser, noPidNamespaces, noPython, otherUid, python, testUnless} from '../helpers/abilities.js';
+import {getText} from '../helpers/http.js';
 import {start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 
 const kinds: Readonly<Record<string, (t: ExecutionContext) => {native: string; argument: string}>> = {
@@ -22,37 +22,23 @@ const kinds: Readonly<Record<string, (t: ExecutionContext) => {native: string; a
 	},
 };
 
-function get(socketPath: string, path: string): Promise<string> {
-	return new Promise((resolve, reject) => {
-		request({socketPath, path, agent: false}, response => {
-			let body = '';
-			response.setEncoding('utf8').on('data', chunk => {
-				body += chunk;
-			});
-			response.on('end', () => resolve(body));
-		})
-			.on('error', reject)
-			.end();
-	});
-}
-
 for (const [kind, addressOf] of Object.entries(kinds)) {
 	test(`${kind}: the old server drains its requests while its successor already serves`, async t => {
 		const {native, argument} = addressOf(t);
 		const old = start(t, 'server', [argument]);
 		await old.expect('held');
-		const inFlight = get(native, '/slow');
+		const inFlight = getText(native, '/slow');
 		await old.expect('asked');
 
 		const successor = start(t, 'server', [argument, '{"replace":{"timeoutMs":10000}}']);
 		t.is((await successor.expect('held'))['reclaimed'], false);
 		await old.expect('terminated');
-		t.is(await get(native, '/'), `${successor.pid}`);
+		t.is(await getText(native, '/'), `${successor.pid}`);
 
 		old.send('answer');
 		t.is(await inFlight, `${old.pid}`);
 		t.is((await old.exited).code, 0);
-		t.is(await get(native, '/'), `${successor.pid}`);
+		t.is(await getText(native, '/'), `${successor.pid}`);
 	});
 
 	test(`${kind}: a holder that does not exit is EADDRINUSE after the time limit, and still serves`, async t => {
@@ -63,7 +49,7 @@ for (const [kind, addressOf] of Object.entries(kinds)) {
 		t.like(refused, {code: 'EADDRINUSE', holder: {pid: old.pid, verified: true}});
 		t.true((refused['waitedMs'] as number) >= 150);
 		await old.expect('terminated');
-		t.is(await get(native, '/'), `${old.pid}`);
+		t.is(await getText(native, '/'), `${old.pid}`);
 	});
 
 	test(`${kind}: with a time limit of 0 the holder is signalled, without a wait`, async t => {
@@ -95,7 +81,7 @@ for (const [kind, addressOf] of Object.entries(kinds)) {
 		const successor = start(t, 'server', [argument, '{"replace":{"timeoutMs":150,"escalate":true}}']);
 		t.is((await successor.expect('held'))['reclaimed'], kind === 'pathname');
 		t.is((await old.exited).signal, 'SIGKILL');
-		t.is(await get(native, '/'), `${successor.pid}`);
+		t.is(await getText(native, '/'), `${successor.pid}`);
 	});
 
 	test(`${kind}: killSignal selects the signal, and a free address needs none`, async t => {

@@ -3,7 +3,6 @@
  */
 import {once} from 'node:events';
 import {existsSync, readdirSync, readFileSync, readlinkSync, unlinkSync} from 'node:fs';
-import {get} from 'node:http';
 import {createServer} from 'node:net';
 import {join} from 'node:path';
 import {Worker} from 'node:worker_threads';
@@ -13,15 +12,9 @@ import {lacking, noPython, python, testUnless} from '../helpers/abilities.js';
 import {gone} from '../helpers/command.js';
 import {atLoad, until, withDeadline} from '../helpers/deadlines.js';
 import {flockHolders, listeners} from '../helpers/detectors.js';
-import {startLeashed} from '../helpers/leash.js';
-import {
-	type Event,
-	type Program,
-	type StartOptions,
-	start,
-	startCommand,
-	temporaryDirectory,
-} from '../helpers/programs.js';
+import {getText} from '../helpers/http.js';
+import {heard, startLeashed} from '../helpers/leash.js';
+import {type Program, type StartOptions, start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 
 /** Starts a server that can hand itself over. All its generations end with the test. */
 async function relay(
@@ -33,14 +26,6 @@ async function relay(
 	const program = startLeashed(t, 'relay', [...addresses, ...(manner === '' ? [] : ['--manner', manner])], options);
 	t.is((await program.next()).event, 'serving', program.stderr);
 	return program;
-}
-
-/** Returns the next event of this kind, and skips the events of other generations. */
-async function heard(program: Program, event: string): Promise<Event> {
-	for (;;) {
-		const next = await program.next();
-		if (next.event === event) return next;
-	}
 }
 
 /** Lets this generation hand over. @returns the pid of its successor */
@@ -59,19 +44,13 @@ interface Answer {
 	readonly error?: string;
 }
 
-function ask(address: string, path = '/'): Promise<Answer> {
-	return new Promise(resolve => {
-		const fail = (error: NodeJS.ErrnoException): void => resolve({pid: -1, error: error.code ?? error.message});
-		get({socketPath: address.replace('@', '\0'), path, agent: false}, response => {
-			let body = '';
-			response
-				.on('data', chunk => {
-					body += chunk;
-				})
-				.on('end', () => resolve({pid: Number(body)}))
-				.on('error', fail);
-		}).on('error', fail);
-	});
+async function ask(address: string, path = '/'): Promise<Answer> {
+	try {
+		return {pid: Number(await getText(address.replace('@', '\0'), path))};
+	} catch (error) {
+		const {code, message} = error as NodeJS.ErrnoException;
+		return {pid: -1, error: code ?? message};
+	}
 }
 
 /** Clients that connect one after the other, each with its own connection, until they are stopped. */

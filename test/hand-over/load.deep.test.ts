@@ -8,7 +8,7 @@ import test, {type ExecutionContext} from 'ava';
 import {testUnless} from '../helpers/abilities.js';
 import {type Answer, startClients} from '../helpers/clients.js';
 import {atLoad, until} from '../helpers/deadlines.js';
-import {startLeashed} from '../helpers/leash.js';
+import {heard, startLeashed} from '../helpers/leash.js';
 import {nodeOf, noNode, otherVersions} from '../helpers/node-versions.js';
 import {isAlive} from '../helpers/processes.js';
 import {type Program, type StartOptions, temporaryDirectory} from '../helpers/programs.js';
@@ -106,11 +106,7 @@ test.serial('old generations are killed while they drain: only the requests that
 	const kills: number[] = [];
 	for (let round = 0; round < 5; round++) {
 		process.kill(pid, 'SIGUSR2');
-		let to = 0;
-		while (to === 0) {
-			const event = await program.next();
-			if (event.event === 'handed over') to = Number(event['to']);
-		}
+		const to = Number((await heard(program, 'handed over'))['to']);
 		if (isAlive(pid)) process.kill(pid, 'SIGKILL');
 		kills.push(performance.now());
 		await until(() => clients.answers.at(-1)?.pid === to, 'the successor answers');
@@ -142,9 +138,7 @@ test.serial('replace: no request is cut, and connections are refused only until 
 			() => new Set(clients.answers.filter(({pid}) => pid === next.pid).map(({kind}) => kind)).size === 4,
 			'all clients are answered by the new server',
 		);
-		let event = await last.next();
-		while (event.event !== 'drained') event = await last.next();
-		t.like(event, {cut: [0, 0], aborted: 0});
+		t.like(await heard(last, 'drained'), {cut: [0, 0], aborted: 0});
 		await last.exited;
 		last = next;
 	}

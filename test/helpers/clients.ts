@@ -2,11 +2,12 @@
  * Clients of the fixture `generation`, which repeat requests until they are stopped: HTTP/1 with and without keep-alive,
  * HTTP/2, WebSocket.
  */
-import {Agent, get} from 'node:http';
+import {Agent} from 'node:http';
 import http2 from 'node:http2';
 import {connect} from 'node:net';
 import type {ExecutionContext} from 'ava';
 import {WebSocket} from 'ws';
+import {getText} from './http.js';
 
 export interface Answer {
 	readonly kind: Kind;
@@ -46,8 +47,8 @@ export function startClients(
 	};
 	const agent = new Agent({keepAlive: true, maxSockets: 8});
 	const asking = [
-		...times(8, () => run('keep-alive', () => request(`${base}.1`, agent))),
-		...times(2, () => run('one each', () => request(`${base}.1`, false))),
+		...times(8, () => run('keep-alive', () => getText(`${base}.1`, '/', agent))),
+		...times(2, () => run('one each', () => getText(`${base}.1`))),
 		...times(2, () => run('http2', http2Client(`${base}.2`))),
 		run('websocket', webSocketClient(`${base}.1`)),
 	];
@@ -63,20 +64,6 @@ export function startClients(
 
 function times<Result>(count: number, make: () => Result): Result[] {
 	return Array.from({length: count}, make);
-}
-
-function request(socketPath: string, agent: Agent | false): Promise<string> {
-	return new Promise((resolve, reject) => {
-		get({socketPath, agent}, response => {
-			let body = '';
-			response
-				.on('data', chunk => {
-					body += chunk;
-				})
-				.on('end', () => resolve(body))
-				.on('error', reject);
-		}).on('error', reject);
-	});
 }
 
 /** Repeats a stream that the server has refused (RFC 9113, section 8.7). */

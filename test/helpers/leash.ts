@@ -5,7 +5,7 @@
 import {createServer, type Socket} from 'node:net';
 import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
-import {type Program, type StartOptions, start, temporaryDirectory} from './programs.js';
+import {type Event, type Program, type StartOptions, start, temporaryDirectory} from './programs.js';
 
 /** Starts a program of test/fixtures, whose first argument is the leash. */
 export function startLeashed(
@@ -25,4 +25,12 @@ export function startLeashed(
 		await program.exited;
 	});
 	return program;
+}
+
+/** Returns the next event of this kind, and skips the events of other generations. */
+export async function heard(program: Program, event: string): Promise<Event> {
+	for (;;) {
+		const next = await program.next();
+		if (next.event === event) return next;
+	}
 }

@@ -7,6 +7,7 @@ import http, {type ServerResponse} from 'node:http';
 import http2 from 'node:http2';
 import {connect, createServer, type Socket} from 'node:net';
 import {join} from 'node:path';
+import {text} from 'node:stream/consumers';
 import tls from 'node:tls';
 import test, {type ExecutionContext} from 'ava';
 import {WebSocket, WebSocketServer} from 'ws';
@@ -220,12 +221,12 @@ for (const isSecure of [false, true]) {
 				createConnection: () => raw(relay.address, isSecure),
 			});
 			t.teardown(() => session.destroy());
-			const early = body(session.request({':path': '/early'}));
+			const early = text(session.request({':path': '/early'}));
 			await requests(asked, 1);
 			relay.holdAnswers();
 			await lock.release();
 			// The client has not read GOAWAY.
-			const late = body(session.request({':path': '/late'}));
+			const late = text(session.request({':path': '/late'}));
 			const goaway = once(session, 'goaway');
 			relay.passAnswers();
 			await withDeadline(goaway);
@@ -348,16 +349,4 @@ function raw(address: string, isSecure: boolean, protocols: readonly string[] = 
 	const socket = connect(address);
 	if (!isSecure) return socket;
 	return tls.connect({socket, ALPNProtocols: [...protocols], rejectUnauthorized: false});
-}
-
-function body(stream: http2.ClientHttp2Stream): Promise<string> {
-	return new Promise((resolve, reject) => {
-		let text = '';
-		stream
-			.on('data', chunk => {
-				text += chunk;
-			})
-			.on('end', () => resolve(text))
-			.on('error', reject);
-	});
 }

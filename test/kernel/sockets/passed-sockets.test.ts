@@ -2,7 +2,6 @@
  * Tests servers that are started with their socket (LISTEN_FDS), as by a `.socket` unit of systemd.
  */
 import {existsSync, symlinkSync, unlinkSync} from 'node:fs';
-import {get} from 'node:http';
 import {createServer} from 'node:net';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -12,6 +11,7 @@ import {lacking, noPython, testUnless} from '../../helpers/abilities.js';
 import {activate} from '../../helpers/activator.js';
 import {cli} from '../../helpers/command.js';
 import {until, withDeadline} from '../../helpers/deadlines.js';
+import {getText} from '../../helpers/http.js';
 import {startCommand, temporaryDirectory} from '../../helpers/programs.js';
 
 const server = fileURLToPath(new URL('../../fixtures/server.js', import.meta.url));
@@ -22,25 +22,12 @@ function serving(address: string, options: object = {}): string[] {
 	return [process.execPath, server, address, JSON.stringify(options)];
 }
 
-function ask(socketPath: string): Promise<string> {
-	return new Promise((resolve, reject) => {
-		get({socketPath, agent: false}, response => {
-			let body = '';
-			response
-				.on('data', chunk => {
-					body += chunk;
-				})
-				.on('end', () => resolve(body));
-		}).on('error', reject);
-	});
-}
-
 test('a server listens on the socket, holds the lock, and leaves the file', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const program = activate(t, [address], serving(address));
 	const {pid, inherited} = await program.expect('held');
 	t.true(inherited);
-	t.is(await ask(address), String(pid));
+	t.is(await getText(address), String(pid));
 	t.like(await inspect(address), {state: 'held', holder: {pid, verified: true}});
 	await t.throwsAsync(acquire(address), {code: 'EADDRINUSE', message: new RegExp(`held by pid ${pid}`)});
 	process.kill(Number(pid), 'SIGTERM');
@@ -53,7 +40,7 @@ test('no client is refused while the server is killed and started again', async 
 	const program = activate(t, [address], serving(address));
 	const {pid} = await program.expect('held');
 	process.kill(Number(pid), 'SIGKILL');
-	const answers = Promise.all(Array.from({length: 5}, () => ask(address)));
+	const answers = Promise.all(Array.from({length: 5}, () => getText(address)));
 	const {pid: next, inherited} = await program.expect('held');
 	t.true(inherited);
 	t.deepEqual([...new Set(await withDeadline(answers))], [String(next)]);
@@ -67,7 +54,7 @@ test('the socket is found by its address, not by its position or the spelling of
 	const program = activate(t, names, serving(join(link, 'b')));
 	const {pid, inherited} = await program.expect('held');
 	t.true(inherited);
-	t.is(await ask(join(directory, 'b')), String(pid));
+	t.is(await getText(join(directory, 'b')), String(pid));
 });
 
 test('an abstract name', async t => {
@@ -114,7 +101,7 @@ async function registered(t: ExecutionContext, script: string): Promise<void> {
 	const command = [process.execPath, '--import', register, '--eval', script, address];
 	const program = activate(t, [address], command);
 	await program.expect('listening');
-	t.regex(await ask(address), /^\d+$/);
+	t.regex(await getText(address), /^\d+$/);
 	t.like(await inspect(address), {state: 'held', holder: {verified: true}});
 	program.end();
 	await withDeadline(program.exited);
@@ -170,8 +157,8 @@ test('a hand-over passes the socket on, and its file stays', async t => {
 	);
 	const {pid} = await program.expect('serving');
 	process.kill(Number(pid), 'SIGUSR2');
-	await until(async () => (await ask(address)) !== String(pid), 'the successor answers');
-	const to = Number(await ask(address));
+	await until(async () => (await getText(address)) !== String(pid), 'the successor answers');
+	const to = Number(await getText(address));
 	t.like(await inspect(address), {state: 'held', holder: {pid: to, verified: true}});
 	process.kill(to, 'SIGTERM');
 	await until(async () => (await inspect(address)).state !== 'held', 'the end of the successor');
@@ -184,7 +171,7 @@ testUnless(lacking('systemd-socket-activate'))('systemd-socket-activate', async 
 	let answer = '';
 	// The socket is bound before it listens.
 	await until(async () => {
-		answer = await ask(address).catch(() => '');
+		answer = await getText(address).catch(() => '');
 		return answer !== '';
 	}, 'the answer');
 	const {pid, inherited} = await program.expect('held');
