@@ -18,25 +18,15 @@ import {
 	listenOnDescriptor,
 	stopListening,
 } from '../kernel/node/net-server.js';
-import {NodeSystem} from '../kernel/node-system.js';
-import {type BoundDescriptor, bindApart, closeUnused, listenerOn} from '../kernel/sockets/bound-descriptor.js';
-import {removerOf} from '../lock/claim.js';
+import {type BoundDescriptor, listenerOn} from '../kernel/sockets/bound-descriptor.js';
 import type {Address, PathnameAddress} from '../model/address.js';
-import {run, runSync} from '../model/driver.js';
-import {isSameFile} from '../model/file-identity.js';
 import type {ListenOptions} from '../model/options.js';
 import type {FileStatus, Listener} from '../model/system.js';
-import {printable, show} from '../model/text.js';
-import {closeSocket, closeSocketByLibuv} from '../protocol/close.js';
-import {lockInHand, reclaim} from '../protocol/stale.js';
-import {applyPermissions} from './socket-permissions.js';
+import {show} from '../model/text.js';
+import {type SocketClose, SocketFile} from './socket-file.js';
 
-/**
- * `'closed'`: not listening. `'apart'`: listening on a socket of {@link bindApart}, whose close unlinks nothing.
- * `'libuv'`: bound by the listening handle itself, whose close unlinks the path. `'shared'`: another process listens on
- * it too, so that a close leaves the socket file.
- */
-type SocketState = 'closed' | 'apart' | 'libuv' | 'shared';
+/** `'closed'`: not listening. Otherwise how the socket is closed. */
+type SocketState = 'closed' | SocketClose;
 
 export class ListeningSocket {
 	readonly #server: Server;
@@ -45,10 +35,9 @@ export class ListeningSocket {
 	readonly #onStopped: () => void;
 	/** The socket of a service manager, which has bound it. */
 	readonly #passed: BoundDescriptor | undefined;
-	readonly #system: NodeSystem;
+	readonly #file: SocketFile;
 	#state: SocketState = 'closed';
 	#isPassed: boolean;
-	#file: FileStatus | undefined;
 	#rebinding: AbortController | undefined;
 	#accept: () => void = () => {};
 
@@ -66,7 +55,7 @@ export class ListeningSocket {
 		this.#passed = passed;
 		this.#isPassed = passed !== undefined;
 		this.#onStopped = onStopped;
-		this.#system = new NodeSystem(address.given);
+		this.#file = new SocketFile(address, options);
 	}
 
 	get isListening(): boolean {
@@ -80,7 +69,7 @@ export class ListeningSocket {
 
 	/** The file that bind() created; an abstract address has none. */
 	get file(): FileStatus | undefined {
-		return this.#file;
+		return this.#file.status;
 	}
 
 	/** The handle that Node's IPC can send. */
@@ -109,31 +98,16 @@ export class ListeningSocket {
 		const address = this.#address;
 		refuseElsewhere(address);
 		if (this.#passed !== undefined) {
-			this.#findFile();
+			this.#file.find();
 			return this.#passed;
 		}
-		if (address.kind === 'abstract') return undefined;
-		const began = Date.now();
-		const bound = bindApart(address.bindPath);
-		if (bound === undefined) return undefined;
-		try {
-			this.#findFile();
-			applyPermissions(address, this.#options, began);
-		} catch (error) {
-			// The path may lead to another file than the one that was bound.
-			this.#file = undefined;
-			this.abandon(bound);
-			throw error;
-		}
-		return bound;
+		return address.kind === 'abstract' ? undefined : this.#file.bind();
 	}
 
 	/** Closes a socket of {@link bindApart} on which the server does not listen. */
 	abandon(bound: BoundDescriptor): void {
-		// The program may try again.
-		if (bound === this.#passed) return;
-		this.#close('apart', {close: () => closeUnused(bound)});
-		this.#file = undefined;
+		// The program may try again with a passed socket.
+		if (bound !== this.#passed) this.#file.abandon(bound);
 	}
 
 	/** The server listens on the socket of {@link bindApart}. */
@@ -147,9 +121,9 @@ export class ListeningSocket {
 	 * @param began `Date.now()` before that
 	 */
 	attach(began: number): void {
-		this.#findFile();
+		this.#file.find();
 		this.#begin(this.#address.kind === 'pathname' ? 'libuv' : 'apart');
-		applyPermissions(this.#address, this.#options, began);
+		this.#file.setPermissions(began);
 	}
 
 	/**
@@ -160,7 +134,7 @@ export class ListeningSocket {
 	async adopt(listener: Listener, isPassed: boolean): Promise<void> {
 		this.#isPassed = isPassed;
 		this.#accept = holdConnections(listener, this.#pathAndBacklog.backlog);
-		this.#findFile();
+		this.#file.find();
 		await adoptListener(this.#server, listener, this.#pathAndBacklog, () => this.#begin('shared'));
 	}
 
@@ -169,10 +143,6 @@ export class ListeningSocket {
 		if (this.#state !== 'shared') return;
 		if (!this.#isPassed) this.#state = 'apart';
 		this.#accept();
-	}
-
-	#findFile(): void {
-		if (this.#address.kind === 'pathname') this.#file = this.#system.lstat(this.#address.bindPath);
 	}
 
 	get #pathAndBacklog(): {readonly path: string; readonly backlog: number} {
@@ -212,12 +182,7 @@ export class ListeningSocket {
 
 	/** Whether the path still leads to the bound file. */
 	isBound(): boolean {
-		if (this.#address.kind === 'abstract' || this.#file === undefined) return false;
-		try {
-			return isSameFile(this.#system.lstat(this.#address.path), this.#file);
-		} catch {
-			return false;
-		}
+		return this.#file.isInPlace();
 	}
 
 	/**
@@ -228,19 +193,15 @@ export class ListeningSocket {
 	 */
 	async rebind(address: PathnameAddress, isHeld: () => boolean): Promise<void> {
 		if (this.#isPassed) throw new Error('the service manager has bound the socket, and alone can bind it again');
-		refuseElsewhere(address);
 		this.#rebinding = new AbortController();
-		const {signal} = this.#rebinding;
-		// The tables show the own socket, which has lost its file, at the path as well.
-		const system = new NodeSystem(address.given, signal, descriptorOf(this.listener));
-		await run(reclaim(address, removerOf(this.#options), lockInHand(isHeld)), system);
-		signal.throwIfAborted();
+		const own = descriptorOf(this.listener);
+		await this.#file.reclaimPath(address, this.#options, own, this.#rebinding.signal, isHeld);
 		const listener = detachListener(this.#server);
 		// The primary of a cluster owns the handle: a server without it could not pass connections on.
 		if (listener === undefined) throw new Error('the listening socket belongs to a cluster');
 		const state = this.#state;
 		this.#state = 'closed';
-		this.#close(state, listener);
+		if (state !== 'closed') this.#file.close(listener, state);
 		await this.bind();
 	}
 
@@ -255,23 +216,9 @@ export class ListeningSocket {
 		this.#state = 'closed';
 		this.#rebinding?.abort();
 		try {
-			this.#close(state, listener);
+			if (state !== 'closed') this.#file.close(listener, state);
 		} finally {
 			this.#onStopped();
 		}
-	}
-
-	#close(state: SocketState, listener: Listener): void {
-		if (this.#address.kind === 'abstract' || state === 'shared') {
-			this.#system.closeListener(listener);
-			return;
-		}
-		const close = state === 'libuv' ? closeSocketByLibuv : closeSocket;
-		const left = runSync(close(this.#address, listener, this.#file), this.#system);
-		if (left === undefined) return;
-		process.emitWarning(
-			`The file of another server is left at ${printable(left)}, because its path was taken meanwhile`,
-			'BindLockWarning',
-		);
 	}
 }

@@ -6,11 +6,11 @@
  * on its descriptor: it listens, and closing it closes the socket and unlinks nothing. The first handle is never polled,
  * has no descriptor of its own, and ends with the process (see `endWithoutCleanup`).
  */
-import {fstatSync} from 'node:fs';
+import {closeSync, fstatSync} from 'node:fs';
 import {getSystemErrorMap} from 'node:util';
 import {attempt} from '../../model/attempt.js';
 import type {Listener} from '../../model/system.js';
-import type {NetInternals, NodeHandle} from '../node/node-internals.js';
+import type {NetInternals} from '../node/node-internals.js';
 import {endWithoutCleanup} from '../node/process-exit.js';
 
 /** A bound socket that does not listen, and that no object of this process will close. */
@@ -54,7 +54,7 @@ export function listenerOn({descriptor}: BoundDescriptor): Listener {
 /** Closes a bound socket that no server listens on, unless the server has closed it already. */
 export function closeUnused(bound: BoundDescriptor): void {
 	const inode = attempt(() => fstatSync(bound.descriptor).ino);
-	if (inode === bound.inode) (listenerOn(bound) as NodeHandle).close();
+	if (inode === bound.inode) closeSync(bound.descriptor);
 }
 
 function netInternals(): NetInternals {
