@@ -24,6 +24,8 @@ export interface OptionDefinition {
 		readonly bare?: string;
 	};
 	readonly description: string;
+	/** Whether it can be given several times. Its value is then an array. */
+	readonly repeatable?: true;
 }
 
 export interface CommandDefinition {

@@ -15,6 +15,7 @@ const loaders: Readonly<Record<string, () => Promise<{readonly default: Subcomma
 	run: () => import('./run/run.js'),
 	status: () => import('./status.js'),
 	list: () => import('./list/list.js'),
+	reload: () => import('./reload.js'),
 	wait: () => import('./wait.js'),
 	reclaim: () => import('./reclaim.js'),
 	doctor: () => import('./doctor/doctor.js'),

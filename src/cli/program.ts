@@ -88,10 +88,11 @@ function newCommand(command: Command, definition: CommandDefinition): Command {
 	return command.addHelpText('after', () => helpAfter(definition));
 }
 
-function newOption({name, short, value, description}: OptionDefinition): Option {
+function newOption({name, short, value, description, repeatable}: OptionDefinition): Option {
 	const flags = short === undefined ? `--${name}` : `-${short}, --${name}`;
 	if (value === undefined) return new Option(flags, description);
 	const option = new Option(`${flags} ${value.bare ? `[${value.name}]` : `<${value.name}>`}`, description);
+	if (repeatable) option.argParser((text, others: readonly string[] = []) => [...others, text]);
 	return typeof value.kind === 'string' ? option : option.choices([...value.kind]);
 }
 

@@ -2,15 +2,15 @@
  * The lock of an abstract address: a socket that is bound to `\0<name>.lock`. The kernel frees it with the process.
  */
 import {descriptorOf} from '../kernel/node/net-server.js';
-import {adoptLockSocket, closeLockSocket, listenerOfLock} from '../kernel/sockets/lock-socket.js';
+import {adoptLockSocket, changeRecord, closeLockSocket, listenerOfLock} from '../kernel/sockets/lock-socket.js';
 import type {AbstractAddress} from '../model/address.js';
 import type {Protocol} from '../model/driver.js';
 import {BindLockError} from '../model/errors.js';
 import type {AcquireOptions} from '../model/options.js';
 import type {Listener, LockSocket} from '../model/system.js';
 import {takeAbstract} from '../protocol/abstract.js';
-import type {AddressLock, ShareableLock} from './address-lock.js';
-import {claimOf} from './claim.js';
+import type {AddressLock, Heir, ShareableLock} from './address-lock.js';
+import {claimOf, recordOf} from './claim.js';
 
 /**
  * Takes the lock.
@@ -24,20 +24,22 @@ export function* takeAbstractLock(address: AbstractAddress, options: AcquireOpti
 			address: address.given,
 		});
 	}
-	return new AbstractLock(yield* takeAbstract(address, claimOf(options)));
+	return new AbstractLock(options, yield* takeAbstract(address, claimOf(options)));
 }
 
 /** Adopts the lock socket that the predecessor of this process has sent. */
 export function inheritAbstractLock(options: AcquireOptions, listener: Listener): AddressLock {
-	return new AbstractLock(adoptLockSocket(listener, claimOf(options).record()));
+	return new AbstractLock(options, adoptLockSocket(listener, claimOf(options).record()));
 }
 
 class AbstractLock implements AddressLock, ShareableLock {
 	readonly reclaimed = false;
 	readonly file = undefined;
+	readonly #options: AcquireOptions;
 	readonly #socket: LockSocket;
 
-	constructor(socket: LockSocket) {
+	constructor(options: AcquireOptions, socket: LockSocket) {
+		this.#options = options;
 		this.#socket = socket;
 	}
 
@@ -64,6 +66,7 @@ class AbstractLock implements AddressLock, ShareableLock {
 
 	exit(): void {}
 
-	/** The lock socket answers with the record of this process since it was adopted. */
-	announce(): void {}
+	announce(heir: Heir = {pid: process.pid, fd: undefined}): void {
+		changeRecord(this.#socket, recordOf(this.#options, heir));
+	}
 }

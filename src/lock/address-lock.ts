@@ -1,6 +1,7 @@
 /**
  * The lock of an address, whatever it is made of: a flock, an abstract socket, or a lease.
  */
+import type {LockRecord} from '../model/record.js';
 import type {Listener} from '../model/system.js';
 
 /** A lock that this process holds. */
@@ -9,7 +10,7 @@ export interface AddressLock {
 	readonly reclaimed: boolean;
 	/** The lock file; `undefined` if the lock has none, or, like a lease, notices its loss itself. */
 	readonly file: LockFile | undefined;
-	/** The lock as another process can hold it, too; `undefined` for a lease, which belongs to one process. */
+	/** The lock as another process can hold it, too; `undefined` for a lease, and for a {@link givenLock}. */
 	readonly shareable: ShareableLock | undefined;
 	/**
 	 * Releases the lock. To be called once, after the socket is closed.
@@ -46,13 +47,16 @@ export interface ShareableLock {
 	 * @param heir for a record in the heir's name; `undefined` if the heir writes its own
 	 */
 	leave(heir?: Heir): void;
-	/** Writes the record of this process into an inherited lock. */
-	announce(): void;
+	/**
+	 * Writes a record.
+	 *
+	 * @param heir names a process that inherited the lock, which this process holds as well; `undefined`: this process
+	 */
+	announce(heir?: Heir): void;
 }
 
-/** A process that inherited a lock. */
-export interface Heir {
-	readonly pid: number;
+/** A process that inherited a lock, as its record describes it. */
+export interface Heir extends Pick<LockRecord, 'pid' | 'command' | 'since' | 'reloads'> {
 	/** Its number for the lock's descriptor. */
-	readonly fd: number;
+	readonly fd: number | undefined;
 }

@@ -16,7 +16,7 @@ export function claimOf(options: AcquireOptions): Claim {
 		uid,
 		reclaimForeign,
 		lockFileMode: options.lockFileMode ?? 0o600,
-		record: fd => recordOf(options, process.pid, fd),
+		record: fd => recordOf(options, {pid: process.pid, fd}),
 		patience: patienceOf(options),
 	};
 }
@@ -29,12 +29,14 @@ export function removerOf({reclaimForeign = false}: AcquireOptions): Remover {
 /**
  * Returns the text of a record with the options of this process.
  *
- * @param fd the holder's descriptor of the lock file; an abstract lock has none
+ * @param holder this process, or one that inherited the lock
  */
-export function recordOf({label}: AcquireOptions, pid: number, fd: number | undefined): string {
-	const {command, host, boot, pidNamespace} = ownIdentity();
+export function recordOf(
+	{label}: AcquireOptions,
+	holder: Pick<LockRecord, 'pid' | 'fd'> & Partial<LockRecord>,
+): string {
 	const since = new Date().toISOString();
-	return formatRecord({pid, fd, since, uid: process.geteuid?.(), command, host, boot, pidNamespace, label});
+	return formatRecord({since, uid: process.geteuid?.(), ...ownIdentity(), label, ...holder});
 }
 
 /** The fields that are the same for every lock of this process. Reading them takes several system calls. */

@@ -15,7 +15,7 @@ import {
 	leaveLock,
 	releaseLock,
 	removeLockFile,
-	writeRecord,
+	replaceRecord,
 } from '../protocol/held-lock.js';
 import {retakePathname, type TakenLock, takeBoundPathname, takePathname} from '../protocol/pathname.js';
 import type {AddressLock, Heir, LockFile, ShareableLock} from './address-lock.js';
@@ -96,7 +96,7 @@ class FlockLock implements AddressLock, LockFile, ShareableLock {
 
 	leave(heir?: Heir): void {
 		this.#relocking?.abort();
-		const record = heir && recordOf(this.#options, heir.pid, heir.fd);
+		const record = heir && recordOf(this.#options, heir);
 		runSync(leaveLock(this.#lock, record), this.#system);
 		this.#isLeft = true;
 	}
@@ -106,9 +106,8 @@ class FlockLock implements AddressLock, LockFile, ShareableLock {
 		if (this.#options.removeLockFile) runSync(removeLockFile(this.path, this.#lock), this.#system);
 	}
 
-	announce(): void {
-		const record = recordOf(this.#options, process.pid, this.#lock.descriptor);
-		runSync(writeRecord(this.#lock, record), this.#system);
+	announce(heir: Heir = {pid: process.pid, fd: this.descriptor}): void {
+		runSync(replaceRecord(this.#lock, recordOf(this.#options, heir)), this.#system);
 	}
 
 	isInPlace(): boolean {

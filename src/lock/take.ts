@@ -12,6 +12,7 @@ import {printable} from '../model/text.js';
 import {takeAbstractLock} from './abstract-lock.js';
 import type {AddressLock} from './address-lock.js';
 import {takeFlockLock} from './flock-lock.js';
+import {givenLock} from './given-lock.js';
 import {takeLeaseLock} from './lease-lock.js';
 import type {Loss} from './loss.js';
 
@@ -39,6 +40,8 @@ export function takeAddress(
 	};
 	try {
 		signal?.throwIfAborted();
+		const given = bound === undefined ? undefined : givenLock(address);
+		if (given !== undefined) return given;
 		if (!options.exclusive) refuseInWorker(address);
 		const lock = takeByKind(address, options, loss, bound?.descriptor);
 		return lock instanceof Promise ? lock.catch(explain) : lock;

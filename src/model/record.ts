@@ -14,6 +14,8 @@ export interface LockRecord {
 	/** The program and its script, without further arguments, which may be secret. */
 	readonly command?: string | undefined;
 	readonly label?: string | undefined;
+	/** Of `bindlock run --listen`. */
+	readonly reloads?: Reloads | undefined;
 	readonly host?: string | undefined;
 	/** The boot id (`proc_sys_kernel(5)`). After another boot, or on another machine, `pid` is another process. */
 	readonly boot?: string | undefined;
@@ -21,13 +23,25 @@ export interface LockRecord {
 	readonly pidNamespace?: string | undefined;
 }
 
+/** The process that starts the holder anew, and how often it has. */
+export interface Reloads {
+	/** Of `bindlock run`. */
+	readonly pid: number;
+	/** How many reloads have begun. */
+	readonly begun: number;
+	/** How many of them have ended. */
+	readonly ended: number;
+	/** Why the last one failed; `undefined` if it succeeded. */
+	readonly error?: string | undefined;
+}
+
 /** Longer content is not a record. */
 export const maxRecordBytes = 4096;
 
 /** Returns the text of a record. `bindlock` is the version of the JSON line; readers ignore unknown fields. */
 export function formatRecord(record: LockRecord): string {
-	const {pid, fd, since, uid, command, host, boot, pidNamespace, label} = record;
-	const fields = {bindlock: 1, pid, fd, since, uid, command, host, boot, pidNamespace, label};
+	const {pid, fd, since, uid, command, host, boot, pidNamespace, label, reloads} = record;
+	const fields = {bindlock: 1, pid, fd, since, uid, command, host, boot, pidNamespace, label, reloads};
 	return `${pid}\n${JSON.stringify(fields)}\n`;
 }
 
@@ -52,7 +66,10 @@ export function parseRecord(content: string): LockRecord | undefined | 'foreign'
 
 function parseFields(pid: number, json: string): LockRecord {
 	try {
-		const {fd, uid, since, command, label, host, boot, pidNamespace} = JSON.parse(json) as Record<string, unknown>;
+		const {fd, uid, since, command, label, host, boot, pidNamespace, reloads} = JSON.parse(json) as Record<
+			string,
+			unknown
+		>;
 		return {
 			pid,
 			fd: integerOrNone(fd),
@@ -63,10 +80,18 @@ function parseFields(pid: number, json: string): LockRecord {
 			host: textOrNone(host),
 			boot: textOrNone(boot),
 			pidNamespace: textOrNone(pidNamespace),
+			reloads: reloadsOrNone(reloads),
 		};
 	} catch {
 		return {pid};
 	}
+}
+
+function reloadsOrNone(value: unknown): Reloads | undefined {
+	const {pid, begun, ended, error} = (value ?? {}) as Partial<Record<keyof Reloads, unknown>>;
+	const [first, second, third] = [pid, begun, ended].map(integerOrNone);
+	if (first === undefined || second === undefined || third === undefined) return undefined;
+	return {pid: first, begun: second, ended: third, error: textOrNone(error)};
 }
 
 function integerOrNone(value: unknown): number | undefined {

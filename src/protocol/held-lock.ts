@@ -35,6 +35,11 @@ export function* writeRecord({descriptor, file}: HeldLock, text: string): Protoc
 	} catch {}
 }
 
+/** Writes a record in place of an older one of this lock. */
+export function replaceRecord({descriptor, file}: HeldLock, text: string): Protocol<void> {
+	return writeRecord({descriptor, file: {...file, size: 1}}, text);
+}
+
 /** Closes a lock file that was not taken. Removes it if this process created it. */
 export function* abandonLockFile(address: PathnameAddress, descriptor: number, remove: boolean): Protocol<void> {
 	try {
@@ -82,8 +87,7 @@ export function* removeLockFile(lockPath: string, lock: HeldLock): Protocol<bool
  * @param record of that process; `undefined` if it writes its own
  */
 export function* leaveLock(lock: HeldLock, record: string | undefined): Protocol<void> {
-	// The file has a record: that of this process.
-	if (record !== undefined) yield* writeRecord({...lock, file: {...lock.file, size: 1}}, record);
+	if (record !== undefined) yield* replaceRecord(lock, record);
 	yield* close(lock.descriptor);
 }
 

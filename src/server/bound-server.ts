@@ -158,10 +158,10 @@ export class BoundServer {
 		}
 		const lock = this.#lock.shareable;
 		if (lock === undefined) {
-			throw new BindLockError('A lease cannot be handed over, because it belongs to one process', {
-				code: 'ERR_INVALID_ARG_VALUE',
-				address,
-			});
+			throw new BindLockError(
+				`The lock of ${printable(address)} cannot be handed over: a lease belongs to one process, and the lock of bindlock run --listen to bindlock (use its reload)`,
+				{code: 'ERR_INVALID_ARG_VALUE', address},
+			);
 		}
 		this.#state = 'offered';
 		this.#guard?.stop();

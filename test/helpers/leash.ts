@@ -14,10 +14,15 @@ export function startLeashed(
 	args: readonly string[],
 	options: StartOptions = {},
 ): Program {
+	return withLeash(t, leash => start(t, fixture, [leash, ...args], options));
+}
+
+/** Starts a program, of which all processes connect to the leash. */
+export function withLeash(t: ExecutionContext, startProgram: (leash: string) => Program): Program {
 	const leash = join(temporaryDirectory(t), 'leash');
 	const connections = new Set<Socket>();
 	const server = createServer(connection => connections.add(connection.on('error', () => {}))).listen(leash);
-	const program = start(t, fixture, [leash, ...args], options);
+	const program = startProgram(leash);
 	// Teardowns run in reverse order: the kill of `start` would wait for the successors, which have its standard output.
 	t.teardown(async () => {
 		for (const connection of connections) connection.destroy();

@@ -9,16 +9,16 @@ import {linkOrUndefined, namesIn, readProc} from '../../kernel/proc/procfs.js';
 export interface InheritedDescriptors {
 	/** Without the standard descriptors. */
 	readonly open: readonly number[];
-	/** The number for the descriptor of the lock in the command. */
-	readonly spare: number | undefined;
+	/** Numbers for the descriptors of locks in the command, the best first. */
+	readonly spares: readonly number[];
 }
 
 /**
  * Returns the inherited descriptors. Must be called before this process opens descriptors of its own.
  *
- * The spare number is that of a descriptor of Node. It is above 9, because a POSIX shell script can
- * redirect single digits only. It is below 16, because a Node server sets close-on-exec on inherited
- * descriptors up to 15, so that the server has the lock and its children do not. It is in use in
+ * The spare numbers are those of descriptors of Node. They are above 9, because a POSIX shell script can
+ * redirect single digits only. They are below 16, because a Node server sets close-on-exec on inherited
+ * descriptors up to 15, so that the server has the lock and its children do not. They are in use in
  * this process, because libuv may give an unused number to the pipe that reports a failed exec.
  */
 export function inheritedDescriptors(): InheritedDescriptors {
@@ -27,7 +27,7 @@ export function inheritedDescriptors(): InheritedDescriptors {
 	const numbers = descriptors.map(({number}) => number).filter(number => number > 2);
 	return {
 		open: numbers.filter(number => !own.has(number)),
-		spare: numbers.filter(number => own.has(number) && number > 9 && number < 16).at(-1),
+		spares: numbers.filter(number => own.has(number) && number > 9 && number < 16).reverse(),
 	};
 }
 

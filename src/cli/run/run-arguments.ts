@@ -5,24 +5,26 @@
 
 import {commonOptions} from '../definition.js';
 import {UsageError} from '../failures.js';
-import type {RunOptions} from './run.js';
 import {runDefinition} from './run-definition.js';
+import type {RunOptions} from './run-options.js';
 
 const options = [...runDefinition.options, ...commonOptions];
 const optionsByFlag = new Map(options.map(option => [`--${option.name}`, option]));
 const flagsByLetter = new Map(options.map(({name, short}) => [`-${short}`, `--${name}`]));
 
 /**
- * Reorders the words: options, `--`, address, command with its own options. `--wait` and `--replace`
- * take a value after `=` only, because the next word may be an operand.
+ * Reorders the words: options, `--`, address unless there is `--listen`, command with its own options. `--wait` and
+ * `--replace` take a value after `=` only, because the next word may be an operand.
  *
- * @throws UsageError if a duration follows `--wait`: it would be the address or the command
+ * @throws UsageError if a duration follows `--wait`: it would be the address or the command; if `--listen` follows an
+ * address
  */
 export function splitRun(args: readonly string[]): string[] {
 	const options: string[] = [];
 	const operands: string[] = [];
+	let beforeCommand = 1;
 	let at = 0;
-	for (; at < args.length && operands.length < 2; at++) {
+	for (; at < args.length && operands.length <= beforeCommand; at++) {
 		const word = flagsByLetter.get(args[at] ?? '') ?? args[at] ?? '';
 		if (word === '--') {
 			at++;
@@ -34,6 +36,10 @@ export function splitRun(args: readonly string[]): string[] {
 		}
 		const value = optionsByFlag.get(word)?.value;
 		const next = args[at + 1];
+		if (/^--listen(=|$)/.test(word)) {
+			if (operands.length > 0) throw new UsageError('--listen takes the place of ADDRESS, and comes before COMMAND');
+			beforeCommand = 0;
+		}
 		if (word === '--wait' && /^\d+(\.\d+)?(ms|s|m|h|d)?$/.test(next ?? '')) {
 			throw new UsageError(`--wait takes its value after an equals sign: write --wait=${next}`);
 		}
@@ -54,14 +60,16 @@ export function splitRun(args: readonly string[]): string[] {
  */
 export function parseRun(words: readonly string[]): {operands: readonly string[]; options: RunOptions} | undefined {
 	const end = words.indexOf('--');
-	const options: Record<string, string | true> = {};
+	const options: Record<string, string | true | string[]> = {};
 	for (const word of words.slice(0, end)) {
 		const [, flag = '', value] = /^(--[^=]+)(?:=(.*))?$/s.exec(word) ?? [];
 		const definition = optionsByFlag.get(flag);
 		if (definition === undefined || (definition.value === undefined) !== (value === undefined)) return undefined;
 		const kind = definition.value?.kind;
 		if (typeof kind === 'object' && !kind.includes(value ?? '')) return undefined;
-		options[camelCase(definition.name)] = value ?? true;
+		const name = camelCase(definition.name);
+		if (definition.repeatable) options[name] = [...((options[name] as string[] | undefined) ?? []), value ?? ''];
+		else options[name] = value ?? true;
 	}
 	return {operands: words.slice(end + 1), options};
 }

@@ -5,19 +5,19 @@ import {type CommandDefinition, reclaimForeignOption} from '../definition.js';
 
 export const runDefinition: CommandDefinition = {
 	name: 'run',
-	synopsis:
-		'ADDRESS [--wait[=DURATION] | --timeout DURATION] [--replace[=SIGNAL]] [--label TEXT] [--lock-file-mode MODE] [--reclaim-foreign] [--close-fd] [--on-loss WHAT] [--] COMMAND [ARG]...',
+	synopsis: 'ADDRESS|--listen ADDRESS... [OPTION]... [--] COMMAND [ARG]...',
 	summary: 'lock an address, remove a stale socket, and run a server that holds the lock as long as it lives',
 	description: [
 		'Takes the lock of ADDRESS, removes a socket file that no process is bound to, and starts COMMAND, which inherits the descriptor of the lock. The kernel releases the lock when COMMAND and every process that inherited the descriptor have ended, for whatever reason, even if bindlock itself was killed before.',
 		'Options come before COMMAND. Everything after COMMAND is passed to it.',
 		'bindlock forwards SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH and SIGCONT to COMMAND. With a controlling terminal it does not forward a signal that was sent to the whole process group, as by Ctrl-C, because COMMAND has received it already.',
 		'While COMMAND runs, bindlock watches the lock file. If another program removes or replaces the file, bindlock locks it again, and then holds that lock itself.',
+		'With --listen, bindlock binds and listens itself, and COMMAND inherits the listening socket as descriptor 3, further ones as 4, 5 and so on, with the variables LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES of sd_listen_fds(3). SIGHUP, or bindlock reload, starts COMMAND anew beside its old process. When the new one is ready, the old one gets SIGTERM, and meanwhile no client is refused.',
 		'A command that closes inherited descriptors (sudo and some daemons do) loses the lock. bindlock warns if it detects this within 30 seconds after the start. Use --close-fd for such a command.',
 	],
 	arguments: [
-		{syntax: '<ADDRESS>', kind: 'address'},
-		{syntax: '<COMMAND...>', kind: 'command'},
+		{syntax: '[ADDRESS]', kind: 'address'},
+		{syntax: '[COMMAND...]', kind: 'command'},
 	],
 	options: [
 		{
@@ -62,6 +62,55 @@ export const runDefinition: CommandDefinition = {
 			description:
 				'what to do if another server takes the lock file after it was removed or replaced: warn (the default), or stop, which also sends SIGTERM to COMMAND',
 		},
+		{
+			name: 'listen',
+			value: {name: 'ADDRESS', kind: 'address'},
+			repeatable: true,
+			description:
+				'lock, bind and listen on this address, and pass the socket to COMMAND; can be given several times. The options below belong to it',
+		},
+		{
+			name: 'backlog',
+			value: {name: 'NUMBER', kind: 'text'},
+			description:
+				'how many connections may wait until COMMAND accepts them; the default is 511. The kernel limits it to net.core.somaxconn',
+		},
+		{name: 'mode', value: {name: 'MODE', kind: 'text'}, description: 'the permissions of the socket file, in octal'},
+		{
+			name: 'owner',
+			value: {name: 'USER', kind: 'text'},
+			description: 'the owner of the socket file, a name or a number',
+		},
+		{
+			name: 'group',
+			value: {name: 'GROUP', kind: 'text'},
+			description: 'the group of the socket file, a name or a number',
+		},
+		{
+			name: 'ready-fd',
+			value: {name: 'FD', kind: 'text'},
+			description: 'COMMAND is ready when it has written a newline to this descriptor, which it inherits',
+		},
+		{
+			name: 'ready-after',
+			value: {name: 'DURATION', kind: 'duration'},
+			description: 'without --ready-fd, COMMAND is ready when it has lived for this time; the default is 1s',
+		},
+		{
+			name: 'start-timeout',
+			value: {name: 'DURATION', kind: 'duration'},
+			description: 'how long a reload waits until the new process is ready; the default is 30s',
+		},
+		{
+			name: 'stop-signal',
+			value: {name: 'SIGNAL', kind: 'signal'},
+			description: 'the signal to the old process after a reload; the default is TERM',
+		},
+		{
+			name: 'stop-timeout',
+			value: {name: 'DURATION', kind: 'duration'},
+			description: 'how long after that signal the old process is killed; the default is 1m',
+		},
 	],
 	exits: {
 		'126': 'COMMAND was found but could not be executed',
@@ -81,5 +130,9 @@ export const runDefinition: CommandDefinition = {
 			what: 'take over from the running server',
 		},
 		{line: 'bindlock run @app --label blue -- ./server @app', what: 'lock an abstract name'},
+		{
+			line: 'bindlock run --listen /run/app.sock --mode 0660 --group www-data -- ./server',
+			what: 'pass the listening socket to a server, which can be reloaded',
+		},
 	],
 };

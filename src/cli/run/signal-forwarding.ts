@@ -23,19 +23,21 @@ const forwardedSignals = [
 /** Signals that a command may receive twice without harm. */
 const idempotentSignals: readonly string[] = ['SIGWINCH', 'SIGCONT'];
 
+type Signalled = Pick<CommandProcess, 'signal'>;
+
 /** Once constructed, no forwarded signal ends bindlock: bindlock ends when the command does. */
 export class SignalForwarding {
 	/** Only with a terminal: without one, programs that signal the whole group do so on purpose. */
 	readonly #witness: GroupWitness | undefined = hasTerminal() ? new GroupWitness() : undefined;
 	/** Signals that arrived before the command was started. */
 	readonly #early: NodeJS.Signals[] = [];
-	#command: CommandProcess | undefined;
+	#command: Signalled | undefined;
 
 	constructor() {
 		for (const signal of forwardedSignals) process.on(signal, this.#forward);
 	}
 
-	start(command: CommandProcess): void {
+	start(command: Signalled): void {
 		this.#command = command;
 		this.#witness?.start();
 		for (const signal of this.#early) command.signal(signal);

@@ -45,6 +45,11 @@ export function listenerOfLock(lockSocket: LockSocket): Listener | undefined {
 	return listenerOf((lockSocket as NodeLockSocket).server);
 }
 
+/** Changes the answer to later clients. */
+export function changeRecord(lockSocket: LockSocket, record: string): void {
+	(lockSocket as NodeLockSocket).record = record;
+}
+
 /** Frees the name, and ends the connections of all clients. */
 export function closeLockSocket(lockSocket: LockSocket): void {
 	const {server, clients} = lockSocket as NodeLockSocket;
@@ -68,16 +73,19 @@ class NodeLockSocket {
 	readonly server: Server;
 	readonly clients: Set<Socket> = new Set();
 
+	record: string;
+
 	constructor(record: string) {
+		this.record = record;
 		// Half-open connections are not kept: one whose client has closed looks the same.
 		this.server = process.getBuiltinModule('node:net').createServer({allowHalfOpen: false}, socket => {
-			this.#answer(socket, record);
+			this.#answer(socket);
 		});
 		// After a failed accept(2), as without descriptors, the socket still listens, and the lock is still held.
 		this.server.on('error', () => {});
 	}
 
-	#answer(socket: Socket, record: string): void {
+	#answer(socket: Socket): void {
 		// Errors of one client, such as ECONNRESET and EPIPE, do not concern the lock.
 		socket.on('error', () => {});
 		if (this.clients.size >= maxClients) closeOldest(this.clients);
@@ -92,7 +100,7 @@ class NodeLockSocket {
 			if (socket.bytesRead > maxReceivedBytes) socket.destroy();
 		});
 		socket.unref();
-		socket.write(record);
+		socket.write(this.record);
 	}
 }
 

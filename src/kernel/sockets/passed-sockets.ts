@@ -13,7 +13,7 @@ import {nameInTable, paddedName} from './padded-name.js';
 import {type SocketRow, socketWithInode} from './unix-sockets.js';
 
 /** SD_LISTEN_FDS_START */
-const firstDescriptor = 3;
+export const firstDescriptor = 3;
 
 interface PassedDescriptor {
 	readonly descriptor: number;
