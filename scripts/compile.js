@@ -1,7 +1,9 @@
 /**
- * `npm run compile`: writes the JavaScript of src/, test/, bench/, examples/ and scripts/ to build/, and bundles the
- * command into build/cli.cjs, in less than a second. ava.config.js calls it, so that no test runs on stale output.
- * `tsc` only checks types.
+ * `npm run compile`: writes the JavaScript of src/, test/, bench/, examples/ and scripts/ to build/, in less than a
+ * second. ava.config.js calls it, so that no test runs on stale output. `tsc` only checks types.
+ *
+ * What tests start in processes of its own is bundled, because each of them would load a hundred modules: the command, as
+ * build/cli.cjs, the library, in build/library, and the programs of test/fixtures.
  */
 import {mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
@@ -11,30 +13,40 @@ import {build} from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folders = ['src', 'test', 'bench', 'examples', 'scripts'];
+const library = {'library/index': join(root, 'src/index.ts'), 'library/register': join(root, 'src/api/register.ts')};
+
+const common = {
+	outdir: join(root, 'build'),
+	outbase: root,
+	absWorkingDir: root,
+	write: false,
+	format: 'esm',
+	platform: 'node',
+	target: 'node20.19',
+	sourcemap: true,
+	chunkNames: 'library/[name]-[hash]',
+	logLevel: 'warning',
+};
 
 /** Writes only changed files, because another test run may read them, and deletes output without a source. */
 export async function compile() {
-	const entryPoints = folders.flatMap(folder => filesOf(join(root, folder)).filter(isSource));
-	const {outputFiles} = await build({
-		entryPoints,
-		outdir: join(root, 'build'),
-		outbase: root,
-		absWorkingDir: root,
-		write: false,
-		format: 'esm',
-		platform: 'node',
-		target: 'node20.19',
-		sourcemap: true,
-		logLevel: 'warning',
-	});
+	const sources = folders.flatMap(folder => filesOf(join(root, folder)).filter(isSource));
+	const isProgram = path => path.startsWith(join(root, 'test/fixtures/'));
+	const bundling = {...common, bundle: true, packages: 'external'};
+	const results = await Promise.all([
+		build({...common, entryPoints: sources.filter(path => !isProgram(path))}),
+		build({...bundling, entryPoints: sources.filter(isProgram)}),
+		build({...bundling, entryPoints: library, splitting: true}),
+		bundleCommand(join(root, 'build/cli.cjs'), false),
+	]);
+	const outputFiles = results.flatMap(result => result.outputFiles);
 	const outputs = new Set(outputFiles.map(({path}) => path));
-	for (const folder of folders) {
+	for (const folder of [...folders, 'library']) {
 		for (const path of filesOf(join(root, 'build', folder))) {
 			if (!outputs.has(path)) rmSync(path, {force: true});
 		}
 	}
-	const {outputFiles: bundle} = await bundleCommand(join(root, 'build/cli.cjs'), false);
-	for (const {path, contents} of [...outputFiles, ...bundle]) {
+	for (const {path, contents} of outputFiles) {
 		if (read(path)?.equals(contents)) continue;
 		mkdirSync(dirname(path), {recursive: true});
 		writeFileSync(path, contents);

@@ -11,6 +11,7 @@ import test from 'ava';
 import {inspect} from '../../src/index.js';
 import {testUnless} from '../helpers/abilities.js';
 import {flockHolders, listeners, makeStale, reach} from '../helpers/detectors.js';
+import {indexUrl} from '../helpers/library.js';
 import {nodeOf, noNode, otherVersions, pairs, thisNode, versions} from '../helpers/node-versions.js';
 import {start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 
@@ -115,7 +116,7 @@ for (const version of versions) {
 		symlinkSync('../real/linked', join(directory, 'node_modules/linked'));
 		const text = `
 				import {createServer} from 'node:net';
-				import {listen} from ${JSON.stringify(new URL('../../src/index.js', import.meta.url))};
+				import {listen} from ${JSON.stringify(indexUrl)};
 				const lock = await listen(createServer(), 's');
 				const {default: linked} = await import('linked');
 				console.log(typeof linked);

@@ -13,12 +13,11 @@ import {inspect} from '../../src/index.js';
 import {service} from '../fixtures/frameworks/grpc.js';
 import {lacking, testUnless} from '../helpers/abilities.js';
 import {until} from '../helpers/deadlines.js';
+import {registerUrl} from '../helpers/library.js';
 import {type Program, type StartOptions, start, temporaryDirectory} from '../helpers/programs.js';
 
-const register = new URL('../../src/api/register.js', import.meta.url).href;
-
 function serve(t: ExecutionContext, framework: string, address: string, options: StartOptions = {}): Program {
-	return start(t, 'frameworks/serve', [framework, address], {nodeOptions: ['--import', register], ...options});
+	return start(t, 'frameworks/serve', [framework, address], {nodeOptions: ['--import', registerUrl], ...options});
 }
 
 /** Returns the pid that answers an HTTP request. */

@@ -7,6 +7,7 @@ import test from 'ava';
 import {programAndScript} from '../../src/model/command-line.js';
 import {parseRecord} from '../../src/model/record.js';
 import {checkLeaks} from '../helpers/leaks.js';
+import {indexUrl} from '../helpers/library.js';
 import {start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 
 checkLeaks();
@@ -82,7 +83,7 @@ test.serial('the record of a holder and the error of a refusal have the same com
 
 test.serial('the record of code on the command line has none of its arguments', async t => {
 	const address = join(temporaryDirectory(t), 's');
-	const module = JSON.stringify(new URL('../../src/index.js', import.meta.url));
+	const module = JSON.stringify(indexUrl);
 	const code = `const {acquire} = await import(${module});
 		await acquire(process.argv[2]); console.log('on'); process.stdin.resume()`;
 	const program = startCommand(t, process.execPath, ['--input-type=module', '-e', code, 'hunter2', address]);

@@ -26,6 +26,7 @@ import {ends, entryOf, listening} from '../helpers/closing.js';
 import {withDeadline} from '../helpers/deadlines.js';
 import {flockHolders, reach} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
+import {indexUrl} from '../helpers/library.js';
 import {start, temporaryDirectory} from '../helpers/programs.js';
 import {pathname, systemWith} from '../helpers/protocol.js';
 import {serveNaively} from '../helpers/sockets.js';
@@ -109,7 +110,7 @@ test.serial('put-back collision in a worker thread: a warning names the file tha
 		import {unlinkSync, writeFileSync} from 'node:fs';
 		import {createServer} from 'node:net';
 		import {parentPort} from 'node:worker_threads';
-		import {listen} from ${JSON.stringify(new URL('../../src/index.js', import.meta.url).href)};
+		import {listen} from ${JSON.stringify(indexUrl)};
 		const address = ${JSON.stringify(address)};
 		const server = createServer();
 		const {listen: original} = server;

@@ -33,6 +33,7 @@ import {
 } from '../helpers/abilities.js';
 import {listeners, makeStale} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
+import {indexUrl} from '../helpers/library.js';
 import {
 	notRoot,
 	type Program,
@@ -255,7 +256,7 @@ testUnless(
 		'-c',
 		'mount --bind "$0" "$1" && shift && exec "$@"',
 	];
-	const script = `import {acquire} from ${JSON.stringify(new URL('../../src/index.js', import.meta.url).href)};
+	const script = `import {acquire} from ${JSON.stringify(indexUrl)};
 			await acquire(${JSON.stringify(join(directory, 'hidden'))}).catch(({code}) => console.log(JSON.stringify({event: code})));`;
 	await startSocket(t, 'bound', join(elsewhere, 'hidden'), {before: [...before, directory, elsewhere]});
 	const inside = ['unshare', '--mount', '--pid', '--fork', '--mount-proc', '--kill-child'];

@@ -13,6 +13,7 @@ import {inspectPathname} from '../../src/protocol/inspection.js';
 import {noFlockCommand, noOtherUser, noPython, otherUid, testUnless} from '../helpers/abilities.js';
 import {makeStale} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
+import {indexUrl} from '../helpers/library.js';
 import {type Event, start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 import {pathname, systemWith, wrap} from '../helpers/protocol.js';
 import {serveNaively, startSocket} from '../helpers/sockets.js';
@@ -211,7 +212,7 @@ test.serial('blocked: the directory is missing, or is a file', async t => {
 
 /** Returns the report of another user on `s` in the directory. */
 async function seenByOther(t: ExecutionContext, directory: string): Promise<Event> {
-	const source = `import {inspect} from ${JSON.stringify(new URL('../../src/index.js', import.meta.url).href)};
+	const source = `import {inspect} from ${JSON.stringify(indexUrl)};
 		const {state, found, reason} = await inspect(${JSON.stringify(join(directory, 's'))});
 		console.log(JSON.stringify({event: 'seen', state, found, code: reason?.code}));`;
 	const args = ['--input-type=module', '--eval', source];

@@ -13,6 +13,7 @@ import {closeSocketByLibuv} from '../../src/protocol/close.js';
 import {ends, entryOf, listening} from '../helpers/closing.js';
 import {makeStale, reach} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
+import {indexUrl} from '../helpers/library.js';
 import {start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 import {pathname} from '../helpers/protocol.js';
 import {serveNaively} from '../helpers/sockets.js';
@@ -151,7 +152,7 @@ test.serial('a masked server that exits by itself leaves the file', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const text = `import {unlinkSync, writeFileSync} from 'node:fs';
 		import {createServer} from 'node:net';
-		import {listen} from ${JSON.stringify(new URL('../../src/index.js', import.meta.url).href)};
+		import {listen} from ${JSON.stringify(indexUrl)};
 		const server = createServer();
 		const lock = await listen(server, ${JSON.stringify(address)}, {heal: false});
 		unlinkSync(${JSON.stringify(address)});
@@ -176,7 +177,7 @@ for (const [how, end] of Object.entries({
 		const address = join(temporaryDirectory(t), 's');
 		const text = `import {writeFileSync} from 'node:fs';
 			import {createServer} from 'node:net';
-			import {listen} from ${JSON.stringify(new URL('../../src/index.js', import.meta.url).href)};
+			import {listen} from ${JSON.stringify(indexUrl)};
 			const lock = await listen(createServer(), ${JSON.stringify(address)});
 			await lock.release();
 			writeFileSync(${JSON.stringify(address)}, 'precious');
@@ -191,7 +192,7 @@ for (const [how, end] of Object.entries({
 test.serial("a program that emits 'exit' itself continues", async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const text = `import {createServer} from 'node:net';
-		import {listen} from ${JSON.stringify(new URL('../../src/index.js', import.meta.url).href)};
+		import {listen} from ${JSON.stringify(indexUrl)};
 		listen(createServer(), ${JSON.stringify(address)}).then(lock => {
 			process.emit('exit', 3);
 			console.log('still here');

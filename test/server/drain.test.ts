@@ -15,6 +15,7 @@ import {type ListenOptions, listen, type ServerLock} from '../../src/index.js';
 import {noOpenssl, testUnless} from '../helpers/abilities.js';
 import {makeCertificate} from '../helpers/certificate.js';
 import {until, withDeadline} from '../helpers/deadlines.js';
+import {registerUrl} from '../helpers/library.js';
 import {startCommand, temporaryDirectory} from '../helpers/programs.js';
 
 interface Client {
@@ -293,8 +294,7 @@ test('bindlock/register drains, and BINDLOCK_DRAIN_MS sets the limit', async t =
 		const server = require('node:http').createServer(() => server.close(() => say('closed')));
 		server.listen(process.argv[1], () => say('listening'));
 		process.stdin.on('end', () => process.exit()).resume();`;
-	const register = new URL('../../src/api/register.js', import.meta.url).href;
-	const program = startCommand(t, process.execPath, ['--import', register, '--eval', script, address], {
+	const program = startCommand(t, process.execPath, ['--import', registerUrl, '--eval', script, address], {
 		env: {BINDLOCK_DRAIN_MS: '200'},
 	});
 	await program.expect('listening');

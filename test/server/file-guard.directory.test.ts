@@ -26,12 +26,11 @@ import {noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
 import {until, withDeadline} from '../helpers/deadlines.js';
 import {flockHolders, reach} from '../helpers/detectors.js';
 import {checkLeaks} from '../helpers/leaks.js';
+import {registerUrl} from '../helpers/library.js';
 import {start, temporaryDirectory} from '../helpers/programs.js';
 import {makeStaleSync} from '../helpers/sockets.js';
 
 checkLeaks();
-
-const register = new URL('../../src/api/register.js', import.meta.url).href;
 
 /** An address, its directory, and paths to move the directory to. */
 interface Place {
@@ -247,7 +246,7 @@ test.serial('a lease does not follow into a new directory', async t => {
 test.serial('register heals in the new directory, and warns with BINDLOCK_HEAL=0', async t => {
 	for (const heals of ['1', '0']) {
 		const place = placeIn(t);
-		const options = {nodeOptions: ['--import', register], env: {BINDLOCK_HEAL: heals}};
+		const options = {nodeOptions: ['--import', registerUrl], env: {BINDLOCK_HEAL: heals}};
 		const program = start(t, 'holder', ['plain', place.path], options);
 		await program.expect('listening');
 		replace(place);

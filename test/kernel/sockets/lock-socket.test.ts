@@ -10,6 +10,7 @@ import {detachListener} from '../../../src/kernel/node/net-server.js';
 import {adoptLockSocket, bindLockSocket, closeLockSocket} from '../../../src/kernel/sockets/lock-socket.js';
 import {until, withDeadline} from '../../helpers/deadlines.js';
 import {listeners, reach} from '../../helpers/detectors.js';
+import {indexUrl} from '../../helpers/library.js';
 import {start, startCommand, temporaryDirectory} from '../../helpers/programs.js';
 
 function lockName(name: string): string {
@@ -155,7 +156,7 @@ for (const limit of [1024, 256, 64]) {
 test.serial('the clients of all locks of a process together use at most a quarter of its descriptors', async t => {
 	const names = Array.from({length: 8}, (_, i) => `${freshName(t)}${i}`);
 	const script = `
-		import {acquire} from ${JSON.stringify(new URL('../../../src/index.js', import.meta.url).href)};
+		import {acquire} from ${JSON.stringify(indexUrl)};
 		for (const name of process.argv.slice(1)) await acquire('unix:@' + name);
 		console.log('held');
 		process.stdin.resume();

@@ -12,10 +12,10 @@ import {activate} from '../../helpers/activator.js';
 import {cli} from '../../helpers/command.js';
 import {until, withDeadline} from '../../helpers/deadlines.js';
 import {getText} from '../../helpers/http.js';
+import {registerUrl} from '../../helpers/library.js';
 import {startCommand, temporaryDirectory} from '../../helpers/programs.js';
 
 const server = fileURLToPath(new URL('../../fixtures/server.js', import.meta.url));
-const register = new URL('../../../src/api/register.js', import.meta.url).href;
 const test = testUnless(noPython());
 
 function serving(address: string, options: object = {}): string[] {
@@ -98,7 +98,7 @@ test('a removed socket file is reported, not bound again; a removed lock file is
 
 async function registered(t: ExecutionContext, script: string): Promise<void> {
 	const address = join(temporaryDirectory(t), 's');
-	const command = [process.execPath, '--import', register, '--eval', script, address];
+	const command = [process.execPath, '--import', registerUrl, '--eval', script, address];
 	const program = activate(t, [address], command);
 	await program.expect('listening');
 	t.regex(await getText(address), /^\d+$/);
