@@ -14,7 +14,7 @@ const rest = [
 	'build/test/api/{crash,users,versions}.test.js',
 	'build/test/cli/escaping.test.js',
 	'build/test/cli/list/hanging-mount.test.js',
-	'build/test/cli/run/{descriptors,process-one,servers}.test.js',
+	'build/test/cli/run/{command-line,descriptors,process-one,servers}.test.js',
 	'build/test/kernel/files/lock-file-descriptor.test.js',
 	'build/test/kernel/flock/{choice,command,proc-locks}.test.js',
 	'build/test/kernel/sockets/other-views.test.js',
@@ -24,13 +24,15 @@ const rest = [
 
 /** Seconds: at most a few processes each. */
 const quick = [
-	'build/test/model/*.test.js',
+	'build/test/model/{attempt,backoff,errors,file-identity,options,record}.test.js',
+	'build/test/cli/run/generations.test.js',
 	'build/test/api/{listen,listen.failures}.test.js',
 	'build/test/kernel/{address-parser,deadline}.test.js',
-	'build/test/kernel/{mounts,proc}/*.test.js',
+	'build/test/kernel/proc/*.test.js',
+	'build/test/kernel/mounts/hanging-mounts.test.js',
 	'build/test/kernel/sockets/{padded-name,unix-sockets}.test.js',
-	'build/test/protocol/{close,faults,held-lock,lock-file,pathname}.test.js',
-	'build/test/simulation/mutants.test.js',
+	'build/test/protocol/{close,held-lock,lock-file,pathname}.test.js',
+	'build/test/simulation/kernel.test.js',
 ];
 
 const all = 'build/test/**/*.test.js';

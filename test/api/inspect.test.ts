@@ -17,7 +17,7 @@ import {treeOf} from '../helpers/tree.js';
 checkLeaks();
 
 /** With flock(1) each acquire starts a process. */
-const takings: number = noAddon() === undefined && process.env['BINDLOCK_FLOCK'] !== 'command' ? 3000 : 300;
+const takings: number = noAddon() === undefined && process.env['BINDLOCK_FLOCK'] !== 'command' ? 1000 : 100;
 
 for (const options of [{}, {removeLockFile: true}]) {
 	const title = `continuous inspection makes none of ${takings} acquires in another process fail: ${JSON.stringify(options)}`;

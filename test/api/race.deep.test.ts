@@ -2,7 +2,7 @@
  * Tests races with many rounds and many processes.
  */
 import test from 'ava';
-import {killHolders, raceWell} from '../helpers/races.js';
+import {detectDouble, killHolders, raceWell} from '../helpers/races.js';
 
 for (const kind of ['pathname', 'abstract'] as const) {
 	test.serial(`${kind}: four processes start together on a stale socket, 300 rounds: one serves and is reachable`, t =>
@@ -18,4 +18,8 @@ for (const kind of ['pathname', 'abstract'] as const) {
 			killHolders(t, kind, way, 40),
 		);
 	}
+}
+
+for (const recipe of ['probe on EADDRINUSE, then unlink', 'probe first, then unlink'] as const) {
+	test.serial(`the detectors detect that "${recipe}" double-serves`, t => detectDouble(t, recipe));
 }

@@ -2,8 +2,7 @@
  * Tests races with few rounds, and that the detectors of double serving work. `race.deep.test.ts` has more rounds.
  */
 import test from 'ava';
-import {atLoad} from '../helpers/deadlines.js';
-import {killHolders, race, raceWell, type Tally} from '../helpers/races.js';
+import {detectDouble, killHolders, raceWell} from '../helpers/races.js';
 
 for (const kind of ['pathname', 'abstract'] as const) {
 	test.serial(`${kind}: four processes start together on a stale socket, 10 rounds: one serves and is reachable`, t =>
@@ -15,16 +14,6 @@ for (const kind of ['pathname', 'abstract'] as const) {
 	);
 }
 
-for (const recipe of ['unlink, then listen', 'probe on EADDRINUSE, then unlink', 'probe first, then unlink'] as const) {
-	// It usually takes one or two rounds. On a busy machine the processes may run one after the other for many rounds.
-	test.serial(`the detectors detect: "${recipe}" double-serves within 1000 rounds`, async t => {
-		t.timeout(atLoad(120_000));
-		const isEnough = ({saidDouble, seenDouble}: Tally): boolean => saidDouble >= 3 && seenDouble >= 3;
-		const {rounds, saidDouble, seenDouble} = await race(t, 'pathname', recipe, 4, 1000, isEnough);
-		t.log(
-			`double serving: ${saidDouble} of ${rounds} rounds by the processes' reports, ${seenDouble} by the kernel's table`,
-		);
-		t.true(saidDouble > 0);
-		t.true(seenDouble > 0);
-	});
-}
+test.serial('the detectors detect that "unlink, then listen" double-serves', t =>
+	detectDouble(t, 'unlink, then listen'),
+);

@@ -12,73 +12,21 @@ import {noOtherUser, otherUid, testUnless} from '../helpers/abilities.js';
 import {atLoad, patienceMs, until} from '../helpers/deadlines.js';
 import {makeStale, reach} from '../helpers/detectors.js';
 import {getText} from '../helpers/http.js';
+import {indexUrl, registerUrl} from '../helpers/library.js';
 import {type Program, type StartOptions, start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 import {serveNaively} from '../helpers/sockets.js';
+import {transcribe} from '../helpers/transcripts.js';
 
 const run = promisify(execFile);
-const register = new URL('../../src/api/register.js', import.meta.url).href;
-const transcript = fileURLToPath(new URL('../fixtures/transcript.js', import.meta.url));
-
-/** Runs a scenario; returns its output, and whether it left its socket. */
-async function transcribe(t: ExecutionContext, scenario: string, ...options: readonly string[]): Promise<string> {
-	const directory = join(temporaryDirectory(t), 'd');
-	mkdirSync(directory);
-	const {stdout, stderr} = await run(process.execPath, [...options, transcript, scenario, directory], {
-		timeout: atLoad(patienceMs),
-	}).catch(error => error as {stdout: string; stderr: string});
-	const left = existsSync(join(directory, 's')) ? 'left' : 'gone';
-	return `${stdout.replace(/bindlock-transcript-\d+/g, 'name')}${stderr}socket ${left}\n`;
-}
-
-const alike = [
-	'a path',
-	'options',
-	'a path and backlog',
-	'close before listening',
-	'again after close',
-	'twice',
-	'two servers of one process',
-	'a signal',
-	'an aborted signal',
-	'unref',
-	'unref before',
-	'ports',
-	'nothing to listen on',
-	'an abstract name',
-	'async context',
-	'exclusive',
-];
-
-for (const scenario of alike) {
-	test(`same transcript with register and without: ${scenario}`, async t => {
-		const [without, with_] = await Promise.all([
-			transcribe(t, scenario),
-			transcribe(t, scenario, '--import', register),
-		]);
-		t.is(with_, without);
-		t.regex(without, /^exit 0$/m);
-	});
-}
-
-for (const scenario of ['no directory', 'an error without a handler']) {
-	test(`same transcript with register and without, except for the code: ${scenario}`, async t => {
-		const [without, with_] = await Promise.all([
-			transcribe(t, scenario),
-			transcribe(t, scenario, '--import', register),
-		]);
-		// If the directory does not exist, libuv reports EACCES "for compatibility with Windows".
-		t.is(with_.replace('ENOENT -2 open', 'EACCES -13 listen').replace('uncaught ENOENT', 'uncaught EACCES'), without);
-	});
-}
 
 test('with register the socket is removed at process exit; without, it stays', async t => {
 	t.regex(await transcribe(t, 'the end of the process'), /exit 3\nsocket left/);
-	t.regex(await transcribe(t, 'the end of the process', '--import', register), /exit 3\nsocket gone/);
+	t.regex(await transcribe(t, 'the end of the process', '--import', registerUrl), /exit 3\nsocket gone/);
 });
 
 /** A plain server of `node:net`. */
 function plain(t: ExecutionContext, address: string, options: StartOptions = {}): Program {
-	return start(t, 'holder', ['plain', address], {nodeOptions: ['--import', register], ...options});
+	return start(t, 'holder', ['plain', address], {nodeOptions: ['--import', registerUrl], ...options});
 }
 
 test('a second server is refused with the holder; after SIGKILL the next one reclaims the stale socket', async t => {
@@ -108,9 +56,9 @@ test('abstract: a second server is refused', async t => {
 		process.stdin.on('end', () => process.exit()).resume();`;
 	const program = join(temporaryDirectory(t), 'abstract.mjs');
 	writeFileSync(program, script);
-	const first = startCommand(t, process.execPath, ['--import', register, program]);
+	const first = startCommand(t, process.execPath, ['--import', registerUrl, program]);
 	await first.expect('listening');
-	const second = startCommand(t, process.execPath, ['--import', register, program]);
+	const second = startCommand(t, process.execPath, ['--import', registerUrl, program]);
 	t.like(await second.expect('refused'), {code: 'EADDRINUSE', pid: first.pid});
 });
 
@@ -168,7 +116,7 @@ test('BINDLOCK_REPLACE: a second server of the same process is EADDRINUSE, as wi
 		first.listen(process.argv[1], () => second.listen(process.argv[1]));`;
 	const env = {...process.env, BINDLOCK_REPLACE: '1'};
 	const address = join(temporaryDirectory(t), 's');
-	const {stdout} = await run(process.execPath, ['--import', register, '-e', script, address], {env});
+	const {stdout} = await run(process.execPath, ['--import', registerUrl, '-e', script, address], {env});
 	t.is(stdout, 'EADDRINUSE -98 listen\n');
 });
 
@@ -183,7 +131,7 @@ for (const [name, value] of Object.entries({
 })) {
 	test(`${name}=${value} is an error at start, which names the variable`, async t => {
 		const error = await t.throwsAsync(
-			run(process.execPath, ['--import', register, '-e', '0'], {env: {...process.env, [name]: value}}),
+			run(process.execPath, ['--import', registerUrl, '-e', '0'], {env: {...process.env, [name]: value}}),
 		);
 		t.regex(String((error as {stderr?: string}).stderr), new RegExp(`${name} is wrong.*ERR_INVALID_ARG_VALUE`, 's'));
 	});
@@ -196,8 +144,6 @@ async function output(t: ExecutionContext, name: string, text: string, ...option
 	const {stdout} = await run(process.execPath, [...options, name], {cwd: directory, timeout: atLoad(patienceMs)});
 	return stdout;
 }
-
-const index = new URL('../../src/index.js', import.meta.url).href;
 
 test('a relative address after chdir: close() removes the own socket, and no file in the new directory', async t => {
 	const directory = temporaryDirectory(t);
@@ -212,7 +158,7 @@ test('a relative address after chdir: close() removes the own socket, and no fil
 			process.chdir(${JSON.stringify(join(directory, 'b'))});
 			server.close(() => console.log('close'));
 		});`;
-	t.is(await output(t, 'app.cjs', text, '--import', register), 's\nclose\n');
+	t.is(await output(t, 'app.cjs', text, '--import', registerUrl), 's\nclose\n');
 	t.false(existsSync(ours));
 	t.true(other.listening && existsSync(theirs));
 });
@@ -232,7 +178,7 @@ test('a relative address is not bound in another directory when its lock is gran
 		process.chdir(${JSON.stringify(join(directory, 'b'))});
 		say('waits');`,
 	);
-	const waiter = startCommand(t, process.execPath, ['--import', register, program], {
+	const waiter = startCommand(t, process.execPath, ['--import', registerUrl, program], {
 		env: {BINDLOCK_WAIT_MS: '20000'},
 	});
 	await waiter.expect('waits');
@@ -253,7 +199,7 @@ test('over a stale socket, listening is asynchronous, and close() cancels it', a
 			console.log('closed', error);
 			server.listen(${JSON.stringify(address)}, () => server.close());
 		});`;
-	const said = await output(t, 'app.cjs', text, '--import', register);
+	const said = await output(t, 'app.cjs', text, '--import', registerUrl);
 	t.is(said, 'false\nERR_SERVER_ALREADY_LISTEN\nclose\nclosed undefined\nlistening\nclose\n');
 	t.false(existsSync(address));
 });
@@ -271,7 +217,7 @@ test('a server that is closed and listens again during the first wait uses the s
 			console.log('listening');
 			server.close();
 		});`;
-	t.is(await output(t, 'app.cjs', text, '--import', register), 'close\nlistening\nclose\n');
+	t.is(await output(t, 'app.cjs', text, '--import', registerUrl), 'close\nlistening\nclose\n');
 	await makeStale(address);
 	const other = `const {createServer} = require('node:net');
 		createServer().listen(${JSON.stringify(address)}).close();
@@ -279,14 +225,14 @@ test('a server that is closed and listens again during the first wait uses the s
 			console.log('the other one');
 			server.close();
 		});`;
-	t.is(await output(t, 'app.cjs', other, '--import', register), 'the other one\n');
+	t.is(await output(t, 'app.cjs', other, '--import', registerUrl), 'the other one\n');
 });
 
 test('the signal of listen() cancels a wait', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const lock = await acquire(address);
 	const text = `import {createServer} from 'node:net';
-		import {register} from ${JSON.stringify(register)};
+		import {register} from ${JSON.stringify(registerUrl)};
 		register({waitMs: 10000});
 		const controller = new AbortController();
 		const server = createServer().on('close', () => console.log('close'));
@@ -312,14 +258,14 @@ test('healing uses the options of listen() again', async t => {
 			unlinkSync(${JSON.stringify(address)});
 		});`;
 	// Node 20 also sets the execute bits for all users.
-	t.regex(await output(t, 'app.cjs', text, '--import', register), /^(666|777)\n\1\n$/);
+	t.regex(await output(t, 'app.cjs', text, '--import', registerUrl), /^(666|777)\n\1\n$/);
 });
 
 test('a stateful regular expression in exclude matches every time', async t => {
 	const directory = temporaryDirectory(t);
 	const text = `import {existsSync} from 'node:fs';
 		import {createServer} from 'node:net';
-		import {register} from ${JSON.stringify(register)};
+		import {register} from ${JSON.stringify(registerUrl)};
 		register({exclude: /public/g});
 		for (const name of ['public1', 'public2', 'private', 'public3']) {
 			const path = ${JSON.stringify(directory)} + '/' + name;
@@ -335,7 +281,7 @@ test('loaded by --require: a message that is sent at once reaches the cluster wo
 			const worker = cluster.fork();
 			worker.send('early');
 			worker.on('message', async message => {
-				const {inspect} = await import(${JSON.stringify(index)});
+				const {inspect} = await import(${JSON.stringify(indexUrl)});
 				const {state, holder} = await inspect(message);
 				console.log(state, holder.pid === process.pid);
 				worker.disconnect();
@@ -344,15 +290,15 @@ test('loaded by --require: a message that is sent at once reaches the cluster wo
 			const server = require('node:net').createServer();
 			process.on('message', () => server.listen('clustered', () => process.send('clustered')));
 		}`;
-	const said = await output(t, 'app.cjs', text, '--require', fileURLToPath(register));
+	const said = await output(t, 'app.cjs', text, '--require', fileURLToPath(registerUrl));
 	t.is(said, 'held true\n');
 });
 
 test('loaded twice, once as a copy, and beside acquire and listen: each address is locked once', async t => {
 	const text = `import {createServer} from 'node:net';
-		import ${JSON.stringify(register)};
-		import {register} from ${JSON.stringify(`${register}?copy`)};
-		import {acquire, listen} from ${JSON.stringify(index)};
+		import ${JSON.stringify(registerUrl)};
+		import {register} from ${JSON.stringify(`${registerUrl}?copy`)};
+		import {acquire, listen} from ${JSON.stringify(indexUrl)};
 		register({label: 'mine'});
 		const lock = await acquire('one');
 		const one = createServer().listen('one', async () => {
@@ -360,7 +306,7 @@ test('loaded twice, once as a copy, and beside acquire and listen: each address 
 			const two = await listen(createServer(), 'two');
 			console.log('two', two.held);
 			const three = createServer().listen('unix:three', async () => {
-				const {inspect} = await import(${JSON.stringify(index)});
+				const {inspect} = await import(${JSON.stringify(indexUrl)});
 				console.log((await inspect('./unix:three')).holder.label);
 				await two.release();
 				three.close();
@@ -378,7 +324,7 @@ test('each worker thread is protected', async t => {
 			worker.on('exit', () => server.close());
 		});
 		else server.on('error', ({code, holder}) => console.log(code, holder.pid === process.pid)).listen('s');`;
-	t.is(await output(t, 'app.cjs', text, '--import', register), 'EADDRINUSE true\n');
+	t.is(await output(t, 'app.cjs', text, '--import', registerUrl), 'EADDRINUSE true\n');
 });
 
 test('a forked child of a protected program is protected', async t => {
@@ -389,7 +335,7 @@ test('a forked child of a protected program is protected', async t => {
 			console.log(code, holder.pid === process.ppid);
 			process.disconnect();
 		}).listen('s');`;
-	t.is(await output(t, 'app.cjs', text, '--import', register), 'EADDRINUSE true\n');
+	t.is(await output(t, 'app.cjs', text, '--import', registerUrl), 'EADDRINUSE true\n');
 });
 
 test('options of register() are validated', async t => {
@@ -411,7 +357,7 @@ async function ask(address: string): Promise<number | string> {
 }
 
 function clustered(t: ExecutionContext, address: string, manner: readonly string[] = []): Program {
-	return start(t, 'clustered', [address, ...manner], {nodeOptions: ['--import', register]});
+	return start(t, 'clustered', [address, ...manner], {nodeOptions: ['--import', registerUrl]});
 }
 
 test('cluster: the primary holds the lock while a worker serves', async t => {

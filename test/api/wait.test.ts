@@ -13,7 +13,7 @@ import {start, startCommand, temporaryDirectory} from '../helpers/programs.js';
 import {pathOf, startHolder, testWaiting, ways} from '../helpers/ways.js';
 
 for (const way of ways.filter(({title}) => title === 'queued by flock(1)')) {
-	testWaiting(way, 6);
+	testWaiting(way, 3);
 }
 
 testUnless(noFlockCommand())('a waiter gets the lock of a shell script when its flock(1) ends', async t => {

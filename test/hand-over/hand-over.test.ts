@@ -97,7 +97,7 @@ async function handOverOften(
 	);
 	t.deepEqual([...new Set(answers.map(({pid}) => pid))].sort(), [...pids].sort());
 	t.log(`${answers.length} requests, each on a connection of its own`);
-	t.true(answers.length > 200);
+	t.true(answers.length > 50 * rounds);
 	const last = pids.at(-1) ?? 0;
 	t.like(await inspect(address.replace('@', '\0')), {state: 'held', holder: {pid: last, verified: true}});
 	process.kill(last, 'SIGTERM');
@@ -107,17 +107,17 @@ async function handOverOften(
 }
 
 test.serial(
-	'pathname: three hand-overs under load: no client is refused, and one process holds the lock at the end',
+	'pathname: a hand-over under load: no client is refused, and one process holds the lock at the end',
 	async t => {
 		const address = join(temporaryDirectory(t), 's');
-		await handOverOften(t, address, 3);
+		await handOverOften(t, address, 1);
 		t.false(existsSync(address));
 		t.is(readFileSync(`${address}.lock`, 'utf8'), '');
 	},
 );
 
-test.serial('abstract: three hand-overs under load', async t => {
-	await handOverOften(t, `@bindlock-test-${process.pid}-relay`, 3);
+test.serial('abstract: a hand-over under load', async t => {
+	await handOverOften(t, `@bindlock-test-${process.pid}-relay`, 1);
 });
 
 test.serial('during a hand-over the address always has a holder, and the record names the successor', async t => {
@@ -363,7 +363,7 @@ test.serial('a worker thread cannot hand over', async t => {
 	const address = join(temporaryDirectory(t), 's');
 	const text = `import {createServer} from 'node:net';
 		import {parentPort} from 'node:worker_threads';
-		import {handOver, listen} from ${JSON.stringify(new URL('../../src/index.js', import.meta.url).href)};
+		import {handOver, listen} from ${JSON.stringify(indexUrl)};
 		const lock = await listen(createServer(), ${JSON.stringify(address)});
 		await handOver(lock, 'nothing.js').catch(({code}) => parentPort.postMessage([code, lock.held]));
 		await lock.release();`;
@@ -465,6 +465,8 @@ while True:
     text = server.recv(4096).decode()
     if text.startswith('MAINPID='): print(json.dumps({'event': 'told', 'text': text}), flush=True)
 `;
+
+import {indexUrl} from '../helpers/library.js';
 
 testUnless(noPython(), lacking('systemd-notify'))('systemd gets the pid of the new main process', async t => {
 	const address = join(temporaryDirectory(t), 's');

@@ -4,7 +4,7 @@
  */
 import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
-import {until} from './deadlines.js';
+import {atLoad, until} from './deadlines.js';
 import {flockHolders, listeners, makeStale, reach} from './detectors.js';
 import {type Program, start, temporaryDirectory} from './programs.js';
 import type {RecipeName} from './recipes.js';
@@ -118,4 +118,17 @@ export async function killHolders(
 		racers[racers.indexOf(serving)] = fresh as Program;
 	}
 	await until(() => listeners(place.address) === 1, 'the last successor');
+}
+
+/** Tests that the detectors see a recipe serve twice. */
+export async function detectDouble(t: ExecutionContext, recipe: RecipeName): Promise<void> {
+	t.timeout(atLoad(120_000));
+	const isEnough = ({saidDouble, seenDouble}: Tally): boolean => saidDouble >= 3 && seenDouble >= 3;
+	// It usually takes one or two rounds. On a busy machine the processes may run one after the other for many rounds.
+	const {rounds, saidDouble, seenDouble} = await race(t, 'pathname', recipe, 4, 1000, isEnough);
+	t.log(
+		`double serving: ${saidDouble} of ${rounds} rounds by the processes' reports, ${seenDouble} by the kernel's table`,
+	);
+	t.true(saidDouble > 0);
+	t.true(seenDouble > 0);
 }

@@ -2,13 +2,16 @@
  * Makes scenarios from casts, with the shipped protocol or a mutant.
  */
 import {ownAbstract} from './abstract-programs.js';
-import {type Cast, long, quick} from './casts.js';
+import {type Cast, long, quick, slower} from './casts.js';
 import {type GenerationOptions, generation} from './hand-over-programs.js';
 import {mutants} from './mutants.js';
 import {own} from './programs.js';
 import type {Scenario} from './state.js';
 
 export const quickScenarios: readonly string[] = Object.keys(quick);
+/** Those of the quick scenarios that `npm test` runs. */
+export const quickestScenarios: readonly string[] = quickScenarios.filter(name => !slower.includes(name));
+export const slowerScenarios: readonly string[] = slower;
 export const longScenarios: readonly string[] = Object.keys(long);
 
 /**

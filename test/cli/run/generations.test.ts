@@ -1,7 +1,7 @@
 /**
  * Tests reloads of a command, with pretended processes.
  */
-import test from 'ava';
+import test, {type ExecutionContext} from 'ava';
 import type {CommandEnd} from '../../../src/cli/run/command-process.js';
 import {type Generation, type GenerationLimits, Generations} from '../../../src/cli/run/generations.js';
 import {until} from '../../helpers/deadlines.js';
@@ -42,7 +42,11 @@ class Command {
 	readonly generations: Generations;
 	error: string | undefined;
 
-	constructor(limits: Partial<GenerationLimits> = {}) {
+	constructor(t: ExecutionContext, limits: Partial<GenerationLimits> = {}) {
+		// Timers to kill them would keep the test process alive.
+		t.teardown(() => {
+			for (const process of this.processes) process.end();
+		});
 		const all = {startTimeoutMs: 60_000, stopSignal: 'SIGTERM', stopTimeoutMs: 60_000, ...limits} as const;
 		this.generations = new Generations(
 			this.processes[0] as Pretended,
@@ -79,7 +83,7 @@ class Command {
 }
 
 test('the new process is ready: the old one gets the stop signal', async t => {
-	const command = new Command({stopSignal: 'SIGQUIT'});
+	const command = new Command(t, {stopSignal: 'SIGQUIT'});
 	const one = await command.process(1);
 	command.generations.reload();
 	const two = await command.process(2);
@@ -93,7 +97,7 @@ test('the new process is ready: the old one gets the stop signal', async t => {
 });
 
 test('an old process that does not end is killed', async t => {
-	const command = new Command({stopTimeoutMs: 10});
+	const command = new Command(t, {stopTimeoutMs: 10});
 	const one = await command.process(1);
 	await command.reload();
 	t.deepEqual(await one.exited, {status: 137, signal: 'SIGKILL'});
@@ -101,7 +105,7 @@ test('an old process that does not end is killed', async t => {
 });
 
 test('an old process that has ended is not signalled any more', async t => {
-	const command = new Command({stopTimeoutMs: 10});
+	const command = new Command(t, {stopTimeoutMs: 10});
 	const one = await command.process(1);
 	await command.reload();
 	one.end();
@@ -110,7 +114,7 @@ test('an old process that has ended is not signalled any more', async t => {
 });
 
 test('the new process ends before it is ready: the old one continues', async t => {
-	const command = new Command();
+	const command = new Command(t);
 	command.generations.reload();
 	(await command.process(2)).end({status: 3, signal: null});
 	await until(() => command.changes.length === 2, 'the end of the reload');
@@ -122,7 +126,7 @@ test('the new process ends before it is ready: the old one continues', async t =
 });
 
 test('the new process is not ready in time: it is told to end, and then killed', async t => {
-	const command = new Command({startTimeoutMs: 5, stopTimeoutMs: 5});
+	const command = new Command(t, {startTimeoutMs: 5, stopTimeoutMs: 5});
 	command.generations.reload();
 	const two = await command.process(2);
 	await until(() => command.changes.length === 2, 'the end of the reload');
@@ -132,7 +136,7 @@ test('the new process is not ready in time: it is told to end, and then killed',
 });
 
 test('the command cannot be started', async t => {
-	const command = new Command();
+	const command = new Command(t);
 	command.error = 'EAGAIN';
 	command.generations.reload();
 	await until(() => command.changes.length === 2, 'the end of the reload');
@@ -140,7 +144,7 @@ test('the command cannot be started', async t => {
 });
 
 test('requests during a reload cause one more', async t => {
-	const command = new Command();
+	const command = new Command(t);
 	for (let request = 0; request < 4; request++) command.generations.reload();
 	(await command.process(2)).getReady();
 	(await command.process(3)).getReady();
@@ -149,14 +153,14 @@ test('requests during a reload cause one more', async t => {
 });
 
 test('the end of the current process ends the command', async t => {
-	const command = new Command();
+	const command = new Command(t);
 	await command.reload();
 	(await command.process(2)).end({status: 4, signal: null});
 	t.deepEqual(await command.generations.ended(), {status: 4, signal: null});
 });
 
 test('the current process ends during a reload: the new one takes its place', async t => {
-	const command = new Command();
+	const command = new Command(t);
 	let end: CommandEnd | undefined;
 	void command.generations.ended().then(ended => {
 		end = ended;
@@ -173,7 +177,7 @@ test('the current process ends during a reload: the new one takes its place', as
 });
 
 test('the current process ends during a reload that fails: the command has ended', async t => {
-	const command = new Command();
+	const command = new Command(t);
 	command.generations.reload();
 	(await command.process(1)).end({status: 4, signal: null});
 	(await command.process(2)).end({status: 6, signal: null});
@@ -181,7 +185,7 @@ test('the current process ends during a reload that fails: the command has ended
 });
 
 test('signals go to all processes, SIGHUP to none', async t => {
-	const command = new Command();
+	const command = new Command(t);
 	await command.reload();
 	command.generations.signal('SIGHUP');
 	const [one, two, three] = [await command.process(1), await command.process(2), await command.process(3)];
@@ -190,7 +194,7 @@ test('signals go to all processes, SIGHUP to none', async t => {
 });
 
 test('SIGTERM cancels a requested reload', async t => {
-	const command = new Command();
+	const command = new Command(t);
 	command.generations.reload();
 	command.generations.reload();
 	const two = await command.process(2);
@@ -201,12 +205,12 @@ test('SIGTERM cancels a requested reload', async t => {
 });
 
 test('older processes are killed when the current one ends by itself, and waited for after SIGTERM', async t => {
-	const crashed = new Command();
+	const crashed = new Command(t);
 	await crashed.reload();
 	await crashed.generations.retiredEnded();
 	t.deepEqual((await crashed.process(1)).signals, ['SIGTERM', 'SIGKILL']);
 
-	const stopped = new Command();
+	const stopped = new Command(t);
 	await stopped.reload();
 	stopped.generations.signal('SIGTERM');
 	const ended = stopped.generations.retiredEnded();

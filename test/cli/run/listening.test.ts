@@ -2,16 +2,7 @@
  * Tests `bindlock run --listen`: bindlock holds the lock and the listening socket, and starts the command anew without
  * refusing a client.
  */
-import {
-	chmodSync,
-	existsSync,
-	mkdirSync,
-	readdirSync,
-	readFileSync,
-	statSync,
-	unlinkSync,
-	writeFileSync,
-} from 'node:fs';
+import {chmodSync, existsSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -22,11 +13,11 @@ import {bindlock, cli, gone, isAlive, jsonLines, kill, startBindlock, statusOf} 
 import {until, withDeadline} from '../../helpers/deadlines.js';
 import {getText} from '../../helpers/http.js';
 import {heard} from '../../helpers/leash.js';
+import {registerUrl} from '../../helpers/library.js';
 import {descendants} from '../../helpers/processes.js';
 import {notRoot, type Program, type StartOptions, startCommand, temporaryDirectory} from '../../helpers/programs.js';
 
 const server = fileURLToPath(new URL('../../fixtures/server.js', import.meta.url));
-const register = new URL('../../../src/api/register.js', import.meta.url).href;
 
 /** Starts `run --listen` with the fixture `server`, and waits until that serves. */
 async function startListening(
@@ -183,7 +174,7 @@ test('several addresses, one abstract; bindlock/register finds them', async t =>
 		process.stdin.on('end', () => process.exit()).resume();`;
 	const program = startBindlock(t, [
 		...['run', '--listen', address, '--listen', `@${name}`, '--label=blue', '--ready-after=0'],
-		...['--', process.execPath, '--import', register, '-e', script],
+		...['--', process.execPath, '--import', registerUrl, '-e', script],
 	]);
 	await program.expect('both');
 	t.deepEqual([await getText(address), await getText(`\0${name}`)], [`s:${name}`, `s:${name}`]);
@@ -234,59 +225,6 @@ testUnless(noOtherUser())('another user may not give the socket away, and nothin
 	t.false(existsSync(address));
 	t.is((await bindlock(['reload', address])).status, 69);
 });
-
-const refusals: readonly (readonly [string, readonly string[], number, RegExp])[] = [
-	['no command', ['--listen', 'ADDRESS'], 64, /a command is missing/],
-	['--close-fd', ['--listen', 'ADDRESS', '--close-fd', '--', 'true'], 64, /--close-fd cannot be used with --listen/],
-	['ADDRESS and --listen', ['ADDRESS', '--listen', 'ADDRESS', '--', 'true'], 64, /--listen takes the place of ADDRESS/],
-	[
-		'--mode without --listen',
-		['ADDRESS', '--mode=0600', '--', 'true'],
-		64,
-		/--mode is an option of bindlock run --listen/,
-	],
-	['an option without --listen', ['ADDRESS', '--stop-signal', 'INT', 'true'], 64, /--stop-signal is an option of/],
-	['a wrong mode', ['--listen', 'ADDRESS', '--mode', '9', 'true'], 64, /--mode: "9" is not an octal mode/],
-	['a wrong number', ['--listen', 'ADDRESS', '--backlog', '-1', 'true'], 64, /--backlog: "-1" is not a number/],
-	[
-		'a descriptor of a socket',
-		['--listen', 'ADDRESS', '--ready-fd', '3', 'true'],
-		64,
-		/--ready-fd: "3" is not .* from 4/,
-	],
-	[
-		'two ways to be ready',
-		['--listen', 'ADDRESS', '--ready-fd=9', '--ready-after=1s', 'true'],
-		64,
-		/cannot be used together/,
-	],
-	['no such group', ['--listen', 'ADDRESS', '--group', 'no such', 'true'], 64, /--group: there is no group "no such"/],
-	['no such signal', ['--listen', 'ADDRESS', '--stop-signal', 'no', 'true'], 64, /--stop-signal: "no" is not a signal/],
-	['no address', ['--listen', '', 'true'], 64, /empty/],
-	['the same address twice', ['--listen', 'ADDRESS', '--listen', 'ADDRESS', 'true'], 75, /EADDRINUSE/],
-	[
-		'no such directory',
-		['--listen', 'ADDRESS', '--listen', 'ADDRESS/no/s', 'true'],
-		71,
-		/its directory does not exist/,
-	],
-	['a command that does not exist', ['--listen', 'ADDRESS', '--', 'ADDRESS.no'], 127, /not found/],
-	['a command that cannot be executed', ['--listen', 'ADDRESS', '--', '/dev/null'], 126, /denied/i],
-];
-
-for (const [what, args, status, message] of refusals) {
-	test(`refused, with nothing left: ${what}`, async t => {
-		const directory = temporaryDirectory(t);
-		const outcome = await bindlock(['run', ...args.map(arg => arg.replace('ADDRESS', join(directory, 's')))]);
-		t.is(outcome.status, status, outcome.stderr);
-		t.regex(outcome.stderr, message);
-		t.deepEqual(
-			readdirSync(directory).filter(name => name !== 's.lock'),
-			[],
-		);
-		t.like(await inspect(join(directory, 's')), {state: 'free'});
-	});
-}
 
 test('an address that is taken: by a server without a lock, by another file', async t => {
 	const directory = temporaryDirectory(t);

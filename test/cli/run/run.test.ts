@@ -1,7 +1,7 @@
 /**
  * Tests `bindlock run`: the command holds the lock for its lifetime, even after the death of bindlock.
  */
-import {chmodSync, existsSync, readFileSync, readlinkSync, statSync, writeFileSync} from 'node:fs';
+import {chmodSync, existsSync, readFileSync, readlinkSync, statSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {join} from 'node:path';
 import test from 'ava';
@@ -125,61 +125,6 @@ testUnless(noOtherUser())('--lock-file-mode and --reclaim-foreign between two us
 	t.true(existsSync(address));
 	const command = ['--reclaim-foreign', '--', 'test', '!', '-e', address];
 	t.is((await bindlock(['run', address, ...mode, ...command], {uid: otherUid})).status, 0);
-});
-
-test('a missing command exits with 127, one that cannot be executed with 126, and the lock is released', async t => {
-	const directory = temporaryDirectory(t);
-	const address = join(directory, 's');
-	const file = join(directory, 'file');
-	writeFileSync(file, 'text');
-	chmodSync(file, 0o644);
-	const cases: readonly [number, string[]][] = [
-		[127, ['no-such-command-here']],
-		[127, [join(directory, 'nothing')]],
-		[127, ['']],
-		[126, [file]],
-		[126, [directory]],
-		[126, [join(file, 'below')]],
-	];
-	for (const [expected, command] of cases) {
-		const {status, stderr} = await bindlock(['run', address, '--', ...command]);
-		t.is(status, expected, command.join(' '));
-		t.regex(stderr, /^bindlock: /);
-		t.is(readFileSync(`${address}.lock`, 'utf8'), '');
-		t.like(await statusOf(address), {state: 'free'});
-	}
-});
-
-test('wrong command lines exit with 64 and a hint', async t => {
-	const address = join(temporaryDirectory(t), 's');
-	const cases = [
-		['run'],
-		['run', address],
-		['run', address, '--'],
-		['run', '--no-such', address, '--', 'true'],
-		['run', address, '--label'],
-		['run', '--close-fd=yes', address, '--', 'true'],
-		['run', '--wait=soon', address, '--', 'true'],
-		['run', '--replace=NOPE', address, '--', 'true'],
-		['run', '--lock-file-mode=rw', address, '--', 'true'],
-		['run', '--lock-file-mode=1777', address, '--', 'true'],
-		['run', '--lock-file-mode', '438', address, '--', 'true'],
-		['run', '--reclaim-foreign=1', address, '--', 'true'],
-		['run', '--wait', '30s', address, '--', 'true'],
-		['run', address, '--wait', '1s', 'true'],
-		['run', '--timeout=soon', address, '--', 'true'],
-		['run', '--on-loss=cry', address, '--', 'true'],
-		['run', '--label', 'x'.repeat(201), address, '--', 'true'],
-		['run', `/${'x'.repeat(200)}`, '--', 'true'],
-		['run', '', '--', 'true'],
-	];
-	for (const args of cases) {
-		const {status, stdout, stderr} = await bindlock(args);
-		t.is(status, 64, args.join(' '));
-		t.is(stdout, '');
-		t.regex(stderr, /^bindlock: /);
-	}
-	t.false(existsSync(`${address}.lock`));
 });
 
 test('options after the command belong to the command, with or without a double dash', async t => {
