@@ -19,6 +19,15 @@ export function parseAddressArgument(text: string): Address {
 	return parseAddress(addressArgument(text));
 }
 
+/**
+ * Parses the value of `--timeout`.
+ *
+ * @returns milliseconds; without a value, no limit
+ */
+export function parseTimeout(text: string | undefined): number {
+	return parseDuration('timeout', text ?? 'forever');
+}
+
 const units = {ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000} as const;
 
 /**

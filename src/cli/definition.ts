@@ -28,6 +28,11 @@ export interface OptionDefinition {
 	readonly repeatable?: true;
 }
 
+/** Returns the name of an option in the parsed options, as commander has it. */
+export function optionKey(name: string): string {
+	return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+}
+
 export interface CommandDefinition {
 	readonly name: string;
 	/** The synopsis without the name. */

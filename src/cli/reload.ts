@@ -12,7 +12,7 @@ import {attempt} from '../model/attempt.js';
 import {BindLockError, systemCodeOf} from '../model/errors.js';
 import {type LockRecord, maxRecordBytes, parseRecord, type Reloads} from '../model/record.js';
 import {printable} from '../model/text.js';
-import {parseAddressArgument, parseDuration} from './arguments.js';
+import {parseAddressArgument, parseTimeout} from './arguments.js';
 import {exit} from './exit-status.js';
 import {printJson} from './json.js';
 import {writeMessage} from './output.js';
@@ -32,8 +32,7 @@ const pollMs = 20;
 /** @returns the exit status */
 export default async function reload([address = '']: readonly string[], options: ReloadOptions): Promise<number> {
 	const parsed = parseAddressArgument(address);
-	const timeoutMs =
-		options.timeout === undefined ? Number.POSITIVE_INFINITY : parseDuration('timeout', options.timeout);
+	const timeoutMs = parseTimeout(options.timeout);
 	const deadline = performance.now() + timeoutMs;
 	const name = printable(address);
 	const fail = (status: number, error: string, pid?: number): number => {

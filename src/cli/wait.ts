@@ -10,7 +10,7 @@ import {connectOnce} from '../kernel/sockets/probe.js';
 import {type Address, maxNameBytes} from '../model/address.js';
 import {describeHolder, type Holder} from '../model/holder.js';
 import {printable} from '../model/text.js';
-import {addressArgument, parseAddressArgument, parseDuration} from './arguments.js';
+import {addressArgument, parseAddressArgument, parseTimeout} from './arguments.js';
 import {exit} from './exit-status.js';
 import {holderJson, printJson} from './json.js';
 import {writeMessage} from './output.js';
@@ -38,8 +38,7 @@ const longestPauseMs = 100;
 export default async function wait([address = '']: readonly string[], options: WaitOptions): Promise<number> {
 	const goal = options.for ?? 'listening';
 	const parsed = parseAddressArgument(address);
-	const timeoutMs =
-		options.timeout === undefined ? Number.POSITIVE_INFINITY : parseDuration('timeout', options.timeout);
+	const timeoutMs = parseTimeout(options.timeout);
 	const began = performance.now();
 	let look: Look;
 	for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 1.5, longestPauseMs)) {

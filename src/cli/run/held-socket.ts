@@ -6,14 +6,12 @@ import {type BoundDescriptor, closeUnused} from '../../kernel/sockets/bound-desc
 import {listenApart} from '../../kernel/sockets/listen-apart.js';
 import type {AddressLock, Heir} from '../../lock/address-lock.js';
 import {Loss} from '../../lock/loss.js';
-import {takeAddress} from '../../lock/take.js';
 import type {Address, PathnameAddress} from '../../model/address.js';
 import type {BindLockError} from '../../model/errors.js';
-import {checkAcquireOptions} from '../../model/option-checks.js';
 import type {AcquireOptions} from '../../model/options.js';
 import {FileGuard} from '../../server/file-guard.js';
 import {SocketFile} from '../../server/socket-file.js';
-import type {SocketPermissions} from '../../server/socket-permissions.js';
+import type {ListeningOptions} from './run-options.js';
 
 export class HeldSocket {
 	readonly #address: Address;
@@ -25,26 +23,11 @@ export class HeldSocket {
 	#bound: BoundDescriptor | undefined;
 	#guard: FileGuard | undefined;
 
-	/**
-	 * Takes the lock.
-	 *
-	 * @throws BindLockError
-	 */
-	static async take(
+	/** @param options with which the lock was taken */
+	constructor(
 		address: Address,
 		options: AcquireOptions,
-		permissions: SocketPermissions,
-		backlog: number,
-	): Promise<HeldSocket> {
-		const lock = await takeAddress(address, checkAcquireOptions(address.given, options), new Loss());
-		return new HeldSocket(address, options, permissions, backlog, lock);
-	}
-
-	private constructor(
-		address: Address,
-		options: AcquireOptions,
-		permissions: SocketPermissions,
-		backlog: number,
+		{permissions, backlog}: Pick<ListeningOptions, 'permissions' | 'backlog'>,
 		lock: AddressLock,
 	) {
 		this.#address = address;

@@ -3,7 +3,7 @@
  * begins, as with env(1) and timeout(1). commander cannot tell where that is.
  */
 
-import {commonOptions} from '../definition.js';
+import {commonOptions, optionKey} from '../definition.js';
 import {UsageError} from '../failures.js';
 import {runDefinition} from './run-definition.js';
 import type {RunOptions} from './run-options.js';
@@ -67,14 +67,9 @@ export function parseRun(words: readonly string[]): {operands: readonly string[]
 		if (definition === undefined || (definition.value === undefined) !== (value === undefined)) return undefined;
 		const kind = definition.value?.kind;
 		if (typeof kind === 'object' && !kind.includes(value ?? '')) return undefined;
-		const name = camelCase(definition.name);
+		const name = optionKey(definition.name);
 		if (definition.repeatable) options[name] = [...((options[name] as string[] | undefined) ?? []), value ?? ''];
 		else options[name] = value ?? true;
 	}
 	return {operands: words.slice(end + 1), options};
-}
-
-/** Returns the name of an option as commander has it. */
-function camelCase(name: string): string {
-	return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -1,7 +1,53 @@
 /**
  * The description of `bindlock run`.
  */
-import {type CommandDefinition, reclaimForeignOption} from '../definition.js';
+import {type CommandDefinition, type OptionDefinition, reclaimForeignOption} from '../definition.js';
+
+/** Options that need `--listen`. */
+export const listeningOptionDefinitions: readonly OptionDefinition[] = [
+	{
+		name: 'backlog',
+		value: {name: 'NUMBER', kind: 'text'},
+		description:
+			'how many connections may wait until COMMAND accepts them; the default is 511. The kernel limits it to net.core.somaxconn',
+	},
+	{name: 'mode', value: {name: 'MODE', kind: 'text'}, description: 'the permissions of the socket file, in octal'},
+	{
+		name: 'owner',
+		value: {name: 'USER', kind: 'text'},
+		description: 'the owner of the socket file, a name or a number',
+	},
+	{
+		name: 'group',
+		value: {name: 'GROUP', kind: 'text'},
+		description: 'the group of the socket file, a name or a number',
+	},
+	{
+		name: 'ready-fd',
+		value: {name: 'FD', kind: 'text'},
+		description: 'COMMAND is ready when it has written a newline to this descriptor, which it inherits',
+	},
+	{
+		name: 'ready-after',
+		value: {name: 'DURATION', kind: 'duration'},
+		description: 'without --ready-fd, COMMAND is ready when it has lived for this time; the default is 1s',
+	},
+	{
+		name: 'start-timeout',
+		value: {name: 'DURATION', kind: 'duration'},
+		description: 'how long a reload waits until the new process is ready; the default is 30s',
+	},
+	{
+		name: 'stop-signal',
+		value: {name: 'SIGNAL', kind: 'signal'},
+		description: 'the signal to the old process after a reload; the default is TERM',
+	},
+	{
+		name: 'stop-timeout',
+		value: {name: 'DURATION', kind: 'duration'},
+		description: 'how long after that signal the old process is killed; the default is 1m',
+	},
+];
 
 export const runDefinition: CommandDefinition = {
 	name: 'run',
@@ -69,48 +115,7 @@ export const runDefinition: CommandDefinition = {
 			description:
 				'lock, bind and listen on this address, and pass the socket to COMMAND; can be given several times. The options below belong to it',
 		},
-		{
-			name: 'backlog',
-			value: {name: 'NUMBER', kind: 'text'},
-			description:
-				'how many connections may wait until COMMAND accepts them; the default is 511. The kernel limits it to net.core.somaxconn',
-		},
-		{name: 'mode', value: {name: 'MODE', kind: 'text'}, description: 'the permissions of the socket file, in octal'},
-		{
-			name: 'owner',
-			value: {name: 'USER', kind: 'text'},
-			description: 'the owner of the socket file, a name or a number',
-		},
-		{
-			name: 'group',
-			value: {name: 'GROUP', kind: 'text'},
-			description: 'the group of the socket file, a name or a number',
-		},
-		{
-			name: 'ready-fd',
-			value: {name: 'FD', kind: 'text'},
-			description: 'COMMAND is ready when it has written a newline to this descriptor, which it inherits',
-		},
-		{
-			name: 'ready-after',
-			value: {name: 'DURATION', kind: 'duration'},
-			description: 'without --ready-fd, COMMAND is ready when it has lived for this time; the default is 1s',
-		},
-		{
-			name: 'start-timeout',
-			value: {name: 'DURATION', kind: 'duration'},
-			description: 'how long a reload waits until the new process is ready; the default is 30s',
-		},
-		{
-			name: 'stop-signal',
-			value: {name: 'SIGNAL', kind: 'signal'},
-			description: 'the signal to the old process after a reload; the default is TERM',
-		},
-		{
-			name: 'stop-timeout',
-			value: {name: 'DURATION', kind: 'duration'},
-			description: 'how long after that signal the old process is killed; the default is 1m',
-		},
+		...listeningOptionDefinitions,
 	],
 	exits: {
 		'126': 'COMMAND was found but could not be executed',

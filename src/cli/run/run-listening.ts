@@ -3,15 +3,18 @@
  * can be started anew without refusing a client.
  */
 import {hasPassedSockets} from '../../kernel/sockets/passed-sockets.js';
+import {Loss} from '../../lock/loss.js';
+import {takeAddress} from '../../lock/take.js';
 import {programAndScript} from '../../model/command-line.js';
 import {BindLockError} from '../../model/errors.js';
+import {checkAcquireOptions} from '../../model/option-checks.js';
 import {quoted} from '../../model/text.js';
 import {parseAddressArgument} from '../arguments.js';
 import {UsageError} from '../failures.js';
 import {writeMessage} from '../output.js';
 import {endOnSignals} from '../process-one.js';
 import {endLike, reportNotStarted} from './command-end.js';
-import {startCommand} from './command-process.js';
+import {type CommandEnd, startCommand} from './command-process.js';
 import {type Generation, Generations} from './generations.js';
 import {HeldSocket} from './held-socket.js';
 import {untilReady} from './readiness.js';
@@ -23,11 +26,11 @@ const healRetryMs = 10_000;
 
 /** @returns the exit status */
 export async function runListening(
-	[file, ...args]: readonly string[],
+	command: readonly string[],
 	addresses: readonly string[],
 	options: RunOptions,
 ): Promise<number> {
-	if (file === undefined) throw new UsageError('a command is missing: bindlock run --listen ADDRESS -- COMMAND');
+	if (command.length === 0) throw new UsageError('a command is missing: bindlock run --listen ADDRESS -- COMMAND');
 	const settings = listeningOptions(options);
 	if (hasPassedSockets()) {
 		throw new BindLockError(
@@ -36,46 +39,47 @@ export async function runListening(
 		);
 	}
 	const sockets: HeldSocket[] = [];
-	const releaseAll = (): void => {
-		for (const socket of sockets) socket.close();
-		for (const socket of sockets) socket.release();
-	};
-	const leaveSignals = endOnSignals();
+	let end: CommandEnd;
 	try {
+		const leaveSignals = endOnSignals();
 		for (const address of addresses) sockets.push(await take(address, options, settings));
-	} catch (error) {
-		releaseAll();
-		throw error;
+		leaveSignals();
+		end = await serve(new ListeningCommand(command, sockets, settings, options), sockets);
+	} finally {
+		closeAll(sockets);
+		for (const socket of sockets) socket.release();
 	}
-	leaveSignals();
+	endLike(end.signal);
+	return end.status;
+}
+
+async function take(address: string, options: RunOptions, settings: ListeningOptions): Promise<HeldSocket> {
+	const parsed = parseAddressArgument(address);
+	const given = acquireOptions(address, options);
+	const lock = await takeAddress(parsed, checkAcquireOptions(parsed.given, given), new Loss());
+	return new HeldSocket(parsed, given, settings, lock);
+}
+
+/** Binds the sockets, and runs the command until all its processes have ended. */
+async function serve(command: ListeningCommand, sockets: readonly HeldSocket[]): Promise<CommandEnd> {
 	const forwarding = new SignalForwarding();
-	try {
-		const outcomes = await Promise.allSettled(sockets.map(socket => socket.bind()));
-		for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
-	} catch (error) {
-		releaseAll();
-		throw error;
-	}
-	const command = new ListeningCommand([file, ...args], sockets, settings, options);
+	const outcomes = await Promise.allSettled(sockets.map(socket => socket.bind()));
+	for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 	const first = command.start();
-	if (first instanceof Promise) {
-		releaseAll();
-		return reportNotStarted(file, await first, options.json);
-	}
+	if (first instanceof Promise) return {status: command.reportNotStarted(await first), signal: null};
 	const generations = command.begin(first);
 	forwarding.start(generations);
-	const {status, signal} = await generations.ended();
-	for (const socket of sockets) socket.close();
+	const end = await generations.ended();
+	// Newcomers are refused at once, also while older processes drain.
+	closeAll(sockets);
 	await generations.retiredEnded();
 	command.stop();
 	forwarding.stop();
-	releaseAll();
-	endLike(signal);
-	return status;
+	return end;
 }
 
-function take(address: string, options: RunOptions, {permissions, backlog}: ListeningOptions): Promise<HeldSocket> {
-	return HeldSocket.take(parseAddressArgument(address), acquireOptions(address, options), permissions, backlog);
+function closeAll(sockets: readonly HeldSocket[]): void {
+	for (const socket of sockets) socket.close();
 }
 
 /** The command with its sockets: started, described in the records, and started anew when a socket is bound again. */
@@ -87,9 +91,8 @@ class ListeningCommand {
 	#generations: Generations | undefined;
 	#since = '';
 	#current: Generation | undefined;
-	/** How often a socket was bound again, now and when each process was started. */
-	#heals = 0;
-	readonly #healsAtStart: WeakMap<Generation, number> = new WeakMap();
+	/** The processes that were started since a socket was bound again: they have all of the present sockets. */
+	#upToDate: WeakSet<Generation> = new WeakSet();
 	#retry: NodeJS.Timeout | undefined;
 
 	constructor(
@@ -116,8 +119,13 @@ class ListeningCommand {
 		});
 		if (started instanceof Promise) return started;
 		const generation = {...started, ready: untilReady(started.ready, readyAfterMs)};
-		this.#healsAtStart.set(generation, this.#heals);
+		this.#upToDate.add(generation);
 		return generation;
+	}
+
+	/** @returns the exit status */
+	reportNotStarted(code: string): number {
+		return reportNotStarted(this.#command[0] ?? '', code, this.#options.json);
 	}
 
 	begin(first: Generation): Generations {
@@ -141,7 +149,7 @@ class ListeningCommand {
 		const stops = this.#options.onLoss === 'stop';
 		socket.guard(
 			() => {
-				this.#heals++;
+				this.#upToDate = new WeakSet();
 				const address = this.#options.listen?.[index];
 				this.#say(`the files of ${address} were removed or replaced, and are made again; starting the command anew`);
 				generations.reload();
@@ -164,7 +172,7 @@ class ListeningCommand {
 		if (error === undefined) this.#say(`process ${current.pid} serves; process ${old?.pid} was told to end`);
 		else this.#say(`the reload failed: ${error}; process ${current.pid} continues`);
 		clearTimeout(this.#retry);
-		if (this.#healsAtStart.get(current) === this.#heals) return;
+		if (this.#upToDate.has(current)) return;
 		this.#retry = setTimeout(() => generations.reload(), healRetryMs);
 	}
 

@@ -2,14 +2,17 @@
  * The options of `bindlock run`, parsed and checked.
  */
 import {constants} from 'node:os';
+import {firstDescriptor} from '../../kernel/sockets/passed-sockets.js';
 import {describeHolder} from '../../model/holder.js';
 import type {AcquireOptions} from '../../model/options.js';
 import {printable, quoted} from '../../model/text.js';
 import {octalMode} from '../../model/value-checks.js';
 import type {SocketPermissions} from '../../server/socket-permissions.js';
 import {parseDuration} from '../arguments.js';
+import {optionKey} from '../definition.js';
 import {UsageError} from '../failures.js';
 import {writeMessage} from '../output.js';
+import {listeningOptionDefinitions} from './run-definition.js';
 import {groupId, userId} from './user-ids.js';
 
 export interface RunOptions {
@@ -64,22 +67,10 @@ export interface ListeningOptions {
 	readonly stopTimeoutMs: number;
 }
 
-const onlyListening = [
-	'backlog',
-	'mode',
-	'owner',
-	'group',
-	'readyFd',
-	'readyAfter',
-	'startTimeout',
-	'stopSignal',
-	'stopTimeout',
-] as const;
-
 /** @throws UsageError for an option that needs `--listen` */
 export function refuseListeningOptions(options: RunOptions): void {
-	const given = onlyListening.find(name => options[name] !== undefined);
-	if (given !== undefined) throw new UsageError(`${flagOf(given)} is an option of bindlock run --listen`);
+	const given = listeningOptionDefinitions.find(({name}) => Object.hasOwn(options, optionKey(name)));
+	if (given !== undefined) throw new UsageError(`--${given.name} is an option of bindlock run --listen`);
 }
 
 /** @throws UsageError */
@@ -89,7 +80,7 @@ export function listeningOptions(options: RunOptions): ListeningOptions {
 	if (readyFd !== undefined && readyAfter !== undefined) {
 		throw new UsageError('--ready-fd and --ready-after cannot be used together');
 	}
-	const firstFree = 3 + (options.listen?.length ?? 0);
+	const firstFree = firstDescriptor + (options.listen?.length ?? 0);
 	return {
 		backlog: parseNumber('backlog', backlog, 0, 0x7fff_ffff),
 		permissions: {
@@ -139,8 +130,4 @@ function parseSignal(option: string, text: string): NodeJS.Signals {
 		throw new UsageError(`--${option}: ${JSON.stringify(text)} is not a signal; write for example TERM, SIGTERM or 15`);
 	}
 	return found[0] as NodeJS.Signals;
-}
-
-function flagOf(name: string): string {
-	return `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`;
 }
