@@ -24,14 +24,16 @@ export function lockContention(file: FileStatus, lockPath: string, record: LockR
 	const recorded = recordedHolder(file, lockPath, record);
 	if (recorded !== undefined) return {kind: 'exclusive', holder: recorded};
 	const locks = listedLocks(file, lockPath);
-	const writers = locks.filter(lock => lock.mode === 'WRITE');
+	const writers = locks.filter(isWriter);
 	const seen = writers.length > 0 ? confirmedHolder(file, lockPath, writers, 'WRITE') : undefined;
 	// A flock(1) on the descriptor of a waiter that gave up: it was granted the lock, and is about to exit.
 	if (seen !== undefined && takesForOthers(seen.pid)) return {kind: 'unseen', holder: seen};
 	if (seen !== undefined) return {kind: 'exclusive', holder: withRecord(seen, record)};
 	const holder = claimedHolder(record);
 	const isOurs = (lock: ListedLock): boolean => lock.isCertain || !isOfAnotherFile(lock, file, lockPath);
-	if (writers.some(isOurs)) return {kind: 'exclusive', holder};
+	// Whoever was listed and is not found may have exited since, such as a flock(1) that takes the lock for another process.
+	const remaining = writers.length > 0 ? listedLocks(file, lockPath).filter(isWriter) : [];
+	if (remaining.some(isOurs)) return {kind: 'exclusive', holder};
 	const readers = locks.filter(lock => lock.mode === 'READ' && isOurs(lock));
 	if (readers.length > 0) return {kind: 'shared', holder: confirmedHolder(file, lockPath, readers, 'READ')};
 	const hidden = seesAllLocks() ? undefined : findLock(allProcesses(), file, lockPath, 'WRITE');
@@ -42,6 +44,10 @@ export function lockContention(file: FileStatus, lockPath: string, record: LockR
 		? holder !== undefined
 		: isElsewhere(record) && (locks.length > 0 || !seesAllLocks());
 	return {kind: 'unseen', holder, elsewhere};
+}
+
+function isWriter({mode}: ListedLock): boolean {
+	return mode === 'WRITE';
 }
 
 /** Whether a process has an exclusive flock of the file by any of its descriptors, now. */
