@@ -55,7 +55,7 @@ export function manualPage(version: string): string {
 
 const environment: Readonly<Record<string, string>> = {
 	BINDLOCK_FLOCK:
-		'"addon" calls flock(2) by the addon fs-ext, "command" by flock(1); the default is the addon if it is installed',
+		'forces how flock(2) is called: "addon" by the addon fs-ext, "ffi" by the foreign function interface of Bun, Deno or Node 26, "koffi" by the package koffi, "command" by flock(1). The default is the first of them that works',
 	NO_COLOR: 'if set and not empty, no colours',
 };
 

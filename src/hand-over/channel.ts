@@ -5,12 +5,13 @@
 import type {ChildProcess, SendHandle} from 'node:child_process';
 import {pause} from '../kernel/deadline.js';
 import {closeIfFileIs} from '../kernel/files/lock-file-descriptor.js';
+import {variable} from '../kernel/node/environment.js';
 
 /** The process of a successor, as `child_process.fork` returns it. */
 export type Successor = ChildProcess;
 
 /** The environment variable that tells a child that it is a successor, and which descriptors it inherits. */
-const variable = 'BINDLOCK_HAND_OVER';
+const handOverVariable = 'BINDLOCK_HAND_OVER';
 
 /** The first descriptor after the standard ones and the IPC channel. */
 const firstDescriptor = 4;
@@ -62,7 +63,7 @@ export function startSuccessor(
 	return process.getBuiltinModule('node:child_process').fork(modulePath, args, {
 		execArgv: [...execArgv],
 		cwd,
-		env: {...env, [variable]: JSON.stringify({parent: process.pid, numbers})},
+		env: {...env, [handOverVariable]: JSON.stringify({parent: process.pid, numbers})},
 		stdio: ['inherit', 'inherit', 'inherit', 'ipc', ...inherited],
 	});
 }
@@ -103,10 +104,11 @@ let inherited: Numbers | undefined;
 const unserved: Set<string> = new Set();
 
 function readInherited(): Numbers {
-	const text = process.env[variable];
+	const text = variable(handOverVariable);
+	if (text === undefined) return {};
 	// The children of this process are not successors.
-	delete process.env[variable];
-	if (text === undefined || process.send === undefined) return {};
+	delete process.env[handOverVariable];
+	if (process.send === undefined) return {};
 	try {
 		const {parent, numbers} = JSON.parse(text) as {parent: number; numbers: Numbers};
 		if (parent === process.ppid) {

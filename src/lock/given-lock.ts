@@ -3,6 +3,7 @@
  * command has taken the lock, and holds it until this process and its successors have ended.
  */
 import {hasFlock} from '../kernel/flock/proc-locks.js';
+import {variable} from '../kernel/node/environment.js';
 import {NodeSystem} from '../kernel/node-system.js';
 import {hasLockSocket} from '../kernel/sockets/abstract-owners.js';
 import {hasPassedSockets} from '../kernel/sockets/passed-sockets.js';
@@ -35,7 +36,7 @@ export function givenLock(address: Address): AddressLock | undefined {
 }
 
 function isGiven(address: Address): boolean {
-	const numbers = (process.env[lockDescriptorsVariable] ?? '').split(',').filter(text => /^\d+$/.test(text));
+	const numbers = (variable(lockDescriptorsVariable) ?? '').split(',').filter(text => /^\d+$/.test(text));
 	if (address.kind === 'abstract') return numbers.length > 0 && hasLockSocket(process.pid, address.lockName);
 	const file = attempt(() => new NodeSystem(address.given).lstat(address.lockPath));
 	if (file === undefined) return false;

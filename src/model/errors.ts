@@ -10,6 +10,7 @@ import {escaped, printable, show} from './text.js';
  * of these. docs/errors.md explains each.
  */
 export type BindLockErrorCode =
+	| 'ERR_ACCESS_DENIED'
 	| 'ERR_ADDRESS_EMPTY'
 	| 'ERR_ADDRESS_LOST'
 	| 'ERR_ADDRESS_NUL'
@@ -112,8 +113,10 @@ export function addressInUse(
 
 /** Returns the code of a thrown value, `'UNKNOWN'` if it has none. */
 export function codeOf(thrown: unknown): string {
-	const code = (thrown as {code?: unknown} | null | undefined)?.code;
-	return typeof code === 'string' ? code : 'UNKNOWN';
+	const {code, name} = Object(thrown) as {readonly code?: unknown; readonly name?: unknown};
+	if (typeof code === 'string') return code;
+	// Deno's error has no code. Node's has this one, for the same reason.
+	return name === 'NotCapable' ? 'ERR_ACCESS_DENIED' : 'UNKNOWN';
 }
 
 /** Returns the code of an error that is wrapped. */
@@ -125,6 +128,7 @@ export function systemCodeOf(thrown: unknown): BindLockErrorCode {
 
 /** The codes that are not those of system calls. The type requires each of them. */
 const ownCodes: Readonly<Record<Exclude<BindLockErrorCode, keyof typeof constants.errno>, true>> = {
+	ERR_ACCESS_DENIED: true,
 	ERR_ADDRESS_EMPTY: true,
 	ERR_ADDRESS_LOST: true,
 	ERR_ADDRESS_NUL: true,

@@ -101,7 +101,8 @@ export function cannotOpen(
 	found?: FileStatus,
 ): BindLockError {
 	const code = codeOf(cause);
-	const why = (found && whyForbidden(found, uid)) ?? openRemedies[code] ?? code;
+	const unknown = code === 'ERR_ACCESS_DENIED' ? (cause as Error).message : code;
+	const why = (found && whyForbidden(found, uid)) ?? openRemedies[code] ?? unknown;
 	return cannotLock(address, systemCodeOf(cause), why, {syscall: 'open', cause});
 }
 
@@ -139,7 +140,7 @@ export function cannotFlock(address: PathnameAddress, cause: unknown): BindLockE
 		isFlockUnsupported(cause) || code === 'ENOLCK'
 			? "this filesystem does not support flock; backend: 'lease' works without it, with a weaker guarantee"
 			: 'flock failed';
-	const detail = ['ERR_FLOCK_COMMAND', 'UNKNOWN'].includes(code) ? (cause as Error).message : code;
+	const detail = ['ERR_ACCESS_DENIED', 'ERR_FLOCK_COMMAND', 'UNKNOWN'].includes(code) ? (cause as Error).message : code;
 	return cannotLock(address, systemCodeOf(cause), `${why} (${detail})`, {syscall: 'flock', cause});
 }
 

@@ -64,6 +64,15 @@ export function noAddon(): string | undefined {
 	}
 }
 
+export function noKoffi(): string | undefined {
+	try {
+		createRequire(import.meta.url)('koffi');
+		return undefined;
+	} catch {
+		return 'needs koffi';
+	}
+}
+
 export function noFlockCommand(): string | undefined {
 	return unlessWorks('needs flock(1)', 'sh', '-c', 'command -v flock');
 }

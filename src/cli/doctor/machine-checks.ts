@@ -2,7 +2,7 @@
  * The checks of `bindlock doctor` that do not depend on an address.
  */
 import {readdirSync} from 'node:fs';
-import {flockWay, queueingCommand} from '../../kernel/flock/choice.js';
+import {flockWay, queueingCommand, unusableWays, type Way} from '../../kernel/flock/choice.js';
 import {initialPidNamespace} from '../../kernel/proc/namespaces.js';
 import {linkOrUndefined, readProc} from '../../kernel/proc/procfs.js';
 import {attempt} from '../../model/attempt.js';
@@ -47,17 +47,24 @@ function abstractNames(): Finding {
 
 function flock(): Finding[] {
 	try {
-		const by = flockWay() === 'addon' ? 'by the addon fs-ext' : 'by flock(1), which starts a process for each lock';
+		const others = [...unusableWays()].map(([way, reason]) => ok(`flock by ${way}`, `cannot be used: ${reason}`));
 		const waiting =
 			queueingCommand() === undefined
 				? warning('waiting', 'by polling every few milliseconds', 'install flock(1), from util-linux or BusyBox')
 				: ok('waiting', 'in the queue of the kernel');
-		return [ok('flock', by), waiting];
+		return [ok('flock', `by ${describedWays[flockWay()]}`), ...others, waiting];
 	} catch (error) {
 		const [message = '', remedy = ''] = (error as Error).message.split(/\. (?=Install)/);
 		return [problem('flock', message, remedy)];
 	}
 }
+
+const describedWays: Readonly<Record<Way, string>> = {
+	addon: 'the addon fs-ext',
+	ffi: 'the foreign function interface of this runtime',
+	koffi: 'koffi',
+	command: 'flock(1), which starts a process for each lock',
+};
 
 function proc(): Finding[] {
 	if (process.platform !== 'linux') return [];

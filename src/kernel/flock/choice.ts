@@ -1,25 +1,34 @@
 /**
- * Chooses how this process calls flock(2): by the addon fs-ext if it could be compiled, else by the command flock(1).
- *
- * A further way is one more file that exports a function like {@link addonFlock}, and one more entry in `ways`.
+ * Chooses how this process calls flock(2), which Node does not offer: the first of several ways that can be used here.
  */
 import {BindLockError} from '../../model/errors.js';
+import {variable} from '../node/environment.js';
 import {addonFlock} from './addon.js';
 import {commandFlock, flockCommand} from './command.js';
+import {koffiFlock, runtimeFlock} from './ffi.js';
 import type {Flock} from './flock.js';
 
-type Way = 'addon' | 'command';
+/**
+ * The addon fs-ext; the foreign function interface of Bun, Deno or Node; that of the package koffi; the command flock(1),
+ * which needs a process for each call.
+ */
+export type Way = 'addon' | 'ffi' | 'koffi' | 'command';
 
 /** In order of preference. */
-const ways: Readonly<Record<Way, () => Flock>> = {addon: addonFlock, command: commandFlock};
+const ways: Readonly<Record<Way, () => Flock>> = {
+	addon: addonFlock,
+	ffi: runtimeFlock,
+	koffi: koffiFlock,
+	command: commandFlock,
+};
 
 interface Choice {
 	readonly way: Way;
 	readonly flock: Flock;
 }
 
-/** Environment variable that forces one way: `BINDLOCK_FLOCK=addon` or `BINDLOCK_FLOCK=command`. */
-const variable = 'BINDLOCK_FLOCK';
+/** Environment variable that forces one way. */
+const forcing = 'BINDLOCK_FLOCK';
 
 /** Kept, because loading the addon takes milliseconds. */
 let loaded: Choice | undefined;
@@ -42,14 +51,33 @@ export function flockWay(): Way {
 	return choose('').way;
 }
 
+/** Returns why this process cannot use the other ways. */
+export function unusableWays(): ReadonlyMap<Way, string> {
+	const unusable = new Map<Way, string>();
+	for (const [way, load] of Object.entries(ways) as [Way, () => Flock][]) {
+		try {
+			load();
+		} catch (error) {
+			unusable.set(way, reasonOf(error));
+		}
+	}
+	return unusable;
+}
+
+/** Returns the whole message in one line, but without the list of files that required a missing module. */
+function reasonOf(error: unknown): string {
+	const message = String((error as Error | undefined)?.message ?? error);
+	return message.replace(/\nRequire stack:.*/s, '').replaceAll(/\s*\n\s*/g, ' ');
+}
+
 function choose(address: string): Choice {
-	loaded ??= load(address, process.env[variable] || undefined);
+	loaded ??= load(address, variable(forcing) || undefined);
 	return loaded;
 }
 
-/** Returns the path of a flock(1) that can wait in the kernel's queue; `undefined` if there is none, or the addon is forced. */
+/** Returns the path of a flock(1) that can wait in the kernel's queue; `undefined` if there is none, or another way is forced. */
 export function queueingCommand(): string | undefined {
-	return process.env[variable] === 'addon' ? undefined : flockCommand();
+	return ['', 'command'].includes(variable(forcing) ?? '') ? flockCommand() : undefined;
 }
 
 function load(address: string, forced: string | undefined): Choice {
@@ -65,12 +93,13 @@ function load(address: string, forced: string | undefined): Choice {
 		try {
 			return {way, flock: ways[way]()};
 		} catch (error) {
-			reasons.push(String((error as Error | undefined)?.message ?? error).split('\n', 1)[0] ?? '');
+			reasons.push(`${way}: ${reasonOf(error)}`);
 		}
 	}
+	const tried = forced === undefined ? Object.keys(ways).join(', ') : `${forced} (${forcing})`;
 	throw new BindLockError(
-		`No way to lock: neither the addon fs-ext nor the command flock(1) can be used (${reasons.join('; ') || `${variable} is ${forced}`}). ` +
-			'Install flock (package util-linux, or BusyBox), or a C compiler and then fs-ext. If your package manager blocks install scripts, approve that of fs-ext',
+		`No way to lock: ${tried} cannot be used: ${reasons.join('; ') || `there are only ${Object.keys(ways).join(', ')}`}. ` +
+			'Install flock (package util-linux, or BusyBox), or koffi, or a C compiler and then fs-ext. If your package manager blocks install scripts, approve that of fs-ext',
 		{code: 'ERR_FLOCK_UNAVAILABLE', address},
 	);
 }

@@ -163,6 +163,7 @@ function exists(pid: number): boolean {
 		process.kill(pid, 0);
 		return true;
 	} catch (error) {
-		return codeOf(error) === 'EPERM';
+		// EPERM: a process of another user. Deno may deny the call as well.
+		return codeOf(error) !== 'ESRCH';
 	}
 }

@@ -2,6 +2,7 @@
  * The service manager that supervises this process.
  */
 import {show} from '../../model/text.js';
+import {variable} from './environment.js';
 
 /** A service manager that hangs must not hold up a hand-over. */
 const longestMs = 5000;
@@ -13,7 +14,7 @@ const longestMs = 5000;
  * from a child of the main process. A failure is a process warning.
  */
 export function tellMainPid(pid: number): Promise<void> {
-	if (!process.env['NOTIFY_SOCKET']) return Promise.resolve();
+	if (!variable('NOTIFY_SOCKET')) return Promise.resolve();
 	const {execFile} = process.getBuiltinModule('node:child_process');
 	return new Promise(resolve => {
 		execFile('systemd-notify', [`MAINPID=${pid}`], {timeout: longestMs}, error => {

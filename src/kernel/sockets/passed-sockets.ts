@@ -8,6 +8,7 @@ import {attempt} from '../../model/attempt.js';
 import {BindLockError} from '../../model/errors.js';
 import {isSameFile} from '../../model/file-identity.js';
 import {printable, show} from '../../model/text.js';
+import {variable} from '../node/environment.js';
 import type {BoundDescriptor} from './bound-descriptor.js';
 import {nameInTable, paddedName} from './padded-name.js';
 import {type SocketRow, socketWithInode} from './unix-sockets.js';
@@ -31,7 +32,7 @@ let passed: readonly PassedDescriptor[] | undefined;
  * and a descriptor is not open, or not a socket
  */
 export function passedSocket(address: Address): BoundDescriptor | undefined {
-	if (process.env['LISTEN_FDS'] === undefined || process.platform !== 'linux') return undefined;
+	if (variable('LISTEN_FDS') === undefined || process.platform !== 'linux') return undefined;
 	passed ??= readPassed(address);
 	for (const {descriptor, inode} of passed) {
 		if (inode === undefined || inodeOf(descriptor) !== inode) continue;
@@ -47,14 +48,14 @@ export function passedSocket(address: Address): BoundDescriptor | undefined {
 
 /** Whether the variables are for this process. It inherits those of another one with the environment. */
 export function hasPassedSockets(): boolean {
-	return process.env['LISTEN_PID'] === String(process.pid);
+	return variable('LISTEN_PID') === String(process.pid);
 }
 
 function readPassed(address: Address): readonly PassedDescriptor[] {
 	if (!hasPassedSockets()) return [];
-	const {LISTEN_FDS = ''} = process.env;
-	if (!/^\d{1,4}$/.test(LISTEN_FDS)) throw refuse(address, `LISTEN_FDS is ${show(LISTEN_FDS)}, not a number`);
-	return Array.from({length: Number(LISTEN_FDS)}, (_, index) => {
+	const count = variable('LISTEN_FDS') ?? '';
+	if (!/^\d{1,4}$/.test(count)) throw refuse(address, `LISTEN_FDS is ${show(count)}, not a number`);
+	return Array.from({length: Number(count)}, (_, index) => {
 		const descriptor = firstDescriptor + index;
 		return {descriptor, inode: inodeOf(descriptor)};
 	});

@@ -1,26 +1,50 @@
 /**
- * Tests the choice between the addon and the command: each excludes the other, and one is enough.
+ * Tests the ways to call flock(2): each works and excludes the others, and one is enough.
  */
 import {readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
-import {noAddon, noFlockCommand, testUnless} from '../../helpers/abilities.js';
+import {noAddon, noFlockCommand, noKoffi, testUnless} from '../../helpers/abilities.js';
 import {flockHolders, makeStale} from '../../helpers/detectors.js';
 import {checkLeaks} from '../../helpers/leaks.js';
-import {type Event, fakeFlock, type Program, start, temporaryDirectory} from '../../helpers/programs.js';
+import {
+	type Event,
+	fakeFlock,
+	type Program,
+	type StartOptions,
+	start,
+	temporaryDirectory,
+} from '../../helpers/programs.js';
+import {bun, deno, nodes, type Runtime} from '../../helpers/runtimes.js';
 import {treeOf} from '../../helpers/tree.js';
 
 checkLeaks();
 
-const ways: Readonly<Record<string, string | undefined>> = {addon: noAddon(), command: noFlockCommand()};
+interface ForcedWay {
+	readonly title: string;
+	readonly obstacle: string | undefined;
+	readonly options: StartOptions;
+}
 
-for (const [way, obstacle] of Object.entries(ways)) {
+const node26: Runtime = nodes.at(-1) as Runtime;
+
+const ways: readonly ForcedWay[] = [
+	{title: 'addon', obstacle: noAddon(), options: {env: {BINDLOCK_FLOCK: 'addon'}}},
+	...[node26, bun, deno].map(({title, obstacle, options}) => ({
+		title: `ffi, on ${title}`,
+		obstacle,
+		options: {...options, env: {BINDLOCK_FLOCK: 'ffi'}},
+	})),
+	{title: 'koffi', obstacle: noKoffi(), options: {env: {BINDLOCK_FLOCK: 'koffi'}}},
+	{title: 'command', obstacle: noFlockCommand(), options: {env: {BINDLOCK_FLOCK: 'command'}}},
+];
+
+for (const {title, obstacle, options} of ways) {
 	const maybe = testUnless(obstacle);
-	const env = {BINDLOCK_FLOCK: way};
 
-	maybe(`BINDLOCK_FLOCK=${way}: acquire, refuse, release, acquire again`, async t => {
+	maybe(`${title}: acquire, refuse, release, acquire again`, async t => {
 		const address = join(temporaryDirectory(t), 's');
-		const [first, second] = [0, 1].map(() => start(t, 'holder', ['acquire', address], {env})) as [Program, Program];
+		const [first, second] = [0, 1].map(() => start(t, 'holder', ['acquire', address], options)) as [Program, Program];
 		const [winner, loser] = (await first.peek()).event === 'held' ? [first, second] : [second, first];
 		await winner.expect('held');
 		t.like(await loser.expect('refused'), {
@@ -36,14 +60,14 @@ for (const [way, obstacle] of Object.entries(ways)) {
 		t.like(await loser.expect('held'), {reclaimed: false});
 	});
 
-	maybe(`BINDLOCK_FLOCK=${way}: the lock ends with its process, by exit or SIGKILL`, async t => {
+	maybe(`${title}: the lock ends with its process, by exit or SIGKILL`, async t => {
 		const address = join(temporaryDirectory(t), 's');
 		for (const end of ['exit', 'kill']) {
-			const holder = start(t, 'holder', ['listen', address], {env});
+			const holder = start(t, 'holder', ['listen', address], options);
 			await holder.expect('held');
 			holder.send(end);
 			await holder.exited;
-			const next = start(t, 'holder', ['listen', address], {env});
+			const next = start(t, 'holder', ['listen', address], options);
 			// A normal exit has removed its socket; a kill has not.
 			t.like(await next.expect('held'), {reclaimed: end === 'kill'}, end);
 			next.send('release');
@@ -52,18 +76,16 @@ for (const [way, obstacle] of Object.entries(ways)) {
 	});
 }
 
-testUnless(noAddon(), noFlockCommand())('a lock taken one way excludes the other way', async t => {
-	for (const [one, other] of [
-		['addon', 'command'],
-		['command', 'addon'],
-	] as const) {
+for (const [index, one] of ways.entries()) {
+	const other = ways[(index + 1) % ways.length] as ForcedWay;
+	testUnless(one.obstacle, other.obstacle)(`a lock taken by ${one.title} excludes ${other.title}`, async t => {
 		const address = join(temporaryDirectory(t), 's');
-		const holder = start(t, 'holder', ['acquire', address], {env: {BINDLOCK_FLOCK: one}});
+		const holder = start(t, 'holder', ['acquire', address], one.options);
 		await holder.expect('held');
-		const refused = start(t, 'holder', ['acquire', address], {env: {BINDLOCK_FLOCK: other}});
+		const refused = start(t, 'holder', ['acquire', address], other.options);
 		t.like(await refused.expect('refused'), {code: 'EADDRINUSE', holder: {pid: holder.pid}});
-	}
-});
+	});
+}
 
 testUnless(noAddon() === undefined ? noFlockCommand() : noAddon())(
 	'without BINDLOCK_FLOCK the addon is used, and no command is started',
@@ -105,7 +127,7 @@ test.serial('with neither addon nor command: ERR_FLOCK_UNAVAILABLE with advice, 
 test.serial('an unknown value of BINDLOCK_FLOCK: ERR_FLOCK_UNAVAILABLE, which names the value', async t => {
 	const {code, message} = await refusedUntouched(t, {BINDLOCK_FLOCK: 'nonsense'});
 	t.is(code, 'ERR_FLOCK_UNAVAILABLE');
-	t.regex(String(message), /BINDLOCK_FLOCK is nonsense/);
+	t.regex(String(message), /nonsense \(BINDLOCK_FLOCK\) cannot be used: there are only addon, ffi, koffi, command/);
 });
 
 const brokenAddons: Readonly<Record<string, string>> = {
