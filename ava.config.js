@@ -10,7 +10,7 @@ import {compile} from './scripts/compile.js';
 /** Minutes: many processes or states, other users, filesystems and programs. */
 const rest = [
 	'build/test/**/*.deep.test.js',
-	'build/test/{documentation,frameworks,package,storm}/**/*.test.js',
+	'build/test/{documentation,frameworks,package,runtimes,storm}/**/*.test.js',
 	'build/test/api/{crash,users,versions}.test.js',
 	'build/test/cli/escaping.test.js',
 	'build/test/cli/doctor/*.test.js',

@@ -3,7 +3,7 @@
  * second. ava.config.js calls it, so that no test runs on stale output. `tsc` only checks types.
  *
  * What tests start in processes of its own is bundled, because each of them would load a hundred modules: the command, as
- * build/cli.cjs, the library, in build/library, and the programs of test/fixtures.
+ * build/library/cli.cjs, the library, in build/library, and the programs of test/fixtures.
  */
 import {mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
@@ -37,7 +37,7 @@ export async function compile() {
 		build({...common, entryPoints: sources.filter(path => !isProgram(path))}),
 		build({...bundling, entryPoints: sources.filter(isProgram)}),
 		build({...bundling, entryPoints: library, splitting: true}),
-		bundleCommand(join(root, 'build/cli.cjs'), false),
+		bundleCommand(join(root, 'build/library/cli.cjs'), false),
 	]);
 	const outputFiles = results.flatMap(result => result.outputFiles);
 	const outputs = new Set(outputFiles.map(({path}) => path));

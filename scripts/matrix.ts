@@ -68,10 +68,9 @@ function testOn(version: number): Outcome {
 function makeProject(folder: string): void {
 	rmSync(folder, {recursive: true, force: true});
 	mkdirSync(join(folder, 'node_modules'), {recursive: true});
-	for (const part of ['src', 'test', 'examples', 'bench', 'scripts']) {
+	for (const part of ['src', 'test', 'examples', 'bench', 'scripts', 'library']) {
 		cpSync(join(root, 'build', part), join(folder, 'build', part), {recursive: true});
 	}
-	cpSync(join(root, 'build/cli.cjs'), join(folder, 'build/cli.cjs'));
 	symlinkSync(join(root, 'build/nodes'), join(folder, 'build/nodes'));
 	for (const name of readdirSync(root)) {
 		if (!['build', 'node_modules', '.git'].includes(name)) symlinkSync(join(root, name), join(folder, name));

@@ -105,7 +105,7 @@ server.close();
 }
 
 function measureCommands(add: Add, directory: string): void {
-	const run = [process.execPath, built('cli.cjs'), 'run', join(directory, 'run'), '--', 'true'];
+	const run = [process.execPath, built('library/cli.cjs'), 'run', join(directory, 'run'), '--', 'true'];
 	const commands = {[subjects.true]: ['true'], [subjects.node]: [process.execPath, '-e', '0'], [subjects.run]: run};
 	for (const [subject, command] of Object.entries(commands))
 		add(subject, metrics.command, 'ms', whole(command).milliseconds);

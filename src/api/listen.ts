@@ -5,6 +5,7 @@ import type {Server} from 'node:net';
 import {receiveInheritance} from '../hand-over/successor.js';
 import {parseAddress} from '../kernel/address-parser.js';
 import {openInotify} from '../kernel/files/inotify.js';
+import {isServer} from '../kernel/node/net-server.js';
 import {passedSocket} from '../kernel/sockets/passed-sockets.js';
 import {Loss} from '../lock/loss.js';
 import {takeAddress} from '../lock/take.js';
@@ -51,7 +52,7 @@ export async function listen(server: Server, address: string, options: ListenOpt
 }
 
 function refuseUnlessIdle(server: Server, address: string): void {
-	if (!(server instanceof process.getBuiltinModule('node:net').Server)) {
+	if (!isServer(server)) {
 		throw new BindLockError('The server must be a net.Server, or an instance of a subclass', {
 			code: 'ERR_INVALID_ARG_TYPE',
 			address,

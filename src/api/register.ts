@@ -7,6 +7,7 @@ import {parseAddress} from '../kernel/address-parser.js';
 import {openInotify} from '../kernel/files/inotify.js';
 import {bindsForWorkers, isClusterWorker} from '../kernel/node/cluster.js';
 import type {Server} from '../kernel/node/net-server.js';
+import {patchRuntimeServers} from '../kernel/node/runtime-servers.js';
 import type {BoundDescriptor} from '../kernel/sockets/bound-descriptor.js';
 import {passedSocket} from '../kernel/sockets/passed-sockets.js';
 import type {AddressLock} from '../lock/address-lock.js';
@@ -20,6 +21,7 @@ import type {RegisterOptions} from '../model/options.js';
 import {BoundServer} from '../server/bound-server.js';
 import {type Listen, type ListenCall, patchListen} from '../server/patch-listen.js';
 import {holdPending} from '../server/pending-listen.js';
+import {bindRuntimeServer, type RuntimeServerLock} from '../server/runtime-server.js';
 import {optionsOfEnvironment} from './register-environment.js';
 
 export type {RegisterOptions} from '../model/options.js';
@@ -48,6 +50,7 @@ function registration(): Registration {
 function patch(): Registration {
 	let settings: RegisterOptions = optionsOfEnvironment(process.env);
 	patchListen((server, call, listen, fail) => lockAndListen(server, call, settings, listen, fail));
+	patchRuntimeServers((path, bind, caller) => lockAndBind(path, settings, bind, caller));
 	return {
 		configure: options => {
 			settings = {...settings, ...options};
@@ -63,10 +66,8 @@ function lockAndListen(
 	fail: (error: unknown) => void,
 ): void {
 	const {path} = call;
-	// Not `test()`, which with the flag g begins where the previous match ended.
-	const isExcluded = exclude !== undefined && path.search(exclude) !== -1;
 	// The primary of a cluster binds for its workers, and holds the lock.
-	if (isExcluded || isClusterWorker()) {
+	if (isExcluded(path, exclude) || isClusterWorker()) {
 		listen();
 		return;
 	}
@@ -81,6 +82,23 @@ function lockAndListen(
 		if (!(error instanceof BindLockError)) throw error;
 		failExplained(error);
 	}
+}
+
+/** For `Bun.serve` and its like. They exist once in each process of a cluster, also in its workers. */
+function lockAndBind(
+	path: string,
+	{exclude, ...options}: RegisterOptions,
+	bind: () => void,
+	caller: string,
+): RuntimeServerLock {
+	if (!isExcluded(path, exclude)) return bindRuntimeServer(addressBoundByNode(path), options, bind, caller);
+	bind();
+	return {end: stop => stop()};
+}
+
+function isExcluded(path: string, exclude: RegExp | undefined): boolean {
+	// Not `test()`, which with the flag g begins where the previous match ended.
+	return exclude !== undefined && path.search(exclude) !== -1;
 }
 
 function takeAndListen(

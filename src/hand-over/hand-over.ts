@@ -28,7 +28,8 @@ import {offerAll} from './offer.js';
  * @param modulePath the successor's program, such as `process.argv[1]`
  * @returns the successor's process
  * @throws BindLockError `ERR_HAND_OVER_FAILED`; before anything is started also `ERR_LOCK_NOT_HELD`,
- * `ERR_INVALID_ARG_VALUE`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_WORKER_UNSUPPORTED_OPERATION`
+ * `ERR_INVALID_ARG_VALUE`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_WORKER_UNSUPPORTED_OPERATION`,
+ * `ERR_UNSUPPORTED_PLATFORM` (Bun)
  *
  * @example
  * ```ts

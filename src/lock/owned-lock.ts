@@ -114,6 +114,12 @@ export function isAcquiredHere(address: Address): boolean {
 	return false;
 }
 
+/** Whether this process has a lock of the address, for whatever server. */
+export function isLockedHere(address: Address): boolean {
+	for (const lock of locks) if (lock.key === keyOf(address)) return true;
+	return false;
+}
+
 let exitHandled = false;
 
 /**

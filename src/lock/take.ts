@@ -2,6 +2,7 @@
  * Takes the lock of an address, of either kind and with either backend.
  */
 import {isClusterWorker} from '../kernel/node/cluster.js';
+import {descriptorsOutliveThread} from '../kernel/node/worker-threads.js';
 import {NodeSystem} from '../kernel/node-system.js';
 import type {BoundDescriptor} from '../kernel/sockets/bound-descriptor.js';
 import type {Address} from '../model/address.js';
@@ -43,6 +44,7 @@ export function takeAddress(
 		const given = bound === undefined ? undefined : givenLock(address);
 		if (given !== undefined) return given;
 		if (!options.exclusive) refuseInWorker(address);
+		refuseInThread(address);
 		const lock = takeByKind(address, options, loss, bound?.descriptor);
 		return lock instanceof Promise ? lock.catch(explain) : lock;
 	} catch (error) {
@@ -56,6 +58,14 @@ function refuseInWorker(address: Address): void {
 	throw new BindLockError(
 		`A worker of a cluster does not bind ${printable(address.given)}, its primary does: import 'bindlock/register' in the primary and call server.listen() here; or set exclusive: true if the address belongs to this worker alone`,
 		{code: 'ERR_CLUSTER_WORKER', address: address.given},
+	);
+}
+
+function refuseInThread(address: Address): void {
+	if (!descriptorsOutliveThread()) return;
+	throw new BindLockError(
+		`A worker thread of this runtime cannot lock ${printable(address.given)}: its lock would outlive it; lock in the main thread`,
+		{code: 'ERR_WORKER_UNSUPPORTED_OPERATION', address: address.given},
 	);
 }
 

@@ -41,4 +41,4 @@ const option = /^(?:-.+|run)$/s;
 
 /** Common options of interpreters whose value is the next word, which may be another script. */
 const takesValue =
-	/^(?:-r|--require|--import|--loader|--experimental-loader|-C|--conditions|--env-file|-I|-W|-X|-cp|-classpath|--class-path)$/;
+	/^(?:-r|--require|--import|--preload|--loader|--experimental-loader|-C|--conditions|--env-file|-I|-W|-X|-cp|-classpath|--class-path)$/;

@@ -2,6 +2,7 @@
  * A server and the lock of its address: bound, guarded, offered to a successor, drained, and released together.
  */
 import type {Server} from 'node:net';
+import {isTransferable} from '../kernel/node/net-server.js';
 import type {BoundDescriptor} from '../kernel/sockets/bound-descriptor.js';
 import type {AddressLock} from '../lock/address-lock.js';
 import type {Loss} from '../lock/loss.js';
@@ -145,7 +146,7 @@ export class BoundServer {
 	/**
 	 * Offers the address, the lock and the listening socket to a successor.
 	 *
-	 * @throws BindLockError `ERR_LOCK_NOT_HELD`, `ERR_INVALID_ARG_VALUE`
+	 * @throws BindLockError `ERR_LOCK_NOT_HELD`, `ERR_INVALID_ARG_VALUE`, `ERR_UNSUPPORTED_PLATFORM`
 	 */
 	offer(): Offer {
 		const {listener, file, isPassed} = this.#socket;
@@ -155,6 +156,12 @@ export class BoundServer {
 				`The lock of ${printable(address)} cannot be handed over: it is no longer held, or a hand-over is in progress`,
 				{code: 'ERR_LOCK_NOT_HELD', address},
 			);
+		}
+		if (!isTransferable(listener)) {
+			throw new BindLockError('This runtime cannot pass a listening socket to another process', {
+				code: 'ERR_UNSUPPORTED_PLATFORM',
+				address,
+			});
 		}
 		const lock = this.#lock.shareable;
 		if (lock === undefined) {

@@ -16,6 +16,7 @@ import {
 	interceptClose,
 	listenerOf,
 	listenOnDescriptor,
+	listensOnDescriptors,
 	stopListening,
 } from '../kernel/node/net-server.js';
 import {type BoundDescriptor, listenerOn} from '../kernel/sockets/bound-descriptor.js';
@@ -92,7 +93,7 @@ export class ListeningSocket {
 	/**
 	 * Binds a socket on which the server does not listen yet.
 	 *
-	 * @returns `undefined` if the server has to bind by itself, as to an abstract address
+	 * @returns `undefined` if the server has to bind by itself, as to an abstract address, or as an HTTP server of Bun
 	 */
 	bindApart(): BoundDescriptor | undefined {
 		const address = this.#address;
@@ -101,7 +102,8 @@ export class ListeningSocket {
 			this.#file.find();
 			return this.#passed;
 		}
-		return address.kind === 'abstract' ? undefined : this.#file.bind();
+		if (address.kind === 'abstract' || !listensOnDescriptors(this.#server)) return undefined;
+		return this.#file.bind();
 	}
 
 	/** Closes a socket of {@link bindApart} on which the server does not listen. */
@@ -197,8 +199,9 @@ export class ListeningSocket {
 		const own = descriptorOf(this.listener);
 		await this.#file.reclaimPath(address, this.#options, own, this.#rebinding.signal, isHeld);
 		const listener = detachListener(this.#server);
-		// The primary of a cluster owns the handle: a server without it could not pass connections on.
-		if (listener === undefined) throw new Error('the listening socket belongs to a cluster');
+		// The primary of a cluster owns the handle: a server without it could not pass connections on. An HTTP server of Bun
+		// has no handle.
+		if (listener === undefined) throw new Error('the server does not give its listening socket away');
 		const state = this.#state;
 		this.#state = 'closed';
 		if (state !== 'closed') this.#file.close(listener, state);

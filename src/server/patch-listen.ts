@@ -2,8 +2,8 @@
  * The patch of `net.Server.prototype.listen`: which calls bind a Unix address, and Node's own behaviour for what happens
  * before the bind.
  */
-import {type ListenOptions, Server} from 'node:net';
-import {isBypassed, nameServer} from '../kernel/node/net-server.js';
+import type {ListenOptions, Server} from 'node:net';
+import {isBypassed, nameServer, serverClasses} from '../kernel/node/net-server.js';
 import {isPending} from './pending-listen.js';
 
 type ListenMethod = (this: Server, ...args: unknown[]) => Server;
@@ -30,7 +30,10 @@ export type Listen = (bound?: {readonly descriptor: number | undefined}) => void
  * bindlock's own servers are unaffected.
  */
 export function patchListen(before: BeforeListen): void {
-	const prototype = Server.prototype as unknown as {listen: ListenMethod};
+	for (const {prototype} of serverClasses()) patchPrototype(prototype as unknown as {listen: ListenMethod}, before);
+}
+
+function patchPrototype(prototype: {listen: ListenMethod}, before: BeforeListen): void {
 	const original = prototype.listen;
 	const patched: ListenMethod = function listen(...args) {
 		const path = unixPathOf(args);

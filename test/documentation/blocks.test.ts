@@ -10,6 +10,7 @@ import {lacking, noFlockCommand, noPgrep, noPidNamespaces, noPython, testUnless}
 import {blocksOf, follow, isTested} from '../helpers/pages.js';
 import {temporaryDirectory} from '../helpers/programs.js';
 import {pages, readText, root} from '../helpers/repository.js';
+import {bun, deno} from '../helpers/runtimes.js';
 
 for (const page of pages()) {
 	const blocks = blocksOf(page);
@@ -21,6 +22,8 @@ for (const page of pages()) {
 		text.includes('unshare') ? noPidNamespaces() : undefined,
 		text.includes('flock -') ? noFlockCommand() : undefined,
 		text.includes('curl ') ? lacking('curl') : undefined,
+		/^bun /m.test(text) ? bun.obstacle : undefined,
+		/^deno /m.test(text) ? deno.obstacle : undefined,
 	];
 	if (tested.length > 0) {
 		testUnless(...needs)(`${page}: its ${tested.length} tested blocks run as described`, async t => {

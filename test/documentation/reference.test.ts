@@ -10,7 +10,7 @@ const sources: readonly string[] = filesIn('src', '.ts');
 
 /** Codes that the source only compares with or handles where they arise. */
 const handled: readonly string[] = [
-	...['EAGAIN', 'ECONNREFUSED', 'ECONNRESET', 'EEXIST', 'EPIPE', 'EPROTOTYPE', 'ESRCH', 'ETIMEDOUT', 'ENOMEM'],
+	...['EAGAIN', 'EBADF', 'ECONNREFUSED', 'ECONNRESET', 'EEXIST', 'EPIPE', 'EPROTOTYPE', 'ESRCH', 'ETIMEDOUT', 'ENOMEM'],
 	// Of proper-lockfile.
 	'ELOCKED',
 ];

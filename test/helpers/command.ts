@@ -11,7 +11,7 @@ import {type Program, type StartOptions, startCommand} from './programs.js';
 
 /** The published bundle, or the file in `BINDLOCK_TEST_COMMAND`, for example build/src/cli/main.js. */
 export const cli: string = resolve(
-	process.env['BINDLOCK_TEST_COMMAND'] ?? fileURLToPath(new URL('../../cli.cjs', import.meta.url)),
+	process.env['BINDLOCK_TEST_COMMAND'] ?? fileURLToPath(new URL('../../library/cli.cjs', import.meta.url)),
 );
 
 export interface Outcome {

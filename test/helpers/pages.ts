@@ -15,6 +15,7 @@ import type {ExecutionContext} from 'ava';
 import ts from 'typescript';
 import {until, withDeadline} from './deadlines.js';
 import {readText, root} from './repository.js';
+import {bun, deno} from './runtimes.js';
 
 export interface Block {
 	readonly language: string;
@@ -137,17 +138,18 @@ function makeProject(folder: string, directory: string): NodeJS.ProcessEnv {
 	const build = fileURLToPath(new URL('../../', import.meta.url));
 	const installed = join(directory, 'node_modules/bindlock');
 	mkdirSync(installed, {recursive: true});
-	symlinkSync(join(build, 'src'), join(installed, 'dist'));
-	// The exports of package.json, with the compiled sources instead of the bundles.
-	const exports = {'.': './dist/index.js', './register': './dist/api/register.js'};
+	symlinkSync(join(build, 'library'), join(installed, 'dist'));
+	const exports = {'.': './dist/index.js', './register': './dist/register.js'};
 	writeFileSync(join(installed, 'package.json'), JSON.stringify({name: 'bindlock', type: 'module', exports}));
-	writeFileSync(join(directory, 'package.json'), '{"type": "module"}');
+	writeFileSync(join(directory, 'package.json'), '{"type": "module", "dependencies": {"bindlock": "*"}}');
 	const bin = join(directory, 'node_modules/.bin');
 	mkdirSync(bin);
 	const node = `exec "${process.execPath}"`;
-	makeScript(join(bin, 'bindlock'), `${node} "${join(build, 'cli.cjs')}" "$@"`);
+	makeScript(join(bin, 'bindlock'), `${node} "${join(build, 'library/cli.cjs')}" "$@"`);
 	makeScript(join(bin, 'npx'), 'exec "$@"');
 	makeScript(join(bin, 'node'), `${node} "$@"`);
+	for (const [name, {options}] of Object.entries({bun, deno}))
+		makeScript(join(bin, name), `exec "${options.executable}" "$@"`);
 	return {...process.env, PATH: `${bin}${delimiter}${process.env['PATH']}`, NO_COLOR: '1', FORCE_COLOR: '0'};
 }
 

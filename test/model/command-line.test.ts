@@ -25,6 +25,7 @@ const told: Readonly<Record<string, string>> = {
 	'/bin/sh|-e|/etc/init.d/x.sh|start': '/bin/sh /etc/init.d/x.sh',
 	'java|-Xmx1g|-Dpassword=hunter2|-jar|app.jar|hunter2': 'java app.jar',
 	'deno|run|--allow-net|main.ts': 'deno main.ts',
+	'bun|--preload|bindlock/register|main.ts': 'bun main.ts',
 	// Code, and its arguments.
 	'node|-e|require("x")|hunter2.js': 'node',
 	'node|hunter2': 'node',

@@ -2,6 +2,7 @@
  * The status of a file. Device and inode numbers are bigints: a double does not hold every 64-bit number.
  */
 import {type BigIntStats, constants, fstatSync, lstatSync} from 'node:fs';
+import {attempt} from '../../model/attempt.js';
 import type {FileStatus} from '../../model/system.js';
 
 export function statusOfDescriptor(descriptor: number): FileStatus {
@@ -20,7 +21,7 @@ export function statusOfPath(path: string): FileStatus | undefined {
  * link then gave an empty module (measured on Node 22.23).
  */
 function forgotten(status: FileStatus): FileStatus {
-	if (status.type === 'socket' || status.type === 'other') lstatSync('/');
+	if (status.type === 'socket' || status.type === 'other') attempt(() => lstatSync('/'));
 	return status;
 }
 

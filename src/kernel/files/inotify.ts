@@ -52,7 +52,11 @@ export function openInotify(): void {
 	if (opened) return;
 	opened = true;
 	// An error will be reported by the first watch.
-	attempt(() => watch('/', {persistent: false}).close());
+	attempt(() =>
+		watch('/', {persistent: false})
+			.on('error', () => {})
+			.close(),
+	);
 }
 
 /** The least time between two reports that unrelated events of a directory cause. */

@@ -61,19 +61,39 @@ export function adoptListener(
  * @returns a function that lets the server accept them
  */
 export function holdConnections(listener: Listener, backlog: number): () => void {
-	const handle = listener as Pick<NodeHandle, 'listen'>;
+	const handle = listener as {listen(backlog: number): number};
 	// libuv accepts connections from its own listen() on.
 	handle.listen = () => 0;
 	return () => {
-		delete (handle as Partial<NodeHandle>).listen;
+		delete (handle as Partial<typeof handle>).listen;
 		const status = handle.listen(backlog);
 		if (status !== 0) throw new Error(`listen(2) failed with errno ${-status}`);
 	};
 }
 
-/** Sets what `server.address()` returns, where Node does not know the path. */
+/** Sets what `server.address()` returns, where the runtime does not know the path. */
 export function nameServer(server: Server, path: string): void {
 	internalsOf(server)._pipeName = path;
+	// Bun asks the handle.
+	const handle = handleOf(server);
+	if (handle !== undefined && 'unix' in handle) Object.defineProperty(handle, 'unix', {value: path});
+}
+
+/** Whether `listen({fd})` listens on a descriptor. An HTTP server of Bun ignores it and listens on a TCP port. */
+export function listensOnDescriptors(server: Server): boolean {
+	return server instanceof process.getBuiltinModule('node:net').Server;
+}
+
+/** Whether this is a server of `node:net`, or of `node:http` where that is another class, as in Bun. */
+export function isServer(server: unknown): server is Server {
+	return serverClasses().some(serverClass => server instanceof serverClass);
+}
+
+/** The classes with a `listen` of their own. */
+export function serverClasses(): readonly (typeof Server)[] {
+	const {Server: netServer} = process.getBuiltinModule('node:net');
+	const {Server: httpServer} = process.getBuiltinModule('node:http');
+	return httpServer.prototype instanceof netServer ? [netServer] : [netServer, httpServer as typeof Server];
 }
 
 /** Marks options of a `listen` that has the lock already. Read by every copy of bindlock that has patched `listen`. */
@@ -130,30 +150,50 @@ function untilListening(server: Server, listen: () => void, bound: () => void): 
 /**
  * Calls `stop` in place of the close of the listening handle.
  *
- * Each method of each subclass that closes the socket ends there. Node has no public hook for it.
+ * Each method of each subclass that closes the socket ends there. Node has no public hook for it. An HTTP server of Bun
+ * has no handle; its methods end in its `close()`.
  */
 export function interceptClose(server: Server, stop: (listener: Listener) => void): void {
-	const handle = handleOf(server);
-	if (handle === null) return;
-	const close = handle.close;
-	handle.close = (...parameters) => {
-		handle.close = close;
-		stop({close: () => close.apply(handle, parameters)});
+	const owner = (handleOf(server) ?? server) as Closeable;
+	const name = closeMethod(owner);
+	const close = owner[name] as (...parameters: unknown[]) => unknown;
+	owner[name] = (...parameters) => {
+		delete owner[name];
+		if (owner[name] !== close) owner[name] = close;
+		let result: unknown;
+		stop({
+			close: () => {
+				result = close.apply(owner, parameters);
+			},
+		});
+		return result;
 	};
+}
+
+type Closeable = Pick<NodeHandle, 'close' | 'stop'>;
+
+function closeMethod(owner: Closeable): 'close' | 'stop' {
+	return owner.stop === undefined ? 'close' : 'stop';
 }
 
 /** Takes the listening handle from the server, which keeps its connections, emits no `'close'`, and can listen again. */
 export function detachListener(server: Server): Listener | undefined {
 	const handle = handleOf(server);
-	if (handle === null) return undefined;
-	delete (handle as Partial<NodeHandle>).close;
+	if (handle === undefined) return undefined;
+	const name = closeMethod(handle);
+	delete handle[name];
 	internalsOf(server)._handle = null;
-	return handle;
+	return {close: () => handle[name]?.()} as Listener;
 }
 
 /** Returns the listening socket, as `send` of Node's IPC takes it. */
 export function listenerOf(server: Server): Listener | undefined {
-	return handleOf(server) ?? undefined;
+	return handleOf(server);
+}
+
+/** Whether `send` of Node's IPC takes the socket. Bun's does not. */
+export function isTransferable(listener: Listener): boolean {
+	return 'listen' in listener;
 }
 
 export function descriptorOf(listener: Listener | undefined): number | undefined {
@@ -167,7 +207,8 @@ export function descriptorOf(listener: Listener | undefined): number | undefined
  * whose request has not been read (measured on Node 26).
  */
 export function stopListening(server: Server): void {
-	process.getBuiltinModule('node:net').Server.prototype.close.call(server);
+	if (handleOf(server) === undefined) server.close();
+	else process.getBuiltinModule('node:net').Server.prototype.close.call(server);
 }
 
 /** Calls the program's own `close()` of the server, without its closing of idle connections: see {@link stopListening}. */
@@ -185,8 +226,8 @@ export function closeServer(server: Server): void {
 
 const postponed: PropertyDescriptor = {value: () => {}, configurable: true, writable: true};
 
-function handleOf(server: Server): NodeHandle | null {
-	return internalsOf(server)._handle;
+function handleOf(server: Server): NodeHandle | undefined {
+	return internalsOf(server)._handle ?? undefined;
 }
 
 function internalsOf(server: Server): ServerInternals {

@@ -4,7 +4,8 @@
 
 /** Of a `net.Server`. */
 export interface ServerInternals {
-	_handle: NodeHandle | null;
+	/** Bun's HTTP servers, which are no `net.Server`, have none. */
+	_handle?: NodeHandle | null;
 	_listen2(address: null, port: number, addressType: number, backlog: number): void;
 	_pipeName: string | undefined;
 }
@@ -20,12 +21,14 @@ export interface NetInternals {
 	): NodeHandle | number;
 }
 
-/** Of a listening socket: libuv's `uv_pipe_t`. */
+/** Of a listening socket: libuv's `uv_pipe_t`; in Bun an object of its own. */
 export interface NodeHandle {
 	readonly fd?: number;
-	/** Returns 0, or the negative errno. */
-	listen(backlog: number): number;
-	close(...parameters: unknown[]): void;
+	/** Returns 0, or the negative errno. Bun lacks it, and listens when the handle is created. */
+	listen?(backlog: number): number;
+	/** Bun calls it `stop`. */
+	close?(...parameters: unknown[]): unknown;
+	stop?(...parameters: unknown[]): unknown;
 	unref(): void;
 }
 

@@ -3,11 +3,13 @@
  *
  * Any process may be bound to such a name, and need not answer.
  */
+import type {NetConnectOpts, Socket} from 'node:net';
 import {backoffMs} from '../../model/backoff.js';
 import {codeOf} from '../../model/errors.js';
 import {type LockRecord, maxRecordBytes, parseRecord} from '../../model/record.js';
 import {jittered, pause, timeLeft, wakeable} from '../deadline.js';
 import {quarterOfDescriptors} from '../proc/process-descriptors.js';
+import {connectByFfi} from './ffi-sockets.js';
 import {paddedName} from './padded-name.js';
 
 /** `'foreign'`: an answer that is no record, or a refusal. `undefined`: no answer in time. */
@@ -18,7 +20,7 @@ const answerTimeoutMs = 200;
 
 /** Asks one holder for its record. */
 export async function askLockSocket(name: string, timeoutMs: number = answerTimeoutMs): Promise<LockSocketAnswer> {
-	const socket = process.getBuiltinModule('node:net').connect({path: paddedName(name)});
+	const socket = connectTo(name);
 	let text = '';
 	let answer: LockSocketAnswer;
 	try {
@@ -45,6 +47,17 @@ export async function askLockSocket(name: string, timeoutMs: number = answerTime
 	if (text === '') return answer;
 	const record = text.length > maxRecordBytes ? 'foreign' : parseRecord(text);
 	return record === undefined || record === 'foreign' || record.since === undefined ? 'foreign' : record;
+}
+
+function connectTo(name: string): Socket {
+	const {connect, Socket} = process.getBuiltinModule('node:net');
+	const path = paddedName(name);
+	try {
+		const fd = connectByFfi(path);
+		return connect(fd === undefined ? {path} : ({fd} as unknown as NetConnectOpts));
+	} catch (error) {
+		return new Socket().destroy(error as Error);
+	}
 }
 
 /**
@@ -96,7 +109,7 @@ export async function awaitLockSocket(
 	// A failed connect is known sooner than any timer fires, so the timer alone would not end the caller's loop.
 	if (timeLeft(deadline) <= 0) return false;
 	const began = performance.now();
-	const socket = process.getBuiltinModule('node:net').connect({path: paddedName(name)});
+	const socket = connectTo(name);
 	try {
 		const hasEnded = await wakeable(deadline, signal, wake => {
 			socket

@@ -4,12 +4,13 @@
  *
  * The lock must outlive any client: floods, slow readers, garbage.
  */
-import type {Server, Socket} from 'node:net';
+import type {ListenOptions, Server, Socket} from 'node:net';
 import {attempt} from '../../model/attempt.js';
 import {codeOf} from '../../model/errors.js';
 import type {Listener, LockSocket} from '../../model/system.js';
 import {adoptListener, bypassing, listenerOf} from '../node/net-server.js';
 import {quarterOfDescriptors} from '../proc/process-descriptors.js';
+import {bindByFfi} from './ffi-sockets.js';
 import {paddedName} from './padded-name.js';
 
 /**
@@ -23,8 +24,16 @@ export function bindLockSocket(name: string, record: string): LockSocket | undef
 	const failed = new Promise<undefined>((resolve, reject) => {
 		server.on('error', error => (codeOf(error) === 'EADDRINUSE' ? resolve(undefined) : reject(error)));
 	});
+	let descriptor: number | undefined;
+	try {
+		descriptor = bindByFfi(paddedName(name));
+	} catch (error) {
+		if (codeOf(error) === 'EADDRINUSE') return undefined;
+		throw error;
+	}
+	const socketOptions = descriptor === undefined ? {path: paddedName(name)} : {fd: descriptor};
 	// Exclusive: in a worker of a cluster the lock is the worker's and not the primary's.
-	server.listen(bypassing({path: paddedName(name), exclusive: true}));
+	server.listen(bypassing({...socketOptions, exclusive: true} as ListenOptions));
 	server.unref();
 	if (!server.listening) return failed;
 	failed.catch(() => {});

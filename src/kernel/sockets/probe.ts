@@ -66,13 +66,18 @@ export async function connectOnce(
 ): Promise<string> {
 	if (pinned !== undefined) {
 		// Through the pin this very inode answers, and the length of the path does not matter.
-		const answer = await tryConnect(`/proc/self/fd/${pinned}`, signal, attempt);
-		// ENOENT: /proc is not mounted. The inode itself exists as long as the pin.
+		const answer = await tryConnect(`/proc/self/fd/${pinned}`, signal, attempt).catch(refuseUnlessDenied);
+		// ENOENT: /proc is not mounted, or Deno may not use it. The inode itself exists as long as the pin.
 		if (answer !== 'ENOENT') return answer;
 	}
 	// Node 20 and 22 would truncate it, and connect to another address.
 	if (Buffer.byteLength(path) > maxNameBytes) return 'ENAMETOOLONG';
 	return tryConnect(path, signal, pinned === undefined ? attempt : prepareConnect());
+}
+
+function refuseUnlessDenied(error: unknown): 'ENOENT' {
+	if (codeOf(error) === 'ERR_ACCESS_DENIED') return 'ENOENT';
+	throw error;
 }
 
 /** The answer comes at once: libuv's sockets do not block, so a full backlog is EAGAIN (`connect(2)`). */
