@@ -1,6 +1,6 @@
 /**
- * Tests the published package: packed, installed with and without install scripts, and used as a library, by
- * `require`, as a command, and by strict compilers.
+ * Tests the published package: packed, installed alone and with fs-ext, and used as a library, by `require`, as a command,
+ * and by strict compilers.
  */
 import {existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {isBuiltin} from 'node:module';
@@ -14,7 +14,7 @@ import {nodeOf, noNode, versions} from '../helpers/node-versions.js';
 import {root} from '../helpers/repository.js';
 
 const directory: string = mkdtempSync(join(tmpdir(), 'bindlock-package-'));
-const [allowed, blocked] = [join(directory, 'allowed'), join(directory, 'blocked')];
+const [alone, withAddon] = [join(directory, 'alone'), join(directory, 'with-addon')];
 let packed: {readonly files: readonly {readonly path: string}[]} | undefined;
 
 test.serial.before('pack and install the package', async t => {
@@ -23,20 +23,24 @@ test.serial.before('pack and install the package', async t => {
 	const [report] = JSON.parse(stdout.slice(stdout.indexOf('[\n'))) as {filename: string; files: {path: string}[]}[];
 	packed = report;
 	const tarball = join(directory, report?.filename ?? '');
-	await Promise.all([install(allowed, tarball), install(blocked, tarball, '--ignore-scripts')]);
+	// Packages with the exact version that these tests have.
+	const {version} = JSON.parse(readFileSync(join(root, 'node_modules/fs-ext/package.json'), 'utf8')) as {
+		version: string;
+	};
+	await Promise.all([install(alone, tarball), install(withAddon, tarball, `fs-ext@${version}`)]);
 });
 
 test.after.always('remove the projects', () => rmSync(directory, {recursive: true, force: true}));
 
-async function install(project: string, tarball: string, ...options: readonly string[]): Promise<void> {
+async function install(project: string, ...what: readonly string[]): Promise<void> {
 	mkdirSync(project);
-	writeFileSync(join(project, 'package.json'), '{"private": true}');
-	await npm(project, 'install', '--prefer-offline', '--no-audit', '--no-fund', ...options, tarball);
+	writeFileSync(join(project, 'package.json'), '{"private": true, "allowScripts": {"fs-ext": true}}');
+	await npm(project, 'install', '--prefer-offline', '--no-audit', '--no-fund', ...what);
 }
 
 /**
  * Runs npm with the headers of the current Node, so that the addon fits it and nothing is downloaded. Install scripts
- * are enabled regardless of the user's configuration, because packing needs them. Installs without scripts disable them.
+ * are enabled regardless of the user's configuration, because packing needs them.
  */
 async function npm(cwd: string, ...args: readonly string[]): Promise<Outcome> {
 	const prefix = dirname(dirname(process.execPath));
@@ -77,37 +81,35 @@ async function usedBy(
 }
 
 for (const program of Object.keys(programs)) {
-	testUnless(noAddon())(`${program}: with install scripts, by the addon`, async t => {
-		const outcome = await usedBy(process.execPath, allowed, program, {BINDLOCK_FLOCK: 'addon'});
+	testUnless(noAddon())(`${program}: with fs-ext beside it, by the addon`, async t => {
+		const outcome = await usedBy(process.execPath, withAddon, program, {BINDLOCK_FLOCK: 'addon'});
 		t.like(outcome, {stdout: usedWell, stderr: '', status: 0});
 	});
 
-	testUnless(noFlockCommand())(`${program}: without install scripts, by flock(1)`, async t => {
-		t.false(existsSync(join(blocked, 'node_modules/fs-ext/build')));
-		t.like(await usedBy(process.execPath, blocked, program), {stdout: usedWell, stderr: '', status: 0});
+	testUnless(noFlockCommand())(`${program}: alone, by flock(1)`, async t => {
+		t.false(existsSync(join(alone, 'node_modules/fs-ext')));
+		const outcome = await usedBy(process.execPath, alone, program, {BINDLOCK_FLOCK: 'command'});
+		t.like(outcome, {stdout: usedWell, stderr: '', status: 0});
 	});
 
 	for (const version of versions) {
 		testUnless(noNode(version), noFlockCommand())(`${program}: on Node ${version}, without warnings`, async t => {
-			t.like(await usedBy(nodeOf(version), blocked, program), {stdout: usedWell, stderr: '', status: 0});
+			t.like(await usedBy(nodeOf(version), alone, program), {stdout: usedWell, stderr: '', status: 0});
 		});
 	}
 }
 
-for (const project of [allowed, blocked]) {
-	test.serial(
-		`the command runs a server under its lock (${project === allowed ? 'with' : 'without'} scripts)`,
-		async t => {
-			const command = join(project, 'node_modules/.bin/bindlock');
-			const address = join(project, 'run.sock');
-			const inner = `"${command}" status ${address}; exit 7`;
-			const {status, stdout, stderr} = await runToEnd(command, ['run', address, '--', 'sh', '-c', inner]);
-			t.regex(stdout, /held/);
-			t.deepEqual({status, stderr}, {status: 7, stderr: ''});
-			const {version} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {version: string};
-			t.is((await runToEnd(command, ['--version'])).stdout, `${version}\n`);
-		},
-	);
+for (const project of [alone, withAddon]) {
+	test.serial(`the command runs a server under its lock (${project === alone ? 'alone' : 'with fs-ext'})`, async t => {
+		const command = join(project, 'node_modules/.bin/bindlock');
+		const address = join(project, 'run.sock');
+		const inner = `"${command}" status ${address}; exit 7`;
+		const {status, stdout, stderr} = await runToEnd(command, ['run', address, '--', 'sh', '-c', inner]);
+		t.regex(stdout, /held/);
+		t.deepEqual({status, stderr}, {status: 7, stderr: ''});
+		const {version} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {version: string};
+		t.is((await runToEnd(command, ['--version'])).stdout, `${version}\n`);
+	});
 }
 
 test('the tarball contains only the files in use', t => {
@@ -123,7 +125,7 @@ test('the tarball contains only the files in use', t => {
 });
 
 test('the files named in package.json exist: entries, types, command, manual page', t => {
-	const installed = join(allowed, 'node_modules/bindlock');
+	const installed = join(alone, 'node_modules/bindlock');
 	const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Record<string, unknown>;
 	const named = [manifest['exports'], manifest['bin'], manifest['man']].flatMap(strings);
 	t.true(named.length >= 5, named.join());
@@ -131,7 +133,7 @@ test('the files named in package.json exist: entries, types, command, manual pag
 });
 
 test('the dependencies are exactly the packages that the code loads', t => {
-	const installed = join(allowed, 'node_modules/bindlock');
+	const installed = join(alone, 'node_modules/bindlock');
 	const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Record<string, object>;
 	const dist = join(installed, 'dist');
 	const loaded = new Set<string>();
@@ -143,7 +145,8 @@ test('the dependencies are exactly the packages that the code loads', t => {
 		for (const [, name = ''] of requests) loaded.add(name);
 	}
 	const packages = [...loaded].filter(name => !isBuiltin(name));
-	const named = {...manifest['dependencies'], ...manifest['optionalDependencies']};
+	const named = {...manifest['dependencies'], ...manifest['peerDependencies']};
+	t.is(manifest['optionalDependencies'], undefined);
 	t.deepEqual(packages.sort(), Object.keys(named).sort());
 });
 
@@ -174,7 +177,7 @@ for (const [module, moduleResolution] of [
 ] as const) {
 	test(`a strict consumer compiles with moduleResolution ${moduleResolution} and without skipLibCheck`, async t => {
 		t.timeout(atLoad(60_000));
-		const project = join(allowed, moduleResolution);
+		const project = join(alone, moduleResolution);
 		mkdirSync(project);
 		writeFileSync(join(project, 'package.json'), '{"type": "module"}');
 		writeFileSync(join(project, 'consumer.ts'), consumer);

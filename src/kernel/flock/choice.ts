@@ -99,7 +99,7 @@ function load(address: string, forced: string | undefined): Choice {
 	const tried = forced === undefined ? Object.keys(ways).join(', ') : `${forced} (${forcing})`;
 	throw new BindLockError(
 		`No way to lock: ${tried} cannot be used: ${reasons.join('; ') || `there are only ${Object.keys(ways).join(', ')}`}. ` +
-			'Install flock (package util-linux, or BusyBox), or koffi, or a C compiler and then fs-ext. If your package manager blocks install scripts, approve that of fs-ext',
+			'Install flock (package util-linux, or BusyBox), or the package koffi, or fs-ext with a C compiler and its install script approved',
 		{code: 'ERR_FLOCK_UNAVAILABLE', address},
 	);
 }
