@@ -13,7 +13,6 @@ import {build} from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folders = ['src', 'test', 'bench', 'examples', 'scripts'];
-const library = {'library/index': join(root, 'src/index.ts'), 'library/register': join(root, 'src/api/register.ts')};
 
 const common = {
 	outdir: join(root, 'build'),
@@ -24,7 +23,6 @@ const common = {
 	platform: 'node',
 	target: 'node20.19',
 	sourcemap: true,
-	chunkNames: 'library/[name]-[hash]',
 	logLevel: 'warning',
 };
 
@@ -36,7 +34,7 @@ export async function compile() {
 	const results = await Promise.all([
 		build({...common, entryPoints: sources.filter(path => !isProgram(path))}),
 		build({...bundling, entryPoints: sources.filter(isProgram)}),
-		build({...bundling, entryPoints: library, splitting: true}),
+		bundleLibrary(join(root, 'build/library'), false),
 		bundleCommand(join(root, 'build/library/cli.cjs'), false),
 	]);
 	const outputFiles = results.flatMap(result => result.outputFiles);
@@ -53,6 +51,25 @@ export async function compile() {
 	}
 }
 
+/**
+ * Bundles the library, as it is published. proper-lockfile is in it, because in a program that esbuild bundles as an ES
+ * module, a CommonJS package cannot `require` what Node has.
+ */
+function bundleLibrary(outdir, write = true) {
+	return build({
+		...common,
+		entryPoints: {index: join(root, 'src/index.ts'), register: join(root, 'src/api/register.ts')},
+		outdir,
+		write,
+		bundle: true,
+		splitting: true,
+		external: ['fs-ext', 'koffi', 'p-retry'],
+		banner: {js: 'const require = name => process.getBuiltinModule(name);'},
+		chunkNames: '[name]-[hash]',
+		sourcemap: !write,
+	});
+}
+
 /** Bundles the command into one file, as it is published: it starts in two thirds of the time. */
 function bundleCommand(outfile, write = true) {
 	return build({
@@ -66,7 +83,7 @@ function bundleCommand(outfile, write = true) {
 		format: 'cjs',
 		platform: 'node',
 		target: 'node20.19',
-		external: ['fs-ext', 'p-retry', 'proper-lockfile'],
+		external: ['fs-ext', 'koffi', 'p-retry'],
 		define: {'import.meta.url': 'moduleUrl'},
 		banner: {js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;"},
 		logLevel: 'warning',
@@ -102,4 +119,8 @@ function read(path) {
 	}
 }
 
-if (argv[1] === fileURLToPath(import.meta.url)) await (argv[2] === undefined ? compile() : bundleCommand(argv[2]));
+if (argv[1] === fileURLToPath(import.meta.url)) {
+	const [, , published] = argv;
+	if (published === undefined) await compile();
+	else await Promise.all([bundleLibrary(published), bundleCommand(join(published, 'cli.cjs'))]);
+}

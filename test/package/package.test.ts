@@ -114,10 +114,10 @@ for (const project of [alone, withAddon]) {
 
 test('the tarball contains only the files in use', t => {
 	const files = packed?.files.map(({path}) => path) ?? [];
-	const used = ['dist/index.js', 'dist/index.d.ts', 'dist/cli.cjs', 'dist/cli.LICENSE'];
+	const used = ['dist/index.js', 'dist/index.d.ts', 'dist/cli.cjs', 'dist/LICENSES'];
 	for (const file of [...used, 'docs/bindlock.1', 'LICENSE', 'README.md']) t.true(files.includes(file), file);
 	const expected =
-		/^(package\.json|README\.md|LICENSE|docs\/bindlock\.1|dist\/[^/]+\.c?js|dist\/cli\.LICENSE|dist\/(?!cli\/).+\.d\.ts)$/;
+		/^(package\.json|README\.md|LICENSE|docs\/bindlock\.1|dist\/[^/]+\.c?js|dist\/LICENSES|dist\/(?!cli\/).+\.d\.ts)$/;
 	t.deepEqual(
 		files.filter(file => !expected.test(file)),
 		[],
