@@ -24,7 +24,11 @@ export class Context {
 	/** Starts a program of `bench/programs`, which reports each event as a line of JSON. */
 	start(name: string, args: readonly string[], options: StartOptions = {}): Program {
 		const path = fileURLToPath(new URL(`../programs/${name}.js`, import.meta.url));
-		return this.startCommand(process.execPath, [...(options.nodeOptions ?? []), path, ...args], options);
+		return this.startCommand(
+			options.executable ?? process.execPath,
+			[...(options.nodeOptions ?? []), path, ...args],
+			options,
+		);
 	}
 
 	startCommand(command: string, args: readonly string[], options: StartOptions = {}): Program {

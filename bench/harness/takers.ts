@@ -6,14 +6,18 @@ import {closeSync, openSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import lockProperly from 'proper-lockfile';
 import {acquire} from '../../src/index.js';
+import {bun, deno, nodes, type Runtime} from '../../test/helpers/runtimes.js';
 import {takeLockfile} from './exclusions.js';
 import {load} from './load.js';
+import {preparePlainNode} from './plain-node.js';
 
 export type GiveBack = () => unknown;
 
 export interface Taker {
 	readonly package?: string;
 	readonly env?: Readonly<Record<string, string>>;
+	/** Default: the Node that runs the benchmark. */
+	readonly runtime?: Runtime;
 	/** Abstract names, which do not depend on the filesystem. */
 	readonly abstract?: true;
 	/** The preparation, which is not measured. */
@@ -26,6 +30,8 @@ const acquireIt = async (address: string): Promise<GiveBack> => {
 	const lock = await acquire(address);
 	return () => lock.release();
 };
+
+const byFfi: Taker = {env: {BINDLOCK_FLOCK: 'ffi'}, take: acquireIt};
 
 function opened(address: string): number {
 	return openSync(`${address}.lock`, 'w+', 0o600);
@@ -43,8 +49,13 @@ function orClose<Got>(descriptor: number, lock: (descriptor: number) => Got): Go
 
 export type TakerName =
 	| 'bindlock, addon'
+	| 'bindlock, koffi'
+	| 'bindlock, FFI of Node 26'
+	| 'bindlock, FFI of Bun'
+	| 'bindlock, FFI of Deno'
 	| 'bindlock, flock(1)'
 	| 'bindlock, abstract'
+	| 'plain Node, the same system calls'
 	| 'fs-ext, bare'
 	| 'fs-native-extensions'
 	| 'fd-lock'
@@ -54,8 +65,13 @@ export type TakerName =
 
 export const takers: Readonly<Record<TakerName, Taker>> = {
 	'bindlock, addon': {env: {BINDLOCK_FLOCK: 'addon'}, take: acquireIt},
+	'bindlock, koffi': {env: {BINDLOCK_FLOCK: 'koffi'}, take: acquireIt},
+	'bindlock, FFI of Node 26': {...byFfi, runtime: nodes.at(-1) as Runtime},
+	'bindlock, FFI of Bun': {...byFfi, runtime: bun},
+	'bindlock, FFI of Deno': {...byFfi, runtime: deno},
 	'bindlock, flock(1)': {env: {BINDLOCK_FLOCK: 'command'}, take: acquireIt},
 	'bindlock, abstract': {abstract: true, take: address => acquireIt(`\0${address}`)},
+	'plain Node, the same system calls': {prepare: async () => preparePlainNode()},
 	'fs-ext, bare': {
 		async prepare() {
 			const {flockSync} = createRequire(import.meta.url)('fs-ext') as {flockSync(fd: number, flags: string): void};

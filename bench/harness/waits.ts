@@ -5,12 +5,15 @@ import {createServer, type Server} from 'node:net';
 import lockProperly from 'proper-lockfile';
 import {acquire, listen} from '../../src/index.js';
 import {recipes} from '../../test/helpers/recipes.js';
+import {nodes, type Runtime} from '../../test/helpers/runtimes.js';
 import {staleMs} from './exclusions.js';
 import {load} from './load.js';
 
 export interface Wait {
 	readonly package?: string;
 	readonly env?: Readonly<Record<string, string>>;
+	/** Default: the Node that runs the benchmark. */
+	readonly runtime?: Runtime;
 	readonly abstract?: true;
 	/** A lease, which expires some time after its holder. */
 	readonly lease?: true;
@@ -63,6 +66,8 @@ async function pollProbing(server: Server, address: string): Promise<void> {
 export type WaitName =
 	| 'bindlock, queued by flock(1)'
 	| 'bindlock, trying with the addon'
+	| 'bindlock, trying with koffi'
+	| 'bindlock, trying with the FFI of Node 26'
 	| 'bindlock, abstract'
 	| 'probing every 50 ms'
 	| 'proper-lockfile'
@@ -71,6 +76,12 @@ export type WaitName =
 export const waits: Readonly<Record<WaitName, Wait>> = {
 	'bindlock, queued by flock(1)': {...ours, env: {BINDLOCK_FLOCK: ''}},
 	'bindlock, trying with the addon': {...ours, env: {BINDLOCK_FLOCK: 'addon'}},
+	'bindlock, trying with koffi': {...ours, env: {BINDLOCK_FLOCK: 'koffi'}},
+	'bindlock, trying with the FFI of Node 26': {
+		...ours,
+		env: {BINDLOCK_FLOCK: 'ffi'},
+		runtime: nodes.at(-1) as Runtime,
+	},
 	'bindlock, abstract': {...ours, abstract: true},
 	'probing every 50 ms': {
 		take: address => pollProbing(createServer(), address),

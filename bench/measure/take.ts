@@ -31,7 +31,7 @@ interface Series {
 
 export async function take(context: Context): Promise<Outcome> {
 	const unavailable: Unavailable[] = [];
-	const series = [...(await takersSeries(context, unavailable)), ...limitSeries(context, unavailable)];
+	const series = [...(await takersSeries(context, unavailable)), ...(await limitSeries(context, unavailable))];
 	const rounds = context.quick ? 5 : 15;
 	// By then V8 has optimised the code.
 	for (const [index, one] of series.entries()) {
@@ -54,15 +54,15 @@ async function takersSeries(context: Context, unavailable: Unavailable[]): Promi
 	const series: Series[] = [];
 	for (const subject of takerNames) {
 		const taker = takers[subject];
-		const reason = taker.package === undefined ? undefined : await obstacle(taker.package);
+		const reason = taker.package === undefined ? taker.runtime?.obstacle : await obstacle(taker.package);
 		if (reason !== undefined) unavailable.push({subject, reason});
 		else series.push(...(await seriesOf(context, subject, taker)));
 	}
 	return series;
 }
 
-async function seriesOf(context: Context, subject: TakerName, {env, abstract}: Taker): Promise<Series[]> {
-	const options = env === undefined ? {} : {env};
+async function seriesOf(context: Context, subject: TakerName, {env, runtime, abstract}: Taker): Promise<Series[]> {
+	const options = {...runtime?.options, ...(env === undefined ? {} : {env})};
 	const worker = context.start('taker', [subject], options);
 	const holder = context.start('taker', [subject], options);
 	const series: Series[] = [];
@@ -86,23 +86,34 @@ async function tell(program: Program, batch: Batch): Promise<number> {
 	return Number((await program.expect('done'))['microseconds']);
 }
 
-function limitSeries(context: Context, unavailable: Unavailable[]): Series[] {
+async function limitSeries(context: Context, unavailable: Unavailable[]): Promise<Series[]> {
 	const program = compile('take', context.places.tmpfs);
 	if (program === undefined) {
 		unavailable.push({subject: limit, reason: noCompiler});
 		return [];
 	}
-	return (['tmpfs', 'disk'] as const).map(place => {
-		const address = join(context.places[place], 'limit');
-		writeFileSync(`${address}.lock`, '', {mode: 0o600});
-		// As many calls as fit into the time, by the cost of the calls so far.
-		const seen: number[] = [];
-		const run = async (milliseconds: number): Promise<number> => {
-			const count = Math.ceil((milliseconds * 1000) / (seen.length > 0 ? median(seen) : 10));
-			const printed = execFileSync(program, [`${address}.lock`, address, String(count)], {encoding: 'utf8'});
-			seen.push(Number(printed) / 1000);
-			return seen.at(-1) as number;
-		};
-		return {subject: limit, what: 'cycle' as const, place, run, values: []};
-	});
+	const [free, taken] = ['limit free', 'limit taken'];
+	const holder = context.start('taker', ['bindlock, addon'], {env: {BINDLOCK_FLOCK: 'addon'}});
+	const series: Series[] = [];
+	for (const place of ['tmpfs', 'disk'] as const) {
+		const directory = context.places[place];
+		writeFileSync(join(directory, `${free}.lock`), '', {mode: 0o600});
+		await tell(holder, {do: 'hold', address: join(directory, taken), milliseconds: 0});
+		for (const [what, name] of [
+			['cycle', free],
+			['refused', taken],
+		] as const) {
+			const address = join(directory, name);
+			// As many calls as fit into the time, by the cost of the calls so far.
+			const seen: number[] = [];
+			const run = async (milliseconds: number): Promise<number> => {
+				const count = Math.ceil((milliseconds * 1000) / (seen.length > 0 ? median(seen) : 10));
+				const printed = execFileSync(program, [`${address}.lock`, address, String(count)], {encoding: 'utf8'});
+				seen.push(Number(printed) / 1000);
+				return seen.at(-1) as number;
+			};
+			series.push({subject: limit, what, place, run, values: []});
+		}
+	}
+	return series;
 }

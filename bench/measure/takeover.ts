@@ -70,13 +70,13 @@ async function takeOver({startHolder, startNext, addressOf}: Successor, path: st
 async function everySuccessor(context: Context, unavailable: Unavailable[]): Promise<Successor[]> {
 	const successors: Successor[] = [];
 	for (const subject of waitNames) {
-		const {package: peer, lease, env = {}, abstract}: Wait = waits[subject];
-		const reason = peer === undefined ? undefined : await obstacle(peer);
+		const {package: peer, lease, env = {}, runtime, abstract}: Wait = waits[subject];
+		const reason = peer === undefined ? runtime?.obstacle : await obstacle(peer);
 		if (reason !== undefined) {
 			unavailable.push({subject, reason});
 			continue;
 		}
-		const start = (path: string): Program => context.start('successor', [subject, path], {env});
+		const start = (path: string): Program => context.start('successor', [subject, path], {...runtime?.options, env});
 		const addressOf = (path: string): string => (abstract ? `\0${path}` : path);
 		successors.push({subject, lease: lease === true, startHolder: start, startNext: start, addressOf, values: []});
 	}

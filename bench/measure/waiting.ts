@@ -58,7 +58,7 @@ async function startWaiters(context: Context, unavailable: Unavailable[]): Promi
 	const kept: Kept[] = [];
 	for (const [index, subject] of waitNames.entries()) {
 		const wait: Wait = waits[subject];
-		const reason = wait.package === undefined ? undefined : await obstacle(wait.package);
+		const reason = wait.package === undefined ? wait.runtime?.obstacle : await obstacle(wait.package);
 		if (reason !== undefined) {
 			unavailable.push({subject, reason});
 			continue;
@@ -69,7 +69,7 @@ async function startWaiters(context: Context, unavailable: Unavailable[]): Promi
 			[roles.one, 1],
 			[roles.hundred, 100],
 		] as const) {
-			const options = {env: {...wait.env, BENCH_STALE_MS: '3600000'}};
+			const options = {...wait.runtime?.options, env: {...wait.env, BENCH_STALE_MS: '3600000'}};
 			const program = context.start('keeper', ['wait', subject, address, String(count)], options);
 			await program.expect('ready');
 			kept.push({subject, role, program});
