@@ -1,8 +1,10 @@
 /**
  * Reads who holds a lock file, without taking the lock.
  */
+
 import {basename, dirname} from 'node:path';
 import {lockContention} from '../kernel/flock/lock-holders.js';
+import {atOnce} from '../kernel/interruptible.js';
 import {statInside, withReached} from '../kernel/mounts/reachable.js';
 import {NodeSystem} from '../kernel/node-system.js';
 import type {Holder} from '../model/holder.js';
@@ -46,7 +48,7 @@ export function readLock(lockPath: string): ObservedLock | undefined {
 		if (file?.type !== 'file' || file.nlink !== 1 || file.size > maxRecordBytes) return undefined;
 		const record = parseRecord(system.peek(lockPath, maxRecordBytes) ?? '');
 		if (record === 'foreign') return undefined;
-		const contention = lockContention(file, lockPath, record);
+		const contention = atOnce(lockContention(file, lockPath, record));
 		const {kind, holder} = contention;
 		// The kernel hides locks of other pid namespaces. The record is the only evidence of such a lock.
 		if (kind !== 'exclusive' && !(kind === 'unseen' && contention.elsewhere)) return undefined;

@@ -53,7 +53,7 @@ export function jittered(milliseconds: number): number {
 }
 
 /** The longest that other work in this process waits for a loop that yields by {@link breather}. */
-const maxBlockMs = 5;
+const maxBlockMs = 3;
 
 /** Returns a function to await in a long loop. It lets the event loop run if the last time was long enough ago. */
 export function breather(): () => Promise<void> | undefined {

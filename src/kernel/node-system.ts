@@ -19,6 +19,7 @@ import {FileCalls} from './files/file-calls.js';
 import {loadFlock} from './flock/choice.js';
 import {hasEnded, hasLock, lockContention} from './flock/lock-holders.js';
 import {awaitFlock} from './flock/queue.js';
+import {inPieces} from './interruptible.js';
 import {type ProcessIdentity, signalProcess} from './proc/processes.js';
 import {boundToAbstract, hasLockSocket, lockSocketHolder} from './sockets/abstract-owners.js';
 import {bindLockSocket, closeLockSocket} from './sockets/lock-socket.js';
@@ -53,8 +54,8 @@ export class NodeSystem extends FileCalls implements System {
 		return loadFlock(this.#address)(descriptor);
 	}
 
-	contention(file: FileStatus, lockPath: string, record: LockRecord | undefined): Contention {
-		return lockContention(file, lockPath, record);
+	contention(file: FileStatus, lockPath: string, record: LockRecord | undefined): Contention | Promise<Contention> {
+		return inPieces(lockContention(file, lockPath, record));
 	}
 
 	bound(path: string, socket: FileStatus, thoroughness: Thoroughness): Promise<Bound | undefined> | undefined {
@@ -96,7 +97,7 @@ export class NodeSystem extends FileCalls implements System {
 		return lockSocketHolder(name);
 	}
 
-	boundAbstract(name: string): Bound | undefined {
+	boundAbstract(name: string): Bound | undefined | Promise<Bound | undefined> {
 		return boundToAbstract(name, this.#own);
 	}
 

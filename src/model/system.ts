@@ -33,6 +33,8 @@ export interface Bound {
 	readonly holder?: Holder | undefined;
 	/** `false` if it may be bound to another file of the same name, so that a connection has to decide. */
 	readonly isCertain: boolean;
+	/** `false`: the search for its process was stopped, because there are so many. */
+	readonly isSearched?: boolean;
 }
 
 /**
@@ -100,7 +102,7 @@ export interface System {
 	/** Reads the first `length` bytes of a regular file without opening anything else; `undefined` if not permitted. */
 	peek(path: string, length: number): string | undefined;
 	/** Finds the process that holds the lock of a file, without touching the file. */
-	contention(lockFile: FileStatus, lockPath: string, record: LockRecord | undefined): Contention;
+	contention(lockFile: FileStatus, lockPath: string, record: LockRecord | undefined): Contention | Promise<Contention>;
 	/** Finds a process that is bound to the socket file, without a connection. */
 	bound(path: string, socket: FileStatus, thoroughness: Thoroughness): Promise<Bound | undefined> | Bound | undefined;
 	/**
@@ -128,7 +130,7 @@ export interface System {
 	/** @returns `undefined` if no process is bound to the lock name any more */
 	lockSocketHolder(name: string): Promise<LockSocketHolder | undefined> | LockSocketHolder | undefined;
 	/** Finds a process that is bound to an abstract name, in its exact length or padded to 108 bytes. */
-	boundAbstract(name: string): Bound | undefined;
+	boundAbstract(name: string): Bound | undefined | Promise<Bound | undefined>;
 	/**
 	 * Waits until another `flock` is worthwhile: in the kernel's queue by flock(1), else by polling. The descriptor may have
 	 * the lock already.

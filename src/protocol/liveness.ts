@@ -40,10 +40,15 @@ export function* refuseIfBound(
 		const bound = yield* look();
 		if (bound === undefined) return;
 		// A visible process that is not exiting.
-		const isSettled = bound.holder !== undefined && !crashed;
+		const isSettled = (bound.holder !== undefined || bound.isSearched === false) && !crashed;
 		if (!isSettled && (yield* backoff.within(limitMs))) continue;
 		if (bound.holder !== undefined) {
 			throw addressInUse(address.given, {holder: bound.holder, why: 'bound without a lock by'});
+		}
+		if (bound.isSearched === false) {
+			throw addressInUse(address.given, {
+				why: 'a server that takes no lock is bound to it; its process was not found in time among so many',
+			});
 		}
 		if (connectsNext && !bound.isCertain) return;
 		throw addressInUse(address.given, {

@@ -16,7 +16,7 @@ const mostHeals = 10;
 const healsWithinMs = 60_000;
 
 /** How long a server in a worker thread may set the socket file aside while it closes. */
-const asideMs = 5;
+const asideMs = 20;
 
 /** How long the directory may be absent while it is replaced. */
 const absenceMs = 1000;

@@ -2,6 +2,7 @@
  * A server of the runtime itself, such as `Bun.serve`, at a locked address. It binds synchronously, so everything before
  * that is synchronous, too.
  */
+import {blocking} from '../kernel/interruptible.js';
 import {type Reclaimed, reclaimApart} from '../kernel/node/reclaim-apart.js';
 import {NodeSystem} from '../kernel/node-system.js';
 import type {AddressLock} from '../lock/address-lock.js';
@@ -93,7 +94,7 @@ function takeNow(address: Address, options: AcquireOptions, loss: Loss, caller: 
 		refuseUnlessFree(address, reclaim(address, options, caller));
 	}
 	const cancelled = new AbortController();
-	const taking = takeAddress(address, {...options, signal: cancelled.signal}, loss);
+	const taking = blocking(() => takeAddress(address, {...options, signal: cancelled.signal}, loss));
 	if (!(taking instanceof Promise)) return taking;
 	// Another process locks the file for a moment, or has bound meanwhile.
 	cancelled.abort();

@@ -129,7 +129,7 @@ test.serial('R11: a successor with healing does not report the moment in which i
 		const left = runSync(closeSocketByLibuv(pathname(address), masked, undefined), new NodeSystem(address));
 		t.is(left, undefined);
 		// Long enough for the second check before healing.
-		await new Promise(resolve => setTimeout(resolve, 20));
+		await new Promise(resolve => setTimeout(resolve, 60));
 		t.is(await reach(address), successor.pid);
 		t.deepEqual(contentOf(directory), before, `round ${round}`);
 	}

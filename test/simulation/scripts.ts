@@ -80,6 +80,10 @@ export async function runScript<Server>(machine: Machine<Server>, lines: readonl
 	return results;
 }
 
+async function kindOf(contention: ReturnType<System['contention']>): Promise<string> {
+	return (await contention).kind;
+}
+
 async function isBound(found: ReturnType<System['bound']>): Promise<boolean> {
 	return (await found) !== undefined;
 }
@@ -134,7 +138,7 @@ class Run<Server> {
 		if (call === 'connect') return system.connect(path, undefined);
 		const found = system.lstat(path);
 		if (call === 'bound') return found?.type === 'socket' ? isBound(system.bound(path, found, 'named')) : 'no socket';
-		return found?.type === 'file' ? system.contention(found, path, undefined).kind : 'no file';
+		return found?.type === 'file' ? kindOf(system.contention(found, path, undefined)) : 'no file';
 	}
 
 	#onServer({call, slot}: Line): unknown {

@@ -2,6 +2,7 @@
  * The rows for sockets to which processes are bound, with the state of their locks.
  */
 
+import {atOnce} from '../../kernel/interruptible.js';
 import {describeProcess} from '../../kernel/proc/processes.js';
 import {identifyLockSocketHolder, recordIn} from '../../kernel/sockets/abstract-owners.js';
 import {askLockSockets, type LockSocketAnswer} from '../../kernel/sockets/lock-socket-client.js';
@@ -82,7 +83,7 @@ function lockState(
 	const {pids, inode, networkNamespace} = socket;
 	// If no process is visible, skip `ownerOf`, which would search all processes again.
 	const holderAmong = (claimed: number | undefined): Holder | undefined =>
-		pids[0] === undefined ? undefined : ownerOf(socket, pids.find(pid => pid === claimed) ?? pids[0]);
+		pids[0] === undefined ? undefined : atOnce(ownerOf(socket, pids.find(pid => pid === claimed) ?? pids[0]));
 	if (networkNamespace !== undefined) return {state: 'held', holder: holderAmong(undefined)};
 	// The lock socket was closed while it was asked, so a refused connection means nothing.
 	if (!stillBound.has(inode)) return foreign;

@@ -1,11 +1,13 @@
 /**
  * `bindlock list`: prints all Unix sockets with their processes and locks.
  */
+import {takeMountSnapshots} from '../../kernel/mounts/mount-table.js';
 import type {Holder} from '../../model/holder.js';
 import {printable} from '../../model/text.js';
 import {exit} from '../exit-status.js';
 import {holderJson, printJson} from '../json.js';
 import {writeData, writeMessage} from '../output.js';
+import {Progress} from '../progress.js';
 import {boundEntries} from './bound-entries.js';
 import {directoryEntries} from './directory-entries.js';
 import {devicesOf} from './directory-scan.js';
@@ -15,8 +17,11 @@ import {table} from './table.js';
 
 /** @returns the exit status */
 export default async function list(directories: readonly string[], {json}: {json?: boolean}): Promise<number> {
+	takeMountSnapshots();
 	const devices = devicesOf(directories);
-	const sockets = await boundSockets(devices);
+	const progress = new Progress('sockets');
+	const sockets = await boundSockets(devices, progress);
+	progress.end();
 	if (sockets === undefined) throw new Error('cannot read /proc/net/unix, the table of bound sockets; mount /proc');
 	const {entries: unbound, errors} = await directoryEntries(directories, sockets, devices);
 	if (errors.length > 0) {

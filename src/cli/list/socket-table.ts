@@ -2,8 +2,10 @@
  * Reads every Unix socket that a process is bound to, in every network namespace that this user can
  * read, and finds the file of each.
  */
+
 import {type BigIntStats, fstatSync, readdirSync} from 'node:fs';
 import {dirname, isAbsolute, join} from 'node:path';
+import {inPieces} from '../../kernel/interruptible.js';
 import {reachable, statInside, withReached} from '../../kernel/mounts/reachable.js';
 import {namespaceOf} from '../../kernel/proc/namespaces.js';
 import {allProcesses} from '../../kernel/proc/processes.js';
@@ -11,6 +13,7 @@ import {linkOrUndefined, readProcTable} from '../../kernel/proc/procfs.js';
 import {ownersOf} from '../../kernel/sockets/socket-owners.js';
 import {isInodeOf, readSocketFiles, type SocketFile} from '../../kernel/sockets/ss.js';
 import {parseSocketRow, pathInProcess, type SocketRow} from '../../kernel/sockets/unix-sockets.js';
+import type {Progress} from '../progress.js';
 import {findFile, inodeKey} from './found-file.js';
 
 export interface ListedSocket extends SocketRow {
@@ -38,9 +41,13 @@ export interface ListedSocket extends SocketRow {
  * Reads all bound sockets.
  *
  * @param devices of mounts that are looked at whatever their type
+ * @param progress shows how many sockets have been looked at
  * @returns `undefined` without /proc
  */
-export async function boundSockets(devices: readonly string[]): Promise<ListedSocket[] | undefined> {
+export async function boundSockets(
+	devices: readonly string[],
+	progress: Progress,
+): Promise<ListedSocket[] | undefined> {
 	const own = namespaceOf('net');
 	const rows = new Map<string, {readonly row: SocketRow; readonly namespace: string}>();
 	for (const [namespace, table] of tables(own)) {
@@ -48,9 +55,10 @@ export async function boundSockets(devices: readonly string[]): Promise<ListedSo
 	}
 	if (rows.size === 0 && readProcTable('/proc/net/unix') === undefined) return undefined;
 	const files = await readSocketFiles();
-	const owners = ownersOf(new Set([...rows.values()].map(({row}) => row.inode)));
+	const owners = await inPieces(ownersOf(new Set([...rows.values()].map(({row}) => row.inode))));
 	const directories: Directories = new Map();
-	const sockets = [...rows.values()].map(({row, namespace}) => {
+	const sockets = [...rows.values()].map(({row, namespace}, index) => {
+		progress.show(index, rows.size);
 		// One process may have several descriptors of the socket.
 		const pids = [...new Set((owners.get(row.inode) ?? []).map(({pid}) => pid))];
 		const fileInode = files.get(row.inode)?.ino;

@@ -8,9 +8,10 @@ import {codeOf} from '../../model/errors.js';
 import type {Holder} from '../../model/holder.js';
 import type {LockRecord} from '../../model/record.js';
 import type {Contention, FileStatus} from '../../model/system.js';
+import {atOnce, type Interruptible} from '../interruptible.js';
 import {bootId, initialPidNamespace, namespaceOf} from '../proc/namespaces.js';
 import {descriptorsOf, type ProcessDescriptor} from '../proc/process-descriptors.js';
-import {allProcesses, confirmed, describeProcess, isEnding, processOf} from '../proc/processes.js';
+import {confirmed, describeProcess, isEnding, likelyProcesses, processOf} from '../proc/processes.js';
 import {readProc} from '../proc/procfs.js';
 import {hasFlock, isOfAnotherFile, type ListedLock, type LockMode, listedLocks} from './proc-locks.js';
 
@@ -20,23 +21,33 @@ import {hasFlock, isOfAnotherFile, type ListedLock, type LockMode, listedLocks} 
  * Checks the descriptor that the record names first, so that the cost does not grow with the locks and processes of the
  * machine. Reads /proc/locks only for other holders, and scans all processes only for holders that are not in there.
  */
-export function lockContention(file: FileStatus, lockPath: string, record: LockRecord | undefined): Contention {
+export function* lockContention(
+	file: FileStatus,
+	lockPath: string,
+	record: LockRecord | undefined,
+): Interruptible<Contention> {
 	const recorded = recordedHolder(file, lockPath, record);
 	if (recorded !== undefined) return {kind: 'exclusive', holder: recorded};
-	const locks = listedLocks(file, lockPath);
+	const locks = yield* listedLocks(file, lockPath);
 	const writers = locks.filter(isWriter);
-	const seen = writers.length > 0 ? confirmedHolder(file, lockPath, writers, 'WRITE') : undefined;
+	const seen = writers.length > 0 ? yield* confirmedHolder(file, lockPath, writers, 'WRITE') : undefined;
 	// A flock(1) on the descriptor of a waiter that gave up: it was granted the lock, and is about to exit.
 	if (seen !== undefined && takesForOthers(seen.pid)) return {kind: 'unseen', holder: seen};
 	if (seen !== undefined) return {kind: 'exclusive', holder: withRecord(seen, record)};
 	const holder = claimedHolder(record);
-	const isOurs = (lock: ListedLock): boolean => lock.isCertain || !isOfAnotherFile(lock, file, lockPath);
+	const ours = function* (rows: readonly ListedLock[]): Interruptible<ListedLock[]> {
+		const found: ListedLock[] = [];
+		for (const lock of rows) {
+			if (lock.isCertain || !(yield* isOfAnotherFile(lock, file, lockPath))) found.push(lock);
+		}
+		return found;
+	};
 	// Whoever was listed and is not found may have exited since, such as a flock(1) that takes the lock for another process.
-	const remaining = writers.length > 0 ? listedLocks(file, lockPath).filter(isWriter) : [];
-	if (remaining.some(isOurs)) return {kind: 'exclusive', holder};
-	const readers = locks.filter(lock => lock.mode === 'READ' && isOurs(lock));
-	if (readers.length > 0) return {kind: 'shared', holder: confirmedHolder(file, lockPath, readers, 'READ')};
-	const hidden = seesAllLocks() ? undefined : findLock(allProcesses(), file, lockPath, 'WRITE');
+	const remaining = writers.length > 0 ? (yield* listedLocks(file, lockPath)).filter(isWriter) : [];
+	if ((yield* ours(remaining)).length > 0) return {kind: 'exclusive', holder};
+	const readers = yield* ours(locks.filter(lock => lock.mode === 'READ'));
+	if (readers.length > 0) return {kind: 'shared', holder: yield* confirmedHolder(file, lockPath, readers, 'READ')};
+	const hidden = seesAllLocks() ? undefined : yield* findLock(likelyProcesses(), file, lockPath, 'WRITE');
 	if (hidden !== undefined && !takesForOthers(hidden.pid)) {
 		return {kind: 'exclusive', holder: withRecord(confirmed(hidden), record)};
 	}
@@ -52,7 +63,7 @@ function isWriter({mode}: ListedLock): boolean {
 
 /** Whether a process has an exclusive flock of the file by any of its descriptors, now. */
 export function hasLock(pid: number, file: FileStatus, lockPath: string): boolean {
-	return findLock([pid], file, lockPath, 'WRITE') !== undefined;
+	return atOnce(findLock([pid], file, lockPath, 'WRITE')) !== undefined;
 }
 
 /** Returns the holder if the descriptor that the record names has the lock. */
@@ -64,33 +75,46 @@ function recordedHolder(file: FileStatus, lockPath: string, record: LockRecord |
 }
 
 /** Returns the process that took the lock, if it still has it; else any process that has it now. */
-function confirmedHolder(
+function* confirmedHolder(
 	file: FileStatus,
 	lockPath: string,
 	locks: readonly ListedLock[],
 	mode: LockMode,
-): Holder | undefined {
+): Interruptible<Holder | undefined> {
 	const takers = locks.map(lock => lock.pid);
-	const found = findLock(takers, file, lockPath, mode) ?? findLock(allProcesses(), file, lockPath, mode);
+	const found =
+		(yield* findLock(takers, file, lockPath, mode)) ??
+		(yield* findLock(likelyProcesses(), file, lockPath, mode, performance.now() + searchMs));
 	return found && confirmed(found);
 }
 
 /** Returns the descriptor that has the lock; of a flock(1) that takes it for another process only as the last choice. */
-function findLock(
-	pids: readonly number[],
+function* findLock(
+	pids: Iterable<number>,
 	file: FileStatus,
 	lockPath: string,
 	mode: LockMode,
-): ProcessDescriptor | undefined {
+	deadline: number = Number.POSITIVE_INFINITY,
+): Interruptible<ProcessDescriptor | undefined> {
 	const name = `/${basename(lockPath)}`;
 	let taker: ProcessDescriptor | undefined;
-	for (const found of descriptorsOf(pids, target => target.endsWith(name))) {
-		if (!hasFlock(found.pid, found.fd, file, lockPath, mode)) continue;
-		if (!takesForOthers(found.pid)) return found;
-		taker = found;
+	for (const pid of pids) {
+		yield;
+		for (const found of descriptorsOf([pid], target => target.endsWith(name))) {
+			if (!hasFlock(found.pid, found.fd, file, lockPath, mode)) continue;
+			if (!takesForOthers(found.pid)) return found;
+			taker = found;
+		}
+		if (performance.now() > deadline) break;
 	}
 	return taker;
 }
+
+/**
+ * How long a listed lock's process is searched for, in milliseconds: a refusal is right without a name, and on a machine
+ * with thousands of processes the search takes longer than its reader wants to wait.
+ */
+const searchMs = 250;
 
 /** Whether the process is exiting, or is a `flock -x 3`, which locks a descriptor of its parent and then exits. */
 function takesForOthers(pid: number): boolean {

@@ -3,11 +3,12 @@
  */
 import {isSameFile} from '../../model/file-identity.js';
 import type {FileStatus} from '../../model/system.js';
+import type {Interruptible} from '../interruptible.js';
 import {mountOfFile} from '../mounts/mount-table.js';
 import {statReachable} from '../mounts/reachable.js';
 import {descriptorsOf, type ProcessDescriptor} from '../proc/process-descriptors.js';
 import {allProcesses} from '../proc/processes.js';
-import {readProc, readProcTable} from '../proc/procfs.js';
+import {readProc, readTable} from '../proc/procfs.js';
 
 /** The kernel's names for exclusive and shared. */
 export type LockMode = 'WRITE' | 'READ';
@@ -30,11 +31,11 @@ export interface ListedLock {
  * Returns the flocks of a file in /proc/locks, with those that may be of the file. /proc/locks hides the locks of other
  * pid namespaces.
  */
-export function listedLocks(file: FileStatus, lockPath: string): ListedLock[] {
+export function* listedLocks(file: FileStatus, lockPath: string): Interruptible<ListedLock[]> {
 	const found: ListedLock[] = [];
 	const ownDevice = deviceInLocks(file);
 	const pattern = new RegExp(`^\\d+: FLOCK +\\S+ +(READ|WRITE) +(-?\\d+) ([\\da-f]+:[\\da-f]+):${file.ino} `, 'gm');
-	for (const [, mode, pid, device = ''] of (readProcTable('/proc/locks') ?? '').matchAll(pattern)) {
+	for (const [, mode, pid, device = ''] of ((yield* readTable('/proc/locks')) ?? '').matchAll(pattern)) {
 		const isCertain = device === ownDevice;
 		if (!isCertain && !mayBeDeviceOf(device, file, lockPath)) continue;
 		found.push({mode: mode as LockMode, pid: Number(pid), file: `${device}:${file.ino}`, isCertain});
@@ -57,12 +58,13 @@ function mayBeDeviceOf(device: string, file: FileStatus, lockPath: string): bool
 const anonymous = '00:';
 
 /** Whether the process that took the lock, or another process with a lock file, is seen to have it on another file. */
-export function isOfAnotherFile(lock: ListedLock, file: FileStatus, lockPath: string): boolean {
+export function* isOfAnotherFile(lock: ListedLock, file: FileStatus, lockPath: string): Interruptible<boolean> {
 	const isOther = ({pid, fd}: ProcessDescriptor): boolean =>
 		flockOf(pid, fd)?.file === lock.file && isDescriptorOf(pid, fd, file, lockPath) === false;
 	for (const found of descriptorsOf([lock.pid], () => true)) if (isOther(found)) return true;
-	for (const found of descriptorsOf(allProcesses(), target => target.endsWith('.lock'))) {
-		if (isOther(found)) return true;
+	for (const pid of allProcesses()) {
+		yield;
+		for (const found of descriptorsOf([pid], target => target.endsWith('.lock'))) if (isOther(found)) return true;
 	}
 	return false;
 }

@@ -5,7 +5,7 @@
  */
 import {constants, statfsSync} from 'node:fs';
 import {oPath, withOpen} from '../files/opening.js';
-import {lookUp, readProc, readProcTable} from '../proc/procfs.js';
+import {linkOrUndefined, lookUp, readProc, readProcTable} from '../proc/procfs.js';
 
 export interface Mount {
 	readonly id: string;
@@ -30,9 +30,56 @@ export interface Mount {
  * @param matches selects lines of the list before they are parsed
  */
 export function mountsOf(pid: number | 'self', matches: (line: string) => boolean = () => true): readonly Mount[] {
-	const lines = (readProcTable(`/proc/${pid}/mountinfo`) ?? '').split('\n');
-	return lines.filter(matches).flatMap(line => parseMount(line) ?? []);
+	const text = remembered(pid) ?? readProcTable(`/proc/${pid}/mountinfo`) ?? '';
+	const lines = text === parsed.text ? parsed.lines : text.split('\n').map(line => new MountLine(line));
+	parsed = {text, lines};
+	return lines.filter(({line}) => matches(line)).flatMap(({mount}) => mount ?? []);
 }
+
+/** The lists of a snapshot, by mount namespace and root. */
+let snapshot: Map<string, {readonly text: string; readonly readAt: number}> | undefined;
+
+/** How old a list of the snapshot may be. */
+const snapshotMs = 1000;
+
+/**
+ * Makes this process read the list of each mount namespace once a second only. For a program that shows thousands of
+ * sockets; a lock is never taken by such a list.
+ */
+export function takeMountSnapshots(): void {
+	snapshot ??= new Map();
+}
+
+/** Returns the list of a process from the snapshot; reads it if it is not in there. */
+function remembered(pid: number | 'self'): string | undefined {
+	const [namespace, root] =
+		snapshot === undefined ? [] : ['ns/mnt', 'root'].map(name => linkOrUndefined(`/proc/${pid}/${name}`));
+	if (snapshot === undefined || namespace === undefined || root === undefined) return undefined;
+	const key = `${namespace} ${root}`;
+	const known = snapshot.get(key);
+	if (known !== undefined && performance.now() - known.readAt < snapshotMs) return known.text;
+	const text = readProcTable(`/proc/${pid}/mountinfo`) ?? '';
+	snapshot.set(key, {text, readAt: performance.now()});
+	return text;
+}
+
+/** A line that is parsed when it is first used. */
+class MountLine {
+	readonly line: string;
+	#mount: Mount | undefined | false = false;
+
+	constructor(line: string) {
+		this.line = line;
+	}
+
+	get mount(): Mount | undefined {
+		if (this.#mount === false) this.#mount = parseMount(this.line);
+		return this.#mount;
+	}
+}
+
+/** The last list. It is read anew each time, and seldom differs. */
+let parsed: {readonly text: string; readonly lines: readonly MountLine[]} = {text: '', lines: []};
 
 /** Returns the overlays only. Parses no other line: a machine with containers has thousands of mounts. */
 export function overlaysOf(pid: number | 'self'): readonly Mount[] {

@@ -28,6 +28,7 @@ export async function overlayAbove(directory: number, uid: number, mount: Mount)
 	const breathe = breather();
 	for (const pid of oneOfEachMountNamespace(uid)) {
 		await breathe();
+		if (pid === undefined) continue;
 		const overlays = overlaysOf(pid);
 		const mounts = overlays.length === 0 ? [] : mountsOf(pid);
 		const seen = new Set<string>();
@@ -60,10 +61,12 @@ function isInodeAmong(pid: number | 'self', layer: string, above: readonly strin
 	return above.some(path => attempt(() => isSameFile(statSync(path, {bigint: true}), found)));
 }
 
-function* oneOfEachMountNamespace(uid: number): Generator<number | 'self'> {
+/** Yields `undefined` for each process that does not count, so that its caller can let other work come first. */
+function* oneOfEachMountNamespace(uid: number): Generator<number | 'self' | undefined> {
 	yield 'self';
 	const seen = new Set([linkOrUndefined('/proc/self/ns/mnt')]);
 	for (const pid of allProcesses()) {
+		yield undefined;
 		if (![uid, 0].includes(uidOf(pid) ?? -1)) continue;
 		const namespace = linkOrUndefined(`/proc/${pid}/ns/mnt`);
 		if (namespace === undefined || seen.has(namespace)) continue;

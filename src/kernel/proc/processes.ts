@@ -85,6 +85,21 @@ export function allProcesses(): number[] {
 		.map(Number);
 }
 
+/**
+ * Returns every process, the likely ones first: one that is claimed to be meant, the children of this process, and then
+ * the newest pids.
+ */
+export function* likelyProcesses(claimed?: number): Generator<number> {
+	const first = [...(claimed === undefined ? [] : [claimed]), ...ownChildren()];
+	yield* first;
+	for (const pid of allProcesses().reverse()) if (!first.includes(pid)) yield pid;
+}
+
+/** Empty if the kernel does not list them (`CONFIG_PROC_CHILDREN`). */
+function ownChildren(): number[] {
+	return (readProc(`/proc/self/task/${process.pid}/children`) ?? '').split(' ').filter(Boolean).map(Number);
+}
+
 /** Returns the effective user id of a process. */
 export function uidOf(pid: number): number | undefined {
 	return attempt(() => statSync(`/proc/${pid}`).uid);

@@ -11,6 +11,7 @@ import {isSameFile} from '../../model/file-identity.js';
 import type {Place} from '../../model/system.js';
 import {printable} from '../../model/text.js';
 import {oPath} from '../files/opening.js';
+import {inPieces} from '../interruptible.js';
 import {layersOf, mayHang, mountOfText} from '../mounts/hanging-mounts.js';
 import {filesystemOf, type Mount, mountIdOf, mountOfDescriptor, mountsOf, mountWithId} from '../mounts/mount-table.js';
 import {overlayAbove} from '../mounts/overlay-layers.js';
@@ -35,7 +36,7 @@ export async function placeOf(path: string, holderHasEnded: boolean): Promise<Pl
 		const id = mountIdOf(directory);
 		if (mountIdOf(file) !== id) return {isMountPoint: true};
 		// Fast path: the usual case after a crash.
-		const rows = candidates(path).slice(0, maxRivals);
+		const rows = (await inPieces(candidates(path))).slice(0, maxRivals);
 		if (holderHasEnded && rows.length === 0) return oneView;
 		const {uid, mtimeMs: modifiedMs} = fstatSync(file);
 		const mount = mountWithId(id);
@@ -122,7 +123,7 @@ interface OurFile {
 async function rivalElsewhere(rows: readonly SocketRow[], our: OurFile): Promise<string | undefined> {
 	if (rows.length === 0) return undefined;
 	const files = await readSocketFiles();
-	const owners = ownersOf(new Set(rows.map(({inode}) => inode)));
+	const owners = await inPieces(ownersOf(new Set(rows.map(({inode}) => inode))));
 	const isTrusted = (pid: number): boolean => [our.uid, 0].includes(uidOf(pid) ?? -1);
 	for (const row of rows) {
 		const all = owners.get(row.inode) ?? [];

@@ -10,11 +10,12 @@ import {isSameFile} from '../../model/file-identity.js';
 import type {Holder} from '../../model/holder.js';
 import type {Bound, FileStatus, Thoroughness} from '../../model/system.js';
 import {breather} from '../deadline.js';
+import {type Interruptible, inPieces} from '../interruptible.js';
 import {mountOfFile} from '../mounts/mount-table.js';
 import {type ReachOptions, statReachable, withReached} from '../mounts/reachable.js';
 import type {ProcessDescriptor} from '../proc/process-descriptors.js';
 import {confirmed} from '../proc/processes.js';
-import {isOtherThan, ownersOf} from './socket-owners.js';
+import {isOtherThan, ownersOf, type SocketOwners, someOwnersOf} from './socket-owners.js';
 import {isInodeOf, readSocketFiles, type SocketFile} from './ss.js';
 import {isServing, type NamedSocketRow, socketsWithName} from './unix-sockets.js';
 
@@ -30,23 +31,33 @@ export function boundTo(
 	thoroughness: Thoroughness,
 	own?: number,
 ): Promise<Bound | undefined> | undefined {
-	const rows = candidates(path, own);
-	if (rows.length === 0 && thoroughness !== 'all') return undefined;
-	return new Search(path, socket, thoroughness).best(rows);
+	const search = (rows: readonly NamedSocketRow[]): Promise<Bound | undefined> | undefined => {
+		if (rows.length === 0 && thoroughness !== 'all') return undefined;
+		return new Search(path, socket, thoroughness).best(rows);
+	};
+	const rows = inPieces(candidates(path, own));
+	return rows instanceof Promise ? rows.then(search) : search(rows);
 }
 
 /** Whether a client of the socket file would reach a server; `undefined` if no process is seen to be bound to it. */
 export async function isServed(path: string, socket: FileStatus): Promise<boolean | undefined> {
-	const rows = candidates(path);
+	const rows = await inPieces(candidates(path));
 	if (rows.length === 0) return undefined;
 	const found = await new Search(path, socket, 'possible').all(rows);
 	return found.length === 0 ? undefined : found.some(({row}) => row !== undefined && isServing(row));
 }
 
 /** Returns the sockets that are bound to a path with the same last component. */
-export function candidates(path: string, own?: number): NamedSocketRow[] {
-	return [...socketsWithName(basename(path))].filter(isOtherThan(own));
+export function* candidates(path: string, own?: number): Interruptible<NamedSocketRow[]> {
+	const rows = yield* socketsWithName(basename(path));
+	return own === undefined ? rows : rows.filter(isOtherThan(own));
 }
+
+/**
+ * How long the process of a socket is searched for, in milliseconds. A refusal is right without a name, and on a machine
+ * with thousands of processes the search takes longer than its reader wants to wait.
+ */
+const searchMs = 250;
 
 /** The most candidates whose paths are resolved. With more of them, connecting has to decide. */
 const maxResolved = 64;
@@ -80,16 +91,13 @@ class Search {
 
 	async all(rows: readonly NamedSocketRow[]): Promise<Match[]> {
 		const files = await readSocketFiles();
-		const rowOf = new Map(rows.map(row => [row.inode, row]));
-		const asked = this.#thoroughness === 'all' ? [...files.keys()] : [...rowOf.keys()];
-		const bound = asked.filter(inode => this.#isOurFile(files.get(inode)));
-		const undecided = this.#mostLikely(rows.filter(({inode}) => this.#isUndecided(files.get(inode))));
-		const owners = ownersOf(new Set([...bound, ...undecided.map(({inode}) => inode)]));
+		const {bound, undecided} = await inPieces(this.#sort(rows, files));
+		const {owners, isComplete} = await this.#owners([...bound.keys()], undecided);
 		const found: Match[] = [];
-		for (const inode of bound) {
+		for (const [inode, row] of bound) {
 			const holder = firstConfirmed(owners.get(inode) ?? []);
 			// Without a holder: the process is of another user, is exiting, or the output of `ss` was forged by a name.
-			found.push({row: rowOf.get(inode), holder, isCertain: holder !== undefined});
+			found.push({row, holder, isCertain: holder !== undefined, isSearched: isComplete});
 		}
 		const breathe = breather();
 		for (const row of undecided) {
@@ -98,6 +106,41 @@ class Search {
 			if (match !== undefined) found.push(match);
 		}
 		return found;
+	}
+
+	/** Returns the sockets whose file is ours according to `ss`, by inode, and those about which it does not decide. */
+	*#sort(
+		rows: readonly NamedSocketRow[],
+		files: ReadonlyMap<string, SocketFile>,
+	): Interruptible<{
+		readonly bound: ReadonlyMap<string, NamedSocketRow | undefined>;
+		readonly undecided: readonly NamedSocketRow[];
+	}> {
+		const bound = new Map<string, NamedSocketRow | undefined>();
+		const undecided: NamedSocketRow[] = [];
+		if (this.#thoroughness === 'all') {
+			for (const [inode, file] of files) {
+				yield;
+				if (this.#isOurFile(file)) bound.set(inode, undefined);
+			}
+		}
+		for (const row of rows) {
+			yield;
+			const file = files.get(row.inode);
+			if (this.#isOurFile(file)) bound.set(row.inode, row);
+			else if (this.#isUndecided(file)) undecided.push(row);
+		}
+		return {bound, undecided: this.#mostLikely(undecided)};
+	}
+
+	/** One owner is enough to name a process that is bound. All are needed to find out whether one is. */
+	async #owners(
+		bound: readonly string[],
+		undecided: readonly NamedSocketRow[],
+	): Promise<{readonly owners: SocketOwners; readonly isComplete: boolean}> {
+		const inodes = new Set([...bound, ...undecided.map(({inode}) => inode)]);
+		if (undecided.length > 0) return {owners: await inPieces(ownersOf(inodes)), isComplete: true};
+		return await inPieces(someOwnersOf(inodes, performance.now() + searchMs));
 	}
 
 	/** Sockets with exactly this path come first. */

@@ -6,6 +6,7 @@
  */
 import {execFile} from 'node:child_process';
 import {promisify} from 'node:util';
+import {type Interruptible, inPieces} from '../interruptible.js';
 
 /** The file that a socket has made in bind(2). */
 export interface SocketFile {
@@ -22,7 +23,7 @@ export interface SocketFile {
 export async function readSocketFiles(): Promise<ReadonlyMap<string, SocketFile>> {
 	try {
 		const {stdout} = await promisify(execFile)('ss', ['-xae'], options);
-		return parseSocketFiles(stdout);
+		return await inPieces(parseSocketFiles(stdout));
 	} catch {
 		return new Map();
 	}
@@ -35,7 +36,7 @@ export function isInodeOf(inode: bigint, file: {readonly ino: bigint | number}):
 
 const options = {encoding: 'latin1', timeout: 5000, killSignal: 'SIGKILL', maxBuffer: 2 ** 28} as const;
 
-function parseSocketFiles(output: string): Map<string, SocketFile> {
+function* parseSocketFiles(output: string): Interruptible<Map<string, SocketFile>> {
 	const files = new Map<string, SocketFile>();
 	const seen = new Set<string>();
 	for (const [, socket = '', ino, major, minor] of output.matchAll(row)) {
@@ -45,6 +46,7 @@ function parseSocketFiles(output: string): Map<string, SocketFile> {
 			files.set(socket, {ino: BigInt(ino), device: kernelDevice(Number(major), Number(minor))});
 		}
 		seen.add(socket);
+		if (seen.size % 100 === 0) yield;
 	}
 	return files;
 }

@@ -4,7 +4,8 @@
  * A row has the path as the server wrote it in bind(2), and the inode of the socket, but not the inode of its file.
  */
 import {basename, isAbsolute} from 'node:path';
-import {readProcTable} from '../proc/procfs.js';
+import type {Interruptible} from '../interruptible.js';
+import {readProcTable, readTable} from '../proc/procfs.js';
 
 export interface SocketRow {
 	/** Inode of the socket, not of its file. */
@@ -20,20 +21,26 @@ export interface NamedSocketRow extends SocketRow {
 }
 
 /** Returns the sockets that are bound to a path with this last component. */
-export function* socketsWithName(name: string): Generator<NamedSocketRow> {
-	const table = readProcTable('/proc/net/unix') ?? '';
+export function* socketsWithName(name: string): Interruptible<NamedSocketRow[]> {
+	const table = (yield* readTable('/proc/net/unix')) ?? '';
+	const rows: NamedSocketRow[] = [];
+	let repeated: ReadonlySet<string> | undefined;
 	for (const row of rowsEndingWith(table, name)) {
+		yield;
 		// `name` may be the end of a longer name with a space in it.
-		if (basename(row.path) === name) yield {...row, isAmbiguous: isInodeRepeated(table, row)};
+		if (basename(row.path) !== name) continue;
+		repeated ??= yield* repeatedInodes(table);
+		rows.push({...row, isAmbiguous: repeated.has(row.inode)});
 	}
+	return rows;
 }
 
 /** Returns the first socket with one of these abstract names, each as the table shows it, for which `matches` is true. */
-export function findAbstractSocket(
+export function* findAbstractSocket(
 	names: readonly string[],
 	matches: (row: SocketRow) => boolean = () => true,
-): SocketRow | undefined {
-	const table = readProcTable('/proc/net/unix') ?? '';
+): Interruptible<SocketRow | undefined> {
+	const table = (yield* readTable('/proc/net/unix')) ?? '';
 	for (const name of names) {
 		for (const row of rowsEndingWith(table, name)) if (row.path === name && matches(row)) return row;
 	}
@@ -42,7 +49,8 @@ export function findAbstractSocket(
 
 /** Returns the socket with this inode, if it has a name and no other row has the same inode. */
 export function socketWithInode(inode: number): SocketRow | undefined {
-	const rows = (readProcTable('/proc/net/unix') ?? '').split('\n').map(parseSocketRow);
+	const lines = (readProcTable('/proc/net/unix') ?? '').split('\n').filter(line => line.includes(` ${inode} `));
+	const rows = lines.map(parseSocketRow);
 	const found = rows.filter(row => row !== undefined && row !== 'connected' && row.inode === String(inode));
 	return found.length === 1 ? (found[0] as SocketRow) : undefined;
 }
@@ -78,10 +86,19 @@ function rowEndingAt(table: string, end: number): SocketRow | undefined {
 	return undefined;
 }
 
-function isInodeRepeated(table: string, {inode}: SocketRow): boolean {
-	const row = new RegExp(`: [\\da-f]{8} [\\da-f]{8} [\\da-f]{8} [\\da-f]{4} [\\da-f]{2} +${inode}(?: |$)`, 'gim');
-	return [...table.matchAll(row)].length > 1;
+/** Returns the inodes that more than one row has: one pass over the table, for all rows. */
+function* repeatedInodes(table: string): Interruptible<ReadonlySet<string>> {
+	const seen = new Set<string>();
+	const repeated = new Set<string>();
+	for (const [, inode = ''] of table.matchAll(rowStart)) {
+		if (seen.has(inode)) repeated.add(inode);
+		else seen.add(inode);
+		if (seen.size % 100 === 0) yield;
+	}
+	return repeated;
 }
+
+const rowStart = /: [\da-f]{8} [\da-f]{8} [\da-f]{8} [\da-f]{4} [\da-f]{2} +(\d+)(?= |$)/gim;
 
 /** `Num: RefCount Protocol Flags Type St Inode Path`; all but Inode and Path are hexadecimal. */
 const rowPattern = /^[\da-f]+: [\da-f]{8} [\da-f]{8} ([\da-f]{8}) ([\da-f]{4}) ([\da-f]{2}) +(\d+) (.+)$/is;

@@ -1,6 +1,7 @@
 /**
  * Tests the search for the holder in the kernel's tables. A record counts only if the kernel does not contradict it.
  */
+
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {chownSync, readFileSync, statSync, writeFileSync} from 'node:fs';
@@ -9,6 +10,7 @@ import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {acquire, BindLockError, type Holder, inspect} from '../../../src/index.js';
 import {hasEnded, lockContention} from '../../../src/kernel/flock/lock-holders.js';
+import {atOnce} from '../../../src/kernel/interruptible.js';
 import {bootId, namespaceOf} from '../../../src/kernel/proc/namespaces.js';
 import {parseRecord} from '../../../src/model/record.js';
 import type {Contention} from '../../../src/model/system.js';
@@ -33,7 +35,7 @@ function contentionOf(address: string): Contention {
 	const lockPath = `${address}.lock`;
 	const record = parseRecord(readFileSync(lockPath, 'utf8'));
 	if (record === 'foreign') throw new Error('no lock file');
-	return lockContention(fileStatusOf(lockPath), lockPath, record);
+	return atOnce(lockContention(fileStatusOf(lockPath), lockPath, record));
 }
 
 /** Returns the holder that the error names. */

@@ -1,11 +1,13 @@
 /**
  * Tests locks on filesystems whose device number differs between /proc/locks and stat(2).
  */
+
 import {execFileSync} from 'node:child_process';
 import {chmodSync, mkdirSync, statSync, truncateSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
 import {lockContention} from '../../../src/kernel/flock/lock-holders.js';
+import {atOnce} from '../../../src/kernel/interruptible.js';
 import type {Contention, FileStatus} from '../../../src/model/system.js';
 import {noFlockCommand, noOtherUser, otherUid, testUnless} from '../../helpers/abilities.js';
 import {statusOf} from '../../helpers/command.js';
@@ -20,7 +22,7 @@ checkLeaks();
 const anonymousDevice = 0xfff000ff;
 
 function contentionOf(lockPath: string, status: Partial<FileStatus>): Contention {
-	return lockContention({...fileStatusOf(lockPath), ...status}, lockPath, undefined);
+	return atOnce(lockContention({...fileStatusOf(lockPath), ...status}, lockPath, undefined));
 }
 
 async function startShell(t: ExecutionContext, lockPath: string, script: string): Promise<number> {
