@@ -183,7 +183,7 @@ export function detachListener(server: Server): Listener | undefined {
 	const name = closeMethod(handle);
 	delete handle[name];
 	internalsOf(server)._handle = null;
-	return {close: () => handle[name]?.()} as Listener;
+	return name === 'close' ? handle : ({close: () => handle.stop?.()} as Listener);
 }
 
 /** Returns the listening socket, as `send` of Node's IPC takes it. */
