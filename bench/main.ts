@@ -10,6 +10,7 @@ import {type Benchmark, Context} from './harness/context.js';
 import {environment} from './harness/environment.js';
 import {makePlaces, type Places, removePlaces} from './harness/places.js';
 import {type BenchmarkName, benchmarkNames, root, writeResult} from './harness/results.js';
+import {crowd} from './measure/crowd.js';
 import {safety} from './measure/safety.js';
 import {scale} from './measure/scale.js';
 import {startup} from './measure/startup.js';
@@ -18,7 +19,7 @@ import {takeover} from './measure/takeover.js';
 import {waiting} from './measure/waiting.js';
 import {generate} from './page/generate.js';
 
-const benchmarks: Readonly<Record<BenchmarkName, Benchmark>> = {safety, take, takeover, waiting, scale, startup};
+const benchmarks: Readonly<Record<BenchmarkName, Benchmark>> = {safety, take, takeover, waiting, scale, crowd, startup};
 
 async function main(): Promise<void> {
 	const {values, positionals} = parseArgs({

@@ -51,7 +51,7 @@ export interface Result extends Required<Outcome> {
 	readonly environment: Environment;
 }
 
-export const benchmarkNames = ['safety', 'take', 'takeover', 'waiting', 'scale', 'startup'] as const;
+export const benchmarkNames = ['safety', 'take', 'takeover', 'waiting', 'scale', 'crowd', 'startup'] as const;
 export type BenchmarkName = (typeof benchmarkNames)[number];
 export type Results = Readonly<Record<BenchmarkName, Result>>;
 

@@ -14,14 +14,25 @@ export interface Point {
 	readonly high: number;
 }
 
+/** A part of the bar of a subject. */
+export interface Bar {
+	readonly subject: string;
+	readonly part: string;
+	readonly percent: number;
+}
+
 export interface PlotDescription {
 	readonly name: string;
 	readonly title: string;
 	/** Label of the value axis, with the unit. */
 	readonly value: string;
 	readonly x?: string;
+	/** What is better, for the line above the plot. */
+	readonly better: 'shorter' | 'smaller' | 'a longer blue part';
 	readonly logarithmic: boolean;
 	readonly points: readonly Point[];
+	/** Stacked bars instead of points: the share of each part, in percent. */
+	readonly bars?: readonly Bar[];
 	/** Smaller values, including 0, are drawn at this value on a logarithmic axis. */
 	readonly least?: number;
 }
@@ -34,6 +45,7 @@ interface PlotModule {
 	line(data: unknown, options: object): Mark;
 	link(data: unknown, options: object): Mark;
 	text(data: unknown, options: object): Mark;
+	barX(data: unknown, options: object): Mark;
 	gridX(options: object): Mark;
 	gridY(options: object): Mark;
 	selectLast(options: object): object;
@@ -41,6 +53,9 @@ interface PlotModule {
 
 /** Distinguishable with colour blindness, on white and on black (after Okabe and Ito). */
 const colours = ['#2f81d6', '#d9622b', '#1a9e76', '#c2689a', '#a77c10', '#8a6fdf'];
+
+/** What is right, and two kinds of wrong. */
+const partColours = ['#2f81d6', '#d9622b', '#8b949e'];
 
 /** Returns a hash of the plot's data. The SVG contains it, so a test can find a plot that is older than the results. */
 export function digest(description: PlotDescription): string {
@@ -51,9 +66,33 @@ export async function draw(description: PlotDescription): Promise<string> {
 	const Plot = await load<PlotModule>('@observablehq/plot');
 	const {parseHTML} = await load<{parseHTML(html: string): {document: object}}>('linkedom');
 	const {document} = parseHTML('<html></html>');
-	const options = description.x === undefined ? rows(Plot, description) : curves(Plot, description);
-	const drawn = Plot.plot({...options, document, width: 760, style: {fontSize: '13px'}}).outerHTML;
+	const drawn = Plot.plot({...optionsOf(Plot, description), document, width, style: {fontSize: '13px'}}).outerHTML;
 	return finish(drawn, description);
+}
+
+/** Narrow, so that the text is still readable on the screen of a phone, which shows the plot smaller. */
+const width = 500;
+
+function optionsOf(Plot: PlotModule, description: PlotDescription): object {
+	if (description.bars !== undefined) return stacks(Plot, description.bars);
+	return description.x === undefined ? rows(Plot, description) : curves(Plot, description);
+}
+
+/** Returns one stacked bar for each subject. */
+function stacks(Plot: PlotModule, bars: readonly Bar[]): object {
+	const subjects = [...new Set(bars.map(({subject}) => subject))];
+	const parts = [...new Set(bars.map(({part}) => part))];
+	return {
+		height: 80 + 26 * subjects.length,
+		marginTop: 48,
+		marginBottom: 20,
+		marginLeft: 200,
+		marginRight: 30,
+		x: {label: null, ticks: [0, 50, 100], tickFormat: (value: number) => `${value} %`},
+		y: {domain: subjects, label: null},
+		color: {domain: parts, range: partColours},
+		marks: [Plot.barX(bars, {x: 'percent', y: 'subject', fill: 'part', order: parts})],
+	};
 }
 
 /** Returns one line for each subject, with its median and quartiles. */
@@ -62,14 +101,16 @@ function rows(Plot: PlotModule, {points, value, logarithmic, least = 0.1}: PlotD
 	const end = (bound: number): number => (logarithmic ? Math.max(bound, least) : bound);
 	const colour = (one: Point): string => (one.subject.startsWith('bindlock') ? colours[0] : colours[1]) as string;
 	return {
-		height: 80 + 26 * points.length,
+		height: 100 + 26 * points.length,
+		marginTop: 40,
 		marginBottom: 45,
-		marginLeft: 235,
-		marginRight: 80,
+		marginLeft: 215,
+		marginRight: 60,
 		x: {
 			type: logarithmic ? 'log' : 'linear',
 			label: `${value} →`,
 			grid: true,
+			ticks: 4,
 			zero: !logarithmic,
 			nice: true,
 			tickFormat: short,
@@ -98,19 +139,19 @@ function rows(Plot: PlotModule, {points, value, logarithmic, least = 0.1}: PlotD
 }
 
 /** Returns one curve through the medians of each subject, with its name at the end. */
-function curves(Plot: PlotModule, {points, value, x, logarithmic}: PlotDescription): object {
+function curves(Plot: PlotModule, {points, value, x, better, logarithmic}: PlotDescription): object {
 	const subjects = [...new Set(points.map(one => one.subject))];
 	const colour = (one: Point): string => colours[subjects.indexOf(one.subject) % colours.length] as string;
 	return {
 		height: 390,
 		marginTop: 35,
-		marginLeft: 65,
-		marginRight: 150,
+		marginLeft: 60,
+		marginRight: 130,
 		marginBottom: 45,
 		x: {type: 'log', label: `${x} →`, grid: true, tickFormat: short},
 		y: {
 			type: logarithmic ? 'log' : 'linear',
-			label: `↑ ${value}`,
+			label: `↑ ${value}; ${better} is better`,
 			grid: true,
 			zero: !logarithmic,
 			nice: true,
@@ -146,11 +187,24 @@ function finish(drawn: string, description: PlotDescription): string {
 	const style =
 		'<style>svg{color:#1f2328;background:#fff}@media(prefers-color-scheme:dark){svg{color:#e6edf3;background:#0d1117}}</style>';
 	const title = `<title>${escaped(description.title)}</title><desc>${digest(description)}</desc>`;
+	const caption = `<text x="8" y="18" text-anchor="start" fill="currentColor" font-weight="bold">${escaped(captionOf(description))}</text>${legend(description)}`;
 	return `${drawn
 		.replace(/plot-[0-9a-f]{6}/g, 'plot')
 		.replace('--plot-background: white;', '')
 		.replace('<svg ', '<svg xmlns="http://www.w3.org/2000/svg" ')
-		.replace(/(<svg[^>]*>)/, `$1${title}${style}`)}\n`;
+		.replace(/(<svg[^>]*>)/, `$1${title}${style}${caption}`)}\n`;
+}
+
+/** A plot of curves has it in the label of its axis. */
+function captionOf({better, x}: PlotDescription): string {
+	return x === undefined ? `${better} is better` : '';
+}
+
+/** The names of the parts, in their colours. */
+function legend({bars = []}: PlotDescription): string {
+	const parts = [...new Set(bars.map(({part}) => part))];
+	const spans = parts.map((part, index) => `<tspan fill="${partColours[index]}">■ ${escaped(part)}\u2003</tspan>`);
+	return parts.length === 0 ? '' : `<text x="8" y="38" text-anchor="start">${spans.join('')}</text>`;
 }
 
 function escaped(text: string): string {

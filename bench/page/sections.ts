@@ -1,13 +1,15 @@
 /**
  * The sections of the page: for each benchmark its text, plots, tables and goals, computed from the stored results.
  */
-import type {Measurement, Result, Results} from '../harness/results.js';
+import type {Count, Measurement, Result, Results} from '../harness/results.js';
+import {summarise} from '../harness/statistics.js';
+import {metrics as crowdMetrics, size} from '../measure/crowd.js';
 import {metrics as scaleMetrics} from '../measure/scale.js';
 import {metrics as startMetrics, subjects as startSubjects} from '../measure/startup.js';
 import {limit, metrics as takeMetrics} from '../measure/take.js';
 import {blockedC} from '../measure/takeover.js';
 import {roles} from '../measure/waiting.js';
-import {type PlotDescription, type Point, short} from './plots.js';
+import {type Bar, type PlotDescription, short} from './plots.js';
 import {goal, grid, medianOf, of, points, ratio, table} from './tables.js';
 
 export interface Section {
@@ -26,6 +28,7 @@ export function sections(results: Results): Section[] {
 		takeover(results.takeover),
 		waiting(results.waiting),
 		scale(results.scale),
+		crowd(results.crowd),
 		startup(results.startup),
 	];
 }
@@ -43,11 +46,16 @@ function safety(result: Result): Section {
 			['', ...scenarios],
 			subjects.map(subject => [subject, ...wrong(key, subject)]),
 		)}`;
-	const share = (subject: string): Point => {
+	const shares = (subject: string): Bar[] => {
 		const counts = result.counts.filter(one => one.subject === subject);
-		const rounds = counts.reduce((sum, one) => sum + one.rounds, 0);
-		const percent = (100 * counts.reduce((sum, one) => sum + one.double, 0)) / rounds;
-		return {subject, median: percent, low: percent, high: percent};
+		const sum = (of: (one: Count) => number): number => counts.reduce((total, one) => total + of(one), 0);
+		const parts = {
+			'one server': sum(({rounds, double, none}) => rounds - double - none),
+			'two or more live': sum(({double}) => double),
+			none: sum(({none}) => none),
+		};
+		const rounds = sum(one => one.rounds);
+		return Object.entries(parts).map(([part, number]) => ({subject, part, percent: (100 * number) / rounds}));
 	};
 	return {
 		title: 'Safety',
@@ -58,10 +66,12 @@ function safety(result: Result): Section {
 		plots: [
 			{
 				name: 'safety',
-				title: 'Rounds with two or more live servers',
-				value: 'rounds with two or more live servers, % of all four scenarios',
+				title: 'Rounds that ended with one server, with two or more live servers, or with none',
+				value: '% of the rounds of all four scenarios',
+				better: 'a longer blue part',
 				logarithmic: false,
-				points: subjects.map(share),
+				points: [],
+				bars: subjects.flatMap(shares),
 			},
 		],
 		tables: [
@@ -106,6 +116,7 @@ function take(result: Result): Section {
 			['tmpfs', 'disk'].map(place => ({
 				name: `take-${what}-${place}`,
 				title: `${takeMetrics[what]}, ${place}`,
+				better: 'shorter' as const,
 				value: `µs to ${takeMetrics[what]}, ${place}`,
 				logarithmic: true,
 				points: points(of(result, takeMetrics[what], place)),
@@ -147,6 +158,7 @@ function takeover(result: Result): Section {
 				name: 'takeover',
 				title: 'SIGKILL of the holder to its successor listening',
 				value: 'ms from SIGKILL to listening',
+				better: 'shorter',
 				logarithmic: true,
 				points: points(result.measurements),
 			},
@@ -171,6 +183,7 @@ function waiting(result: Result): Section {
 		].map(({role, metric, name, least}) => ({
 			name,
 			title: `${role}: ${metric}`,
+			better: 'smaller' as const,
 			value: `${role}: ${metric}, ${units[metric as keyof typeof units]} (0 drawn at ${least})`,
 			logarithmic: true,
 			least,
@@ -190,7 +203,15 @@ function waiting(result: Result): Section {
 
 function scale(result: Result): Section {
 	const curve = (metric: string, name: string, x: string, value: string): PlotDescription => {
-		return {name, title: `${metric}, by ${x}`, x, value, logarithmic: true, points: points(of(result, metric))};
+		return {
+			name,
+			title: `${metric}, by ${x}`,
+			x,
+			value,
+			better: 'shorter',
+			logarithmic: true,
+			points: points(of(result, metric)),
+		};
 	};
 	const refusalBeside = (locks: number): number | undefined =>
 		medianOf(
@@ -237,6 +258,44 @@ function scale(result: Result): Section {
 	};
 }
 
+function crowd(result: Result): Section {
+	const {processes, sockets, locks} = size;
+	const block = of(result, crowdMetrics.block);
+	const longest = Math.max(...block.map(({values}) => summarise(values).median));
+	return {
+		title: 'Crowd',
+		result,
+		text: [
+			`The same calls on a machine with ${count(processes)} more processes, ${count(sockets)} listening sockets whose last path component is the same, and ${count(locks)} locked files. Besides the time, the longest time in which the event loop of the calling process could do nothing else: servers acquire addresses while they serve others. “A foreign server” has a name of its own, “one of the ${count(sockets)}” does not.`,
+			goal(
+				'the event loop is blocked for at most 10 ms, in the median of each call',
+				longest,
+				value => value <= 10,
+				value => `${short(value)} ms`,
+			),
+		],
+		plots: [
+			{
+				name: 'crowd-block',
+				title: 'Longest block of the event loop on a crowded machine',
+				value: 'ms',
+				better: 'shorter',
+				logarithmic: true,
+				points: points(block),
+			},
+		],
+		tables: [
+			grid(
+				result.measurements,
+				Object.values(crowdMetrics).map(metric => `${metric}, ms`),
+				one => `${one.metric}, ms`,
+			),
+		],
+	};
+}
+
+const count = (value: number): string => value.toLocaleString('en');
+
 function startup(result: Result): Section {
 	const difference = (metric: string, one: string, other: string): number =>
 		(medianOf(of(result, metric), one) ?? Number.NaN) - (medianOf(of(result, metric), other) ?? Number.NaN);
@@ -263,6 +322,7 @@ function startup(result: Result): Section {
 			name: `startup-${['process', 'listen', 'command'][index]}`,
 			title: metric,
 			value: `ms, ${metric}`,
+			better: 'shorter' as const,
 			logarithmic: false,
 			points: points(of(result, metric)),
 		})),
