@@ -1,15 +1,16 @@
 /**
  * `npm run bench [-- NAME…] [--quick]`: runs all benchmarks or the named ones, stores the results in `bench/results/`,
- * and writes `docs/benchmarks.md` and its plots from them.
+ * and writes `docs/benchmarks.md` and its plots from them. `npm run bench -- --compare FILE` compares a result that was
+ * copied elsewhere with the stored one of the same benchmark.
  */
 import {spawnSync} from 'node:child_process';
-import {existsSync} from 'node:fs';
+import {existsSync, readFileSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
 import {type Benchmark, Context} from './harness/context.js';
 import {environment} from './harness/environment.js';
 import {makePlaces, type Places, removePlaces} from './harness/places.js';
-import {type BenchmarkName, benchmarkNames, root, writeResult} from './harness/results.js';
+import {type BenchmarkName, benchmarkNames, type Result, readResults, root, writeResult} from './harness/results.js';
 import {crowd} from './measure/crowd.js';
 import {safety} from './measure/safety.js';
 import {scale} from './measure/scale.js';
@@ -17,6 +18,7 @@ import {startup} from './measure/startup.js';
 import {take} from './measure/take.js';
 import {takeover} from './measure/takeover.js';
 import {waiting} from './measure/waiting.js';
+import {compare} from './page/compare.js';
 import {generate} from './page/generate.js';
 
 const benchmarks: Readonly<Record<BenchmarkName, Benchmark>> = {safety, take, takeover, waiting, scale, crowd, startup};
@@ -24,8 +26,18 @@ const benchmarks: Readonly<Record<BenchmarkName, Benchmark>> = {safety, take, ta
 async function main(): Promise<void> {
 	const {values, positionals} = parseArgs({
 		allowPositionals: true,
-		options: {quick: {type: 'boolean', default: false}, page: {type: 'boolean', default: false}},
+		options: {
+			quick: {type: 'boolean', default: false},
+			page: {type: 'boolean', default: false},
+			compare: {type: 'string'},
+		},
 	});
+	if (values.compare !== undefined) {
+		const before = JSON.parse(readFileSync(values.compare, 'utf8')) as Result;
+		const after = readResults()[before.benchmark as BenchmarkName];
+		process.stdout.write(`${compare(before, after)}\n`);
+		return;
+	}
 	const unknown = positionals.filter(name => !(benchmarkNames as readonly string[]).includes(name));
 	if (unknown.length > 0) {
 		process.stderr.write(`no such benchmark: ${unknown.join(', ')}; there are ${benchmarkNames.join(', ')}\n`);

@@ -4,6 +4,7 @@
  */
 
 export interface Summary {
+	readonly least: number;
 	readonly median: number;
 	/** The quartiles: half of the values lie between them. */
 	readonly low: number;
@@ -15,6 +16,7 @@ export interface Summary {
 export function summarise(values: readonly number[]): Summary {
 	const sorted = [...values].sort((one, other) => one - other);
 	return {
+		least: quantile(sorted, 0),
 		median: quantile(sorted, 0.5),
 		low: quantile(sorted, 0.25),
 		high: quantile(sorted, 0.75),

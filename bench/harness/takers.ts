@@ -47,6 +47,8 @@ function orClose<Got>(descriptor: number, lock: (descriptor: number) => Got): Go
 	}
 }
 
+export const plainNode = 'plain Node, the same system calls';
+
 export type TakerName =
 	| 'bindlock, addon'
 	| 'bindlock, koffi'
@@ -55,7 +57,7 @@ export type TakerName =
 	| 'bindlock, FFI of Deno'
 	| 'bindlock, flock(1)'
 	| 'bindlock, abstract'
-	| 'plain Node, the same system calls'
+	| typeof plainNode
 	| 'fs-ext, bare'
 	| 'fs-native-extensions'
 	| 'fd-lock'
@@ -71,7 +73,7 @@ export const takers: Readonly<Record<TakerName, Taker>> = {
 	'bindlock, FFI of Deno': {...byFfi, runtime: deno},
 	'bindlock, flock(1)': {env: {BINDLOCK_FLOCK: 'command'}, take: acquireIt},
 	'bindlock, abstract': {abstract: true, take: address => acquireIt(`\0${address}`)},
-	'plain Node, the same system calls': {prepare: async () => preparePlainNode()},
+	[plainNode]: {prepare: async () => preparePlainNode()},
 	'fs-ext, bare': {
 		async prepare() {
 			const {flockSync} = createRequire(import.meta.url)('fs-ext') as {flockSync(fd: number, flags: string): void};

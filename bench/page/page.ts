@@ -17,9 +17,9 @@ function head(results: Results): string {
 
 <!-- Generated from bench/results/ by \`npm run bench\`; do not edit. -->
 
-This page compares bindlock with the usual recipes, with other lock packages, and with the limit that the kernel sets. All compared programs took turns in one run. Figures are medians, with the quartiles in parentheses.
+This page compares bindlock with the usual recipes, with other lock packages, and with the limit that the kernel sets. All compared programs took turns in one run. Figures are medians; in parentheses are the quartiles and the least value. What a ratio to C means differs between machines, because Node itself makes the same system calls two to five times slower: so the page also has plain Node, making the very same calls, and the goals are stated against that.
 
-\`npm run bench\` measures everything again and writes this page. \`npm run bench -- NAME\` measures one benchmark, and \`--quick\` measures all in less than two minutes. The results are in \`bench/results/\`.${quick}`;
+\`npm run bench\` measures everything again and writes this page. \`npm run bench -- NAME\` measures one benchmark, and \`--quick\` measures all in a few minutes. \`npm run bench -- --compare FILE\` compares a stored result with another one of the same benchmark. The results are in \`bench/results/\`.${quick}`;
 }
 
 function part({title, text, plots, tables, result}: Section): string {

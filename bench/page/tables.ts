@@ -28,8 +28,8 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 	return [line(head), line(head.map((_, index) => (index === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n');
 }
 
-export function spread({median, low, high}: Summary): string {
-	return low === high ? short(median) : `${short(median)} (${short(low)}–${short(high)})`;
+export function spread({least, median, low, high}: Summary): string {
+	return low === high ? short(median) : `${short(median)} (${short(low)}–${short(high)}, least ${short(least)})`;
 }
 
 /** Returns a table with one row for each subject and one column for each metric. */

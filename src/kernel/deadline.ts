@@ -53,7 +53,7 @@ export function jittered(milliseconds: number): number {
 }
 
 /** The longest that other work in this process waits for a loop that yields by {@link breather}. */
-const maxBlockMs = 3;
+const maxBlockMs = 2;
 
 /** Returns a function to await in a long loop. It lets the event loop run if the last time was long enough ago. */
 export function breather(): () => Promise<void> | undefined {

@@ -16,7 +16,7 @@ export function claimOf(options: AcquireOptions): Claim {
 		uid,
 		reclaimForeign,
 		lockFileMode: options.lockFileMode ?? 0o600,
-		record: fd => recordOf(options, {pid: process.pid, fd}),
+		record: fd => recordOf(options, {pid: process.pid, fd}, uid),
 		patience: patienceOf(options),
 	};
 }
@@ -30,13 +30,15 @@ export function removerOf({reclaimForeign = false}: AcquireOptions): Remover {
  * Returns the text of a record with the options of this process.
  *
  * @param holder this process, or one that inherited the lock
+ * @param uid of this process
  */
 export function recordOf(
 	{label}: AcquireOptions,
 	holder: Pick<LockRecord, 'pid' | 'fd'> & Partial<LockRecord>,
+	uid: number | undefined = process.geteuid?.(),
 ): string {
 	const since = new Date().toISOString();
-	return formatRecord({since, uid: process.geteuid?.(), ...ownIdentity(), label, ...holder});
+	return formatRecord({since, uid, ...ownIdentity(), label, ...holder});
 }
 
 /** The fields that are the same for every lock of this process. Reading them takes several system calls. */

@@ -4,6 +4,7 @@
 import {existsSync, readFileSync} from 'node:fs';
 import test from 'ava';
 import {readResults, root} from '../../bench/harness/results.js';
+import {compare} from '../../bench/page/compare.js';
 import {page} from '../../bench/page/page.js';
 import {digest, draw} from '../../bench/page/plots.js';
 import {sections} from '../../bench/page/sections.js';
@@ -40,4 +41,16 @@ test('the results do not identify the machine', t => {
 			'node',
 		]);
 	}
+});
+
+test('two results of a benchmark are compared by the ratio of their medians; others are refused', t => {
+	const {take, scale} = readResults();
+	const slower = {
+		...take,
+		measurements: take.measurements.map(one => ({...one, values: one.values.map(value => value * 2)})),
+	};
+	const [, , ...rows] = compare(take, slower).split('\n');
+	t.is(rows.length, take.measurements.length);
+	for (const row of rows) t.regex(row, / \| 2 \|$/);
+	t.throws(() => compare(take, scale), {message: /of take and of scale/});
 });
