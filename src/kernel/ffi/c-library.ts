@@ -55,11 +55,16 @@ export function withErrno<Name extends string>(
 	for (const name of Object.keys(signatures) as Name[]) {
 		calls[name] = (...parameters) => {
 			const result = functions[name](...parameters);
-			return result === -1 ? -errno() : result;
+			if (result !== -1) return result;
+			// The runtime may have cleared errno meanwhile. A failure must not look like the result 0.
+			return -(errno() || unknownError);
 		};
 	}
 	return calls;
 }
+
+/** `EPERM`: an error that no caller takes for contention. */
+const unknownError = 1;
 
 /** Describes the functions to an FFI. */
 export function described<Name extends string, Description>(

@@ -7,6 +7,7 @@ import test from 'ava';
 import {noMounts, noOtherUser, otherUid, testUnless} from '../../helpers/abilities.js';
 import {bindlock, cli, jsonLines, runToEnd} from '../../helpers/command.js';
 import {temporaryDirectory} from '../../helpers/programs.js';
+import {bun, deno, nodes, type Runtime} from '../../helpers/runtimes.js';
 
 test('doctor finds no problem in a private directory', async t => {
 	const directory = temporaryDirectory(t);
@@ -35,6 +36,19 @@ test('doctor: a missing directory, a path that is too long, no way to call flock
 	t.is(without.status, 71);
 	t.regex(without.stdout, /^problem +flock: No way to lock[^\n]*\n +→ Install flock/m);
 });
+
+for (const {title, obstacle, options} of [nodes.at(-1) as Runtime, bun, deno]) {
+	testUnless(obstacle)(
+		`doctor on ${title}: which way to call flock is used, and the whole reason why another is not`,
+		async t => {
+			const {executable, nodeOptions} = options;
+			const {stdout} = await runToEnd(executable, [...nodeOptions, cli, 'doctor'], {env: {BINDLOCK_FLOCK: ''}});
+			t.regex(stdout, /^ok +flock: by the foreign function interface of this runtime$/m);
+			// The addon is compiled for the Node of the tests, or not at all.
+			t.regex(stdout, /^ok +flock by addon: cannot be used: .*(version|does not support|Cannot find module)/m);
+		},
+	);
+}
 
 testUnless(noMounts())('doctor names the filesystem', async t => {
 	const directory = temporaryDirectory(t);
