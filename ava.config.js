@@ -20,7 +20,7 @@ const rest = [
 	'build/test/kernel/flock/{choice,command,lock-holders,proc-locks}.test.js',
 	'build/test/kernel/sockets/{lock-socket,lock-socket-client,other-views}.test.js',
 	'build/test/protocol/filesystems.test.js',
-	'build/test/server/file-guard.directory.test.js',
+	'build/test/server/{cleaners,file-guard.directory}.test.js',
 ];
 
 /** Seconds: at most a few processes each. */
