@@ -108,6 +108,8 @@ function watchPath(path: string, listener: WatchListener<string>, check: () => v
 	};
 	try {
 		const watcher = watch(path, {persistent: false}, listener);
+		// Deno ignores `persistent` (2.9).
+		watcher.unref();
 		stopWatching = () => watcher.close();
 		watcher.on('error', error => {
 			watcher.close();
