@@ -103,6 +103,8 @@ const rowStart = /: [\da-f]{8} [\da-f]{8} [\da-f]{8} [\da-f]{4} [\da-f]{2} +(\d+
 /** `Num: RefCount Protocol Flags Type St Inode Path`; all but Inode and Path are hexadecimal. */
 const rowPattern = /^[\da-f]+: [\da-f]{8} [\da-f]{8} ([\da-f]{8}) ([\da-f]{4}) ([\da-f]{2}) +(\d+) (.+)$/is;
 
+const beyondAscii = /[\x80-\xff]/;
+
 /** Parses one row. Returns `undefined` for a row without a path, and `'connected'` for a connection. */
 export function parseSocketRow(text: string): SocketRow | 'connected' | undefined {
 	const [, flags = '', type = '', state, inode = '', path = ''] = rowPattern.exec(text) ?? [];
@@ -112,7 +114,8 @@ export function parseSocketRow(text: string): SocketRow | 'connected' | undefine
 	if (type !== '0002' && (state === '03' || state === '02')) return 'connected';
 	return {
 		inode,
-		path: Buffer.from(path, 'latin1').toString('utf8'),
+		// Most names are ASCII, and a table may have thousands of them.
+		path: beyondAscii.test(path) ? Buffer.from(path, 'latin1').toString('utf8') : path,
 		type: types[type] ?? 'other',
 		listening: (Number.parseInt(flags, 16) & acceptsConnections) !== 0,
 	};

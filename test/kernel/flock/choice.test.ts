@@ -100,6 +100,20 @@ testUnless(noAddon() === undefined ? noFlockCommand() : noAddon())(
 	},
 );
 
+for (const {title, obstacle, options} of ways.filter(({title}) => /koffi|Node 26/.test(title))) {
+	testUnless(obstacle)(`${title}: in worker threads too; the lock ends with its thread`, async t => {
+		const program = start(t, 'worker', [join(temporaryDirectory(t), 's')], options);
+		for (const ending of ['terminate', 'exit']) {
+			program.send('start');
+			await program.expect('held');
+			program.send(ending);
+			await program.expect('ended');
+		}
+		program.send('acquire');
+		t.like(await program.expect('held'), {reclaimed: false});
+	});
+}
+
 /** Checks that acquire is refused, and that a stale socket stays and no lock file is created. */
 async function refusedUntouched(t: ExecutionContext, env: Readonly<Record<string, string>>): Promise<Event> {
 	const directory = temporaryDirectory(t);
