@@ -11,7 +11,7 @@ import type {Contention, FileStatus} from '../../model/system.js';
 import {atOnce, type Interruptible} from '../interruptible.js';
 import {bootId, initialPidNamespace, namespaceOf} from '../proc/namespaces.js';
 import {descriptorsOf, type ProcessDescriptor} from '../proc/process-descriptors.js';
-import {confirmed, describeProcess, isEnding, likelyProcesses, processOf} from '../proc/processes.js';
+import {allProcesses, confirmed, describeProcess, isEnding, processOf} from '../proc/processes.js';
 import {readProc} from '../proc/procfs.js';
 import {hasFlock, isOfAnotherFile, type ListedLock, type LockMode, listedLocks} from './proc-locks.js';
 
@@ -47,7 +47,7 @@ export function* lockContention(
 	if ((yield* ours(remaining)).length > 0) return {kind: 'exclusive', holder};
 	const readers = yield* ours(locks.filter(lock => lock.mode === 'READ'));
 	if (readers.length > 0) return {kind: 'shared', holder: yield* confirmedHolder(file, lockPath, readers, 'READ')};
-	const hidden = seesAllLocks() ? undefined : yield* findLock(likelyProcesses(), file, lockPath, 'WRITE');
+	const hidden = seesAllLocks() ? undefined : yield* findLock(allProcesses(), file, lockPath, 'WRITE');
 	if (hidden !== undefined && !takesForOthers(hidden.pid)) {
 		return {kind: 'exclusive', holder: withRecord(confirmed(hidden), record)};
 	}
@@ -84,11 +84,14 @@ function* confirmedHolder(
 	const takers = locks.map(lock => lock.pid);
 	const found =
 		(yield* findLock(takers, file, lockPath, mode)) ??
-		(yield* findLock(likelyProcesses(), file, lockPath, mode, performance.now() + searchMs));
+		(yield* findLock(allProcesses(), file, lockPath, mode, performance.now() + searchMs));
 	return found && confirmed(found);
 }
 
-/** Returns the descriptor that has the lock; of a flock(1) that takes it for another process only as the last choice. */
+/**
+ * Returns the descriptor that has the lock; of a flock(1) that takes it for another process only as the last choice. A
+ * parent with a lower pid comes before the children that inherited the lock.
+ */
 function* findLock(
 	pids: Iterable<number>,
 	file: FileStatus,

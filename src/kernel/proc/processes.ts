@@ -86,13 +86,13 @@ export function allProcesses(): number[] {
 }
 
 /**
- * Returns every process, the likely ones first: one that is claimed to be meant, the children of this process, and then
- * the newest pids.
+ * Returns every process, the likely ones first: one that is claimed to be meant, and the children of this process. The
+ * others come in the order of their pids, so that a parent comes before its children, which inherit its descriptors.
  */
 export function* likelyProcesses(claimed?: number): Generator<number> {
 	const first = [...(claimed === undefined ? [] : [claimed]), ...ownChildren()];
 	yield* first;
-	for (const pid of allProcesses().reverse()) if (!first.includes(pid)) yield pid;
+	for (const pid of allProcesses()) if (!first.includes(pid)) yield pid;
 }
 
 /** Empty if the kernel does not list them (`CONFIG_PROC_CHILDREN`). */
