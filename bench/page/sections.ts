@@ -159,7 +159,7 @@ function waiting(result: Result): Section {
 		title: 'Waiting and holding',
 		result,
 		text: [
-			'The cost of a process that only waits or only holds, including its children: processor time, voluntary context switches (wake-ups), and private memory at the end. A queued waiter of bindlock has two children, a shell and flock(1). A hundred waiters are in one process. “bindlock, lease” and proper-lockfile renew their lease by a timer.',
+			'The cost of a process that only waits or only holds, including its children: processor time, voluntary context switches (wake-ups), and private memory at the end. A queued waiter of bindlock has two children, a shell and flock(1). A hundred waiters are in one process. The holder of an abstract name keeps the connections of 64 waiters only, so of its hundred and one some connect again now and then; fewer of them never wake up. “bindlock, lease” and proper-lockfile renew their lease by a timer.',
 		],
 		plots: [
 			{role: roles.one, metric: 'wake-ups', name: 'waiting-one-wakeups', least: 0.01},
