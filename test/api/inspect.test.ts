@@ -7,7 +7,7 @@ import {createServer} from 'node:net';
 import {join} from 'node:path';
 import test from 'ava';
 import {acquire, BindLockError, inspect} from '../../src/index.js';
-import {noAddon, noFlockCommand, noMounts, testUnless} from '../helpers/abilities.js';
+import {noAddon, noFlockCommand, noKoffi, noMounts, testUnless} from '../helpers/abilities.js';
 import {runToEnd} from '../helpers/command.js';
 import {makeStale} from '../helpers/detectors.js';
 import {checkLeaks, countDescriptors} from '../helpers/leaks.js';
@@ -17,7 +17,8 @@ import {treeOf} from '../helpers/tree.js';
 checkLeaks();
 
 /** With flock(1) each acquire starts a process. */
-const takings: number = noAddon() === undefined && process.env['BINDLOCK_FLOCK'] !== 'command' ? 1000 : 100;
+const isFast: boolean = [noAddon(), noKoffi()].includes(undefined) && process.env['BINDLOCK_FLOCK'] !== 'command';
+const takings: number = isFast ? 1000 : 100;
 
 for (const options of [{}, {removeLockFile: true}]) {
 	const title = `continuous inspection makes none of ${takings} acquires in another process fail: ${JSON.stringify(options)}`;
