@@ -5,6 +5,7 @@
 
 import {parseAddress} from '../kernel/address-parser.js';
 import {openInotify} from '../kernel/files/inotify.js';
+import {blocking} from '../kernel/interruptible.js';
 import {bindsForWorkers, isClusterWorker} from '../kernel/node/cluster.js';
 import type {Server} from '../kernel/node/net-server.js';
 import {patchRuntimeServers} from '../kernel/node/runtime-servers.js';
@@ -113,8 +114,9 @@ function takeAndListen(
 	const loss = new Loss();
 	openInotify();
 	const passed = passedSocket(address);
+	// In pieces, a free address would be bound after listen() has returned, and so later than Node binds it.
 	const take = (): AddressLock | Promise<AddressLock> =>
-		takeAddress(address, {...options, signal: cancelled.signal}, loss, passed);
+		blocking(() => takeAddress(address, {...options, signal: cancelled.signal}, loss, passed));
 	const taking = cancelling.get(keyOf(address))?.then(take) ?? take();
 	const bind = (lock: AddressLock): void => {
 		const boundServer = new BoundServer(server, address, {...options, ...binding}, lock, loss, passed);
