@@ -8,7 +8,7 @@ import {openInotify} from '../kernel/files/inotify.js';
 import {blocking} from '../kernel/interruptible.js';
 import {bindsForWorkers, isClusterWorker} from '../kernel/node/cluster.js';
 import type {Server} from '../kernel/node/net-server.js';
-import {patchRuntimeServers} from '../kernel/node/runtime-servers.js';
+import {patchRuntimeServers, type RuntimeServerLock} from '../kernel/node/runtime-servers.js';
 import type {BoundDescriptor} from '../kernel/sockets/bound-descriptor.js';
 import {passedSocket} from '../kernel/sockets/passed-sockets.js';
 import type {AddressLock} from '../lock/address-lock.js';
@@ -22,7 +22,7 @@ import type {RegisterOptions} from '../model/options.js';
 import {BoundServer} from '../server/bound-server.js';
 import {type Listen, type ListenCall, patchListen} from '../server/patch-listen.js';
 import {holdPending} from '../server/pending-listen.js';
-import {bindRuntimeServer, type RuntimeServerLock} from '../server/runtime-server.js';
+import {bindRuntimeServer, bindWithoutLock} from '../server/runtime-server.js';
 import {optionsOfEnvironment} from './register-environment.js';
 
 export type {RegisterOptions} from '../model/options.js';
@@ -92,9 +92,8 @@ function lockAndBind(
 	bind: () => void,
 	caller: string,
 ): RuntimeServerLock {
-	if (!isExcluded(path, exclude)) return bindRuntimeServer(addressBoundByNode(path), options, bind, caller);
-	bind();
-	return {end: stop => stop()};
+	if (isExcluded(path, exclude)) return bindWithoutLock(bind);
+	return bindRuntimeServer(addressBoundByNode(path), options, bind, caller);
 }
 
 function isExcluded(path: string, exclude: RegExp | undefined): boolean {

@@ -2,6 +2,8 @@
  * Waiting: for an event, a deadline or an abort; for other work of the event loop.
  */
 
+import {maxBlockMs} from './interruptible.js';
+
 /** The longest delay of `setTimeout`, 24.8 days. A longer one fires at once. */
 export const longestTimerMs: number = 0x7fff_ffff;
 
@@ -51,9 +53,6 @@ export async function pause(milliseconds: number, signal?: AbortSignal): Promise
 export function jittered(milliseconds: number): number {
 	return milliseconds * (0.5 + Math.random());
 }
-
-/** The longest that other work in this process waits for a loop that yields by {@link breather}. */
-const maxBlockMs = 2;
 
 /** Returns a function to await in a long loop. It lets the event loop run if the last time was long enough ago. */
 export function breather(): () => Promise<void> | undefined {

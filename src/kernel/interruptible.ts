@@ -6,7 +6,7 @@
 export type Interruptible<Result> = Generator<undefined, Result, unknown>;
 
 /** The longest that a lookup blocks the event loop, in milliseconds; a single system call may take longer. */
-const maxBlockMs = 2;
+export const maxBlockMs = 2;
 
 /** Set while a caller needs the result synchronously. */
 let mayBlock = false;

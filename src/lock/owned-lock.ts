@@ -110,14 +110,17 @@ function sharedLocks(): Set<OwnedLock> {
 
 /** Whether this process has acquired the address for a server that the program binds itself. */
 export function isAcquiredHere(address: Address): boolean {
-	for (const lock of locks) if (!lock.bindsServer && lock.key === keyOf(address)) return true;
-	return false;
+	return locksHere(address).some(({bindsServer}) => !bindsServer);
 }
 
 /** Whether this process has a lock of the address, for whatever server. */
 export function isLockedHere(address: Address): boolean {
-	for (const lock of locks) if (lock.key === keyOf(address)) return true;
-	return false;
+	return locksHere(address).length > 0;
+}
+
+function locksHere(address: Address): OwnedLock[] {
+	const key = keyOf(address);
+	return [...locks].filter(lock => lock.key === key);
 }
 
 let exitHandled = false;

@@ -4,6 +4,7 @@
  */
 import {blocking} from '../kernel/interruptible.js';
 import {type Reclaimed, reclaimApart} from '../kernel/node/reclaim-apart.js';
+import type {RuntimeServerLock} from '../kernel/node/runtime-servers.js';
 import {NodeSystem} from '../kernel/node-system.js';
 import type {AddressLock} from '../lock/address-lock.js';
 import {Loss} from '../lock/loss.js';
@@ -15,12 +16,6 @@ import type {AcquireOptions} from '../model/options.js';
 import {printable} from '../model/text.js';
 import {FileGuard} from './file-guard.js';
 import {SocketFile} from './socket-file.js';
-
-/** The lock of a server of the runtime. */
-export interface RuntimeServerLock {
-	/** Stops the server by `stop`, and releases the lock. */
-	end(stop: () => void): void;
-}
 
 /**
  * Takes the lock, and binds.
@@ -37,10 +32,7 @@ export function bindRuntimeServer(
 ): RuntimeServerLock {
 	// The program has acquired the address for this server; or an HTTP server of Bun, which binds by Bun.serve, has the
 	// lock. A second server finds the socket file of the first.
-	if (isLockedHere(address)) {
-		bind();
-		return {end: stop => stop()};
-	}
+	if (isLockedHere(address)) return bindWithoutLock(bind);
 	const loss = new Loss();
 	const lock = takeNow(address, options, loss, caller);
 	const file = new SocketFile(address, {});
@@ -65,6 +57,12 @@ export function bindRuntimeServer(
 			owned.releaseNow();
 		},
 	};
+}
+
+/** Binds a server that needs no lock of its own. */
+export function bindWithoutLock(bind: () => void): RuntimeServerLock {
+	bind();
+	return {end: stop => stop()};
 }
 
 /** Notices a loss. Such a server cannot be bound again. */

@@ -56,20 +56,19 @@ export function noPython(): string | undefined {
 }
 
 export function noAddon(): string | undefined {
-	try {
-		createRequire(import.meta.url)('fs-ext');
-		return undefined;
-	} catch {
-		return 'needs fs-ext to be compiled';
-	}
+	return unlessLoads('fs-ext', 'needs fs-ext to be compiled');
 }
 
 export function noKoffi(): string | undefined {
+	return unlessLoads('koffi', 'needs koffi');
+}
+
+function unlessLoads(name: string, reason: string): string | undefined {
 	try {
-		createRequire(import.meta.url)('koffi');
+		createRequire(import.meta.url)(name);
 		return undefined;
 	} catch {
-		return 'needs koffi';
+		return reason;
 	}
 }
 

@@ -2,6 +2,7 @@
  * Functions of the C library, called by a foreign function interface (FFI). Each runtime has its own; they share this
  * interface.
  */
+
 /** Parameters of C functions, as far as bindlock needs them. `'buffer'` is a pointer to the bytes. */
 export type ParameterType = 'int' | 'buffer';
 
@@ -28,11 +29,18 @@ export const errnoLocation: string = process.platform === 'darwin' ? '__error' :
  * this finds the one in use.
  */
 export function openByName<Library>(open: (name: string) => Library): Library {
-	const names = process.platform === 'darwin' ? ['libSystem.B.dylib'] : ['libc.so.6', muslName()];
+	return firstOf(process.platform === 'darwin' ? ['libSystem.B.dylib'] : ['libc.so.6', muslName()], open);
+}
+
+/** Returns the result of the first candidate that can be opened. @throws an error with the reasons of all of them */
+export function firstOf<Candidate, Result>(
+	candidates: readonly Candidate[],
+	open: (candidate: Candidate) => Result,
+): Result {
 	const reasons: string[] = [];
-	for (const name of names) {
+	for (const candidate of candidates) {
 		try {
-			return open(name);
+			return open(candidate);
 		} catch (error) {
 			reasons.push((error as Error).message);
 		}

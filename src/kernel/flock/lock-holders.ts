@@ -11,7 +11,7 @@ import type {Contention, FileStatus} from '../../model/system.js';
 import {atOnce, type Interruptible} from '../interruptible.js';
 import {bootId, initialPidNamespace, namespaceOf} from '../proc/namespaces.js';
 import {descriptorsOf, type ProcessDescriptor} from '../proc/process-descriptors.js';
-import {allProcesses, confirmed, describeProcess, isEnding, processOf} from '../proc/processes.js';
+import {allProcesses, confirmed, describeProcess, isEnding, processOf, searchMs} from '../proc/processes.js';
 import {readProc} from '../proc/procfs.js';
 import {hasFlock, isOfAnotherFile, type ListedLock, type LockMode, listedLocks} from './proc-locks.js';
 
@@ -112,12 +112,6 @@ function* findLock(
 	}
 	return taker;
 }
-
-/**
- * How long a listed lock's process is searched for, in milliseconds: a refusal is right without a name, and on a machine
- * with thousands of processes the search takes longer than its reader wants to wait.
- */
-const searchMs = 250;
 
 /** Whether the process is exiting, or is a `flock -x 3`, which locks a descriptor of its parent and then exits. */
 function takesForOthers(pid: number): boolean {

@@ -19,9 +19,9 @@ const stoppingMethods = ['stop', 'shutdown', 'close'] as const;
  * @param caller such as `'Bun.serve'`, for messages
  * @throws an error if the address is taken
  */
-type BindLocked = (path: string, bind: () => void, caller: string) => Locked;
+type BindLocked = (path: string, bind: () => void, caller: string) => RuntimeServerLock;
 
-interface Locked {
+export interface RuntimeServerLock {
 	/** Stops the server by `stop`, and releases the lock. */
 	end(stop: () => void): void;
 }
@@ -63,7 +63,7 @@ function patch(
 }
 
 /** Ends the lock with the server: by its own methods, or for any other reason that Deno reports. */
-function onStop(server: RuntimeServer, locked: Locked): void {
+function onStop(server: RuntimeServer, locked: RuntimeServerLock): void {
 	for (const name of stoppingMethods) {
 		const stop = server[name];
 		if (stop === undefined) continue;

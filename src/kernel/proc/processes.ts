@@ -78,6 +78,12 @@ export function signalProcess(
 	}
 }
 
+/**
+ * How long the process that has a socket or a lock is searched for, in milliseconds. A refusal is right without a name,
+ * and on a machine with thousands of processes the search takes longer than its reader wants to wait.
+ */
+export const searchMs = 250;
+
 /** Returns every process of this pid namespace that this user can see. */
 export function allProcesses(): number[] {
 	return namesIn('/proc')

@@ -14,7 +14,7 @@ import {type Interruptible, inPieces} from '../interruptible.js';
 import {mountOfFile} from '../mounts/mount-table.js';
 import {type ReachOptions, statReachable, withReached} from '../mounts/reachable.js';
 import type {ProcessDescriptor} from '../proc/process-descriptors.js';
-import {confirmed} from '../proc/processes.js';
+import {confirmed, searchMs} from '../proc/processes.js';
 import {isOtherThan, ownersOf, type SocketOwners, someOwnersOf} from './socket-owners.js';
 import {isInodeOf, readSocketFiles, type SocketFile} from './ss.js';
 import {isServing, type NamedSocketRow, socketsWithName} from './unix-sockets.js';
@@ -52,12 +52,6 @@ export function* candidates(path: string, own?: number): Interruptible<NamedSock
 	const rows = yield* socketsWithName(basename(path));
 	return own === undefined ? rows : rows.filter(isOtherThan(own));
 }
-
-/**
- * How long the process of a socket is searched for, in milliseconds. A refusal is right without a name, and on a machine
- * with thousands of processes the search takes longer than its reader wants to wait.
- */
-const searchMs = 250;
 
 /** The most candidates whose paths are resolved. With more of them, connecting has to decide. */
 const maxResolved = 64;
