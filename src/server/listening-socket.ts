@@ -21,6 +21,7 @@ import {
 } from '../kernel/node/net-server.js';
 import {type BoundDescriptor, listenerOn} from '../kernel/sockets/bound-descriptor.js';
 import type {Address, PathnameAddress} from '../model/address.js';
+import {BindLockError} from '../model/errors.js';
 import type {ListenOptions} from '../model/options.js';
 import type {FileStatus, Listener} from '../model/system.js';
 import {show} from '../model/text.js';
@@ -28,6 +29,17 @@ import {type SocketClose, SocketFile} from './socket-file.js';
 
 /** `'closed'`: not listening. Otherwise how the socket is closed. */
 type SocketState = 'closed' | SocketClose;
+
+/** An HTTP server of Bun would ignore the socket, and listen on a TCP port. */
+function cannotListenOnPassed({given: address}: Address): BindLockError {
+	return new BindLockError(
+		'An HTTP server of this runtime cannot listen on a socket that a service manager has bound',
+		{
+			code: 'ERR_UNSUPPORTED_PLATFORM',
+			address,
+		},
+	);
+}
 
 export class ListeningSocket {
 	readonly #server: Server;
@@ -99,6 +111,7 @@ export class ListeningSocket {
 		const address = this.#address;
 		refuseElsewhere(address);
 		if (this.#passed !== undefined) {
+			if (!listensOnDescriptors(this.#server)) throw cannotListenOnPassed(address);
 			this.#file.find();
 			return this.#passed;
 		}
